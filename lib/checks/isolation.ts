@@ -1,0 +1,208 @@
+import type { Look } from '../host.ts'
+import type { Machine } from '../machine.ts'
+import { gatewayOf } from '../parts/haproxy.ts'
+import type { Setup } from '../parts/part.ts'
+import { labels, places } from '../places.ts'
+import { launchd } from '../platform/launchd.ts'
+import { describe, isLoopback, listeners } from '../platform/listeners.ts'
+import { runningFingerprint, workerInfo } from '../proxy/runtime.ts'
+import { type Check, missed, ok, skipped } from '../step.ts'
+
+/** Each address of the machine, and whether the gateway may answer there. */
+export function isolation(machine: Machine, setup: Setup): Check[] {
+  if (setup.mode === 'exposed') return [notProtected()]
+  const open =
+    setup.mode === 'proxy' ? gatewayOf(machine, setup).listeners.flatMap((listener) => listener.addresses) : []
+  const others = machine.addresses.filter(
+    ({ address }) => !open.includes(address) && !isLoopback(address) && !address.startsWith('fe80'),
+  )
+  return [
+    ...others.map(({ address, device }) => silent(address, device, setup)),
+    enginePort(machine, setup),
+    ...(setup.mode === 'proxy'
+      ? [
+          listens(machine, setup),
+          bySockets(machine, setup),
+          answersItself(machine, setup),
+          throughMagicName(machine, setup),
+        ]
+      : []),
+  ]
+}
+
+const notProtected = (): Check => ({
+  id: 'isolation.not-protected',
+  title: 'Ollama is protected by the proxy',
+  check: async () =>
+    missed(
+      'not protected: every endpoint is open to your whole tailnet, as you chose',
+      'Run install.ts and agree to the proxy.',
+    ),
+})
+
+const ask = (look: Look, address: string, port: number) =>
+  look.probe({
+    address,
+    port,
+    method: 'GET',
+    target: '/api/version',
+    headers: { host: `${address}:${port}` },
+    timeoutMs: 2000,
+  })
+
+/** On a LAN address nobody may answer, on either port. */
+function silent(address: string, device: string, setup: Setup): Check {
+  return {
+    id: `isolation.${address.replaceAll(/[.:]/g, '-')}`,
+    title: `Nothing answers on ${address} (${device})`,
+    async check(look) {
+      for (const port of new Set([setup.settings.port, setup.settings.engine.port])) {
+        const answer = await ask(look, address, port)
+        if (answer.status)
+          return missed(`port ${port} answered ${answer.status}`, `Find it: lsof -nP -iTCP:${port} -sTCP:LISTEN`)
+      }
+      return ok('refused')
+    },
+  }
+}
+
+/** The engine is behind loopback; where both ports are one number, the gateway must be the one that answers. */
+function enginePort(machine: Machine, setup: Setup): Check {
+  return {
+    id: 'isolation.engine',
+    title: 'Ollama cannot be reached from outside',
+    async check(look) {
+      const address = machine.tailscale.ipv4
+      if (!address) return skipped('no tailnet address')
+      const { port, engine } = setup.settings
+      const answer = await look.probe({
+        address,
+        port: engine.port,
+        method: 'GET',
+        target: '/api/ps',
+        headers: { host: `${address}:${engine.port}` },
+        timeoutMs: 2000,
+      })
+      if (engine.port !== port || setup.mode === 'local')
+        return answer.status
+          ? missed(`port ${engine.port} answered ${answer.status}`, 'Run install.ts again.')
+          : ok('refused')
+      const open = setup.settings.groups.some((group) => group === 'status' || group === 'ollama-cli')
+      return answer.status === 403 || open
+        ? ok(`${address}:${port} is the gateway, not Ollama`)
+        : missed(`GET /api/ps got ${answer.status}`, 'Run install.ts again.')
+    },
+  }
+}
+
+function listens(machine: Machine, setup: Setup): Check {
+  return {
+    id: 'haproxy.listens',
+    title: 'HAProxy listens on the tailnet address, and nowhere else',
+    needs: ['haproxy.service'],
+    async check(look) {
+      const wanted = gatewayOf(machine, setup).listeners.flatMap((listener) => listener.addresses)
+      const facts = (await listeners(look, setup.settings.port)).filter((fact) => fact.command?.includes('haproxy'))
+      const strange = facts.filter((fact) => !wanted.includes(fact.address))
+      const absent = wanted.filter((address) => !facts.some((fact) => fact.address === address))
+      if (absent.length) return missed(`nothing of HAProxy on ${absent.join(', ')}`, 'Run install.ts again.')
+      return strange.length
+        ? missed(strange.map(describe).join(', '), 'Run install.ts again.')
+        : ok(facts.map(describe).join(', '))
+    },
+  }
+}
+
+/** Two HAProxies share a port silently; the pid of the listener must be the worker that answers on our socket. */
+function bySockets(machine: Machine, setup: Setup): Check {
+  return {
+    id: 'haproxy.listener-pid',
+    title: 'The listener is the worker that answers on our socket',
+    needs: ['haproxy.listens'],
+    async check(look) {
+      const worker = await workerInfo(look)
+      const job = await launchd(machine.home, machine.uid).job(look, labels.gateway)
+      const pids = new Set(
+        (await listeners(look, setup.settings.port))
+          .filter((fact) => fact.address === machine.tailscale.ipv4)
+          .map((fact) => fact.pid),
+      )
+      const known = [...pids].every((pid) => pid === worker?.pid || pid === job?.pid)
+      return known && pids.size > 0
+        ? ok(`worker ${worker?.pid}, job ${job?.pid}`)
+        : missed(
+            `listening: ${[...pids].join(', ')}; ours: ${worker?.pid}`,
+            'Another HAProxy shares the port; find it with lsof and stop it.',
+          )
+    },
+  }
+}
+
+/** An Ollama has no /healthz; the gateway has. */
+function answersItself(machine: Machine, setup: Setup): Check {
+  return {
+    id: 'haproxy.identity',
+    title: 'It is the gateway that answers, not an Ollama',
+    needs: ['haproxy.service'],
+    async check(look) {
+      const address = machine.tailscale.ipv4
+      if (!address) return skipped('no tailnet address')
+      const { port } = setup.settings
+      const answer = await look.probe({
+        address,
+        port,
+        method: 'DELETE',
+        target: '/api/delete',
+        headers: { host: `${address}:${port}` },
+      })
+      const fingerprint = (await runningFingerprint(look))?.slice(0, 12)
+      return answer.status === 403 && answer.body.includes('Gateway: ')
+        ? ok(`fingerprint ${fingerprint}; it refuses /api/delete`)
+        : missed(`DELETE /api/delete got ${answer.status}`, 'Stop what listens there.')
+    },
+  }
+}
+
+/** Ollama itself refuses a MagicDNS name; through the gateway it must work. */
+function throughMagicName(machine: Machine, setup: Setup): Check {
+  return {
+    id: 'haproxy.magic-name',
+    title: 'The MagicDNS name works as Host',
+    needs: ['haproxy.service'],
+    async check(look) {
+      const { ipv4, name } = machine.tailscale
+      if (!ipv4 || !name) return skipped('this machine has no MagicDNS name')
+      const { port } = setup.settings
+      const answer = await look.probe({
+        address: ipv4,
+        port,
+        method: 'GET',
+        target: '/api/version',
+        headers: { host: `${name}:${port}` },
+      })
+      return answer.status === 200 ? ok(`http://${name}:${port}`) : missed(`${answer.status}`, 'Run install.ts again.')
+    },
+  }
+}
+
+/** Every file that the project wrote and others must not read. */
+export function files(machine: Machine): Check[] {
+  const at = places(machine.home)
+  return [
+    {
+      id: 'files.private',
+      title: 'Settings, state and configuration are for their owner alone',
+      async check(look) {
+        const paths = [at.settings, at.receipt, at.config]
+        const facts = await Promise.all(paths.map(async (path) => [path, (await look.stat(path))?.mode] as const))
+        const open = facts.filter(([, mode]) => mode !== undefined && (mode & 0o077) !== 0)
+        return open.length
+          ? missed(
+              open.map(([path, mode]) => `${path} has mode ${mode?.toString(8)}`).join(', '),
+              'Run install.ts again.',
+            )
+          : ok('mode 600')
+      },
+    },
+  ]
+}

@@ -1,0 +1,54 @@
+import type { Group } from '../endpoints.ts'
+import type { Look, RawAnswer } from '../host.ts'
+
+/** Where the gateway is, and what may be asked of it. */
+export interface Target {
+  address: string
+  port: number
+  /** Host header: the address with the port */
+  host: string
+  /** the engine itself, past the gateway */
+  engine: { address: string; port: number }
+  groups: Group[]
+  /** the model to ask; absent when none is installed */
+  model?: ModelFacts
+}
+
+export interface ModelFacts {
+  name: string
+  /** what /api/show lists: completion, tools, thinking, vision, … */
+  capabilities: string[]
+}
+
+/** Sends JSON through the gateway; ms as deadline, 120 s unless told, since a cold model loads first. */
+export function send(look: Look, target: Target, path: string, body: unknown, timeoutMs = 120_000): Promise<RawAnswer> {
+  return look.probe({
+    address: target.address,
+    port: target.port,
+    method: 'POST',
+    target: path,
+    headers: { host: target.host, 'content-type': 'application/json', authorization: 'Bearer test' },
+    body: JSON.stringify(body),
+    timeoutMs,
+  })
+}
+
+/** Asks a path through the gateway without a body. */
+export function get(look: Look, target: Target, path: string, method = 'GET'): Promise<RawAnswer> {
+  return look.probe({
+    address: target.address,
+    port: target.port,
+    method,
+    target: path,
+    headers: { host: target.host },
+  })
+}
+
+/** The answer's JSON; undefined when it is none. */
+export function json(answer: RawAnswer): unknown {
+  try {
+    return JSON.parse(answer.body)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,160 @@
+import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { checkbox, confirm } from '@inquirer/prompts'
+import { Chalk, type ChalkInstance } from 'chalk'
+import ora from 'ora'
+import { exitCodes, Stop } from './command.ts'
+import { openLog } from './host.ts'
+import { places } from './places.ts'
+import { line } from './report.ts'
+import type { Result } from './step.ts'
+
+export type Flags = Record<string, string | boolean | string[] | undefined>
+
+/** How a script talks to the person, or to a program. */
+export interface Ui {
+  /** a person sits at both ends of the terminal */
+  attended: boolean
+  json: boolean
+  yes: boolean
+  quiet: boolean
+  verbose: boolean
+  chalk: ChalkInstance
+  say(text: string): void
+  result(result: Result): void
+  /** shows that something is under way; gives back the end of it */
+  busy(text: string): () => void
+  confirm(text: string, initial: boolean): Promise<boolean>
+  choose(text: string, choices: { value: string; name: string; checked: boolean }[]): Promise<string[]>
+  note(line: string): void
+}
+
+export interface Script {
+  usage: string
+  options: NonNullable<ParseArgsConfig['options']>
+  positionals?: boolean
+  /** writes a log file; uninstall does not */
+  log?: string
+  run(ui: Ui, flags: Flags, names: string[]): Promise<number>
+}
+
+/** Runs a script: flags, log, one sentence for what the person can mend, and the exit code from the table. */
+export async function runScript(script: Script, argv: string[]): Promise<void> {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      process.stderr.write(`${interrupted}\n`)
+      process.exit(exitCodes.interrupted)
+    })
+  }
+  process.exitCode = await attempt(script, argv).catch(explain)
+}
+
+async function attempt(script: Script, argv: string[]): Promise<number> {
+  const { values, positionals } = parse(script, argv)
+  const flags = values as Flags
+  if (flags.help) {
+    process.stdout.write(`${script.usage}\n`)
+    return exitCodes.done
+  }
+  if (!script.log || flags['dry-run'])
+    return script.run(
+      makeUi(flags, () => {}),
+      flags,
+      positionals,
+    )
+  const file = `${places(process.env.HOME ?? '').logs}/${new Date().toISOString().replaceAll(/[:.]/g, '-')}-${script.log}.log`
+  const log = await openLog(file).catch((error: Error) => {
+    throw new Stop(
+      3,
+      `The log ${file} cannot be written (${error.message}); repair the folder’s permissions and run again.`,
+    )
+  })
+  const note = (line: string) => {
+    log.note(line)
+    if (flags.verbose) process.stderr.write(`${line}\n`)
+  }
+  const ui = makeUi(flags, note)
+  ui.say(ui.chalk.dim(`log: ${file}`))
+  try {
+    return await script.run(ui, flags, positionals)
+  } catch (error) {
+    log.note(`${error instanceof Error ? error.stack : error}`)
+    throw error
+  } finally {
+    ui.say(ui.chalk.dim(`log: ${file}`))
+    await log.close()
+  }
+}
+
+function parse(script: Script, argv: string[]) {
+  const options = { ...script.options, help: { type: 'boolean', short: 'h' } } as const
+  try {
+    return parseArgs({ args: argv, options, allowPositionals: script.positionals === true, strict: true })
+  } catch (error) {
+    throw new Stop(exitCodes.usage, `${(error as Error).message.split('. ')[0]}.\n${script.usage}`)
+  }
+}
+
+const interrupted = 'Interrupted; what was done so far stays, and the next run goes on from there.'
+
+/** Ctrl-C at a question rejects with ExitPromptError. */
+function explain(error: unknown): number {
+  const name = error instanceof Error ? error.name : ''
+  if (name === 'ExitPromptError' || name === 'AbortPromptError') {
+    process.stderr.write(`${interrupted}\n`)
+    return exitCodes.interrupted
+  }
+  if (error instanceof Stop) {
+    process.stderr.write(`${error.message}\n`)
+    return error.code
+  }
+  const code = (error as NodeJS.ErrnoException).code
+  if (code === 'EACCES' || code === 'EPERM') {
+    process.stderr.write(`${(error as Error).message}: repair the permissions and run again.\n`)
+    return exitCodes.precondition
+  }
+  if (code === 'ENOSPC') {
+    process.stderr.write(`${(error as Error).message}: the disk is full; make room and run again.\n`)
+    return exitCodes.failed
+  }
+  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : error}\n`)
+  return exitCodes.failed
+}
+
+/** chalk and ora look at the terminal; NO_COLOR (no-color.org) is looked at here. */
+function makeUi(flags: Flags, note: (line: string) => void): Ui {
+  const json = flags.json === true || flags.tap === true
+  const attended = process.stdin.isTTY === true && process.stdout.isTTY === true && !json
+  const chalk = process.env.NO_COLOR || !process.stdout.isTTY ? new Chalk({ level: 0 }) : new Chalk()
+  const quiet = flags.quiet === true
+  const verbose = flags.verbose === true
+  const ui: Ui = {
+    attended,
+    json,
+    yes: flags.yes === true,
+    quiet,
+    verbose,
+    chalk,
+    say(text) {
+      if (!verbose) note(text)
+      if (!json) process.stdout.write(`${text}\n`)
+    },
+    result(result) {
+      note(`${result.state} ${result.id}: ${result.saw}`)
+      if (json || (quiet && result.state !== 'missed')) return
+      process.stdout.write(`${line(result, chalk)}\n`)
+    },
+    busy(text) {
+      if (!process.stderr.isTTY || json || quiet) return () => {}
+      const spinner = ora({ text, color: process.env.NO_COLOR ? undefined : 'cyan' }).start()
+      return () => void spinner.stop()
+    },
+    confirm: (text, initial) =>
+      ui.attended && !ui.yes ? confirm({ message: text, default: initial }) : Promise.resolve(initial),
+    choose(text, choices) {
+      if (ui.attended && !ui.yes) return checkbox({ message: text, choices })
+      return Promise.resolve(choices.filter((choice) => choice.checked).map((choice) => choice.value))
+    },
+    note,
+  }
+  return ui
+}

@@ -1,0 +1,53 @@
+import { createHash } from 'node:crypto'
+
+/** SHA-256 in hex of a text. */
+export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
+
+/** What a command left behind. */
+export interface Output {
+  code: number
+  stdout: string
+  stderr: string
+}
+
+/** A command that had to succeed and did not. */
+export class Unexpected extends Error {
+  readonly argv: string[]
+  readonly output: Output
+
+  constructor(argv: string[], output: Output) {
+    const lines = (output.stderr.trim() || output.stdout.trim()).split('\n')
+    const said = (lines.find((line) => /error|fail|cannot|denied/i.test(line)) ?? lines.at(-1) ?? '').trim()
+    super(`\`${argv.join(' ')}\` ended with ${output.code}${said ? `: ${said}` : ' and said nothing'}`)
+    this.argv = argv
+    this.output = output
+  }
+
+  /** whether its words say that the network was out of reach (curl, git, Go) */
+  get offline(): boolean {
+    return /could not resolve host|no such host|network is unreachable|failed to connect to \S+ port/i.test(
+      `${this.output.stderr}\n${this.output.stdout}`,
+    )
+  }
+}
+
+/** Something the person can mend: shown as one sentence on stderr, with its exit code, without a stack. */
+export class Stop extends Error {
+  readonly code: number
+
+  constructor(code: number, message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
+/** The exit codes of every script; the README's table says the same, and a test compares. */
+export const exitCodes = {
+  done: 0,
+  failed: 1,
+  usage: 2,
+  precondition: 3,
+  declined: 4,
+  partly: 5,
+  interrupted: 130,
+} as const

@@ -1,0 +1,73 @@
+import { createTwoFilesPatch } from 'diff'
+import type { Host, Look } from './host.ts'
+
+/** What would be done, in words. */
+export interface Intent {
+  kind: 'package' | 'file' | 'folder' | 'service' | 'sudo' | 'download' | 'removal' | 'command'
+  text: string
+  /** a unified diff of a file that is there already */
+  diff?: string
+}
+
+function classify(argv: string[]): Intent {
+  const text = argv.join(' ')
+  if (argv[0] === 'sudo') return { kind: 'sudo', text }
+  if (/brew install|\/bin\/bash/.test(text)) return { kind: 'package', text }
+  if (/launchctl (bootstrap|bootout|kickstart)/.test(text)) return { kind: 'service', text }
+  return { kind: 'command', text }
+}
+
+/** A host that only says: what is written is kept in memory, so that a later step reads what an earlier one would have left. */
+export function dryHost(look: Look, said: (intent: Intent) => void): Host {
+  const written = new Map<string, string>()
+  const nothing = async () => {}
+  const file = async (path: string, text: string) => {
+    const old = await look.read(path)
+    if (old === text || /\.next$|\.new\/|\/state\//.test(path)) return
+    const inside = /^.*\/maps\/[0-9a-f]+(?=\/)/.exec(path)?.[0]
+    if (inside) return said({ kind: 'folder', text: inside })
+    const diff =
+      old === undefined ? undefined : createTwoFilesPatch(path, path, old, text, 'now', 'then', { context: 1 })
+    said({ kind: 'file', text: `${path} (${old === undefined ? 'new' : 'changed'})`, diff })
+  }
+  return {
+    ...look,
+    read: async (path) => written.get(path) ?? look.read(path),
+    async run(argv) {
+      said(classify(argv))
+      return { code: 0, stdout: '', stderr: '' }
+    },
+    async write(path, text) {
+      await file(path, text)
+      written.set(path, text)
+    },
+    async folder(path) {
+      if (!(await look.stat(path)) && !path.endsWith('.new')) said({ kind: 'folder', text: path })
+    },
+    link: nothing,
+    async move(from, to) {
+      const text = written.get(from)
+      if (text === undefined) return said({ kind: 'folder', text: to })
+      await file(to, text)
+      written.set(to, text)
+    },
+    copy: nothing,
+    async remove(path) {
+      if (await look.stat(path)) said({ kind: 'removal', text: path })
+    },
+    async post(_url, body, onLine) {
+      said({ kind: 'download', text: `model ${(body as { model?: string }).model ?? ''}` })
+      onLine?.('{"status":"success"}')
+      return 200
+    },
+    async tell(_socket, command) {
+      said({ kind: 'command', text: `haproxy: ${command}` })
+      return ''
+    },
+    beside: () => () => {},
+    async until(_what, _ms, test) {
+      await test()
+      return true
+    },
+  }
+}

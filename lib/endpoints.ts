@@ -1,0 +1,147 @@
+/** One row of what clients may ask: the gateway's rules, the probes, the refusals and the README's table come from here. */
+export interface Endpoint {
+  method: string
+  /** `{model}` and `{digest}` stand for one variable part */
+  path: string
+  group: Group
+  family: 'v1' | 'api' | 'other'
+  answer: 'forward' | 'gateway' | 'refuse'
+  backend?: 'inference' | 'metadata'
+}
+
+/** Why a group is where it is: `open` in the default preset, `optional` by settings, `never` in this version. */
+export const groups = {
+  openai: { access: 'open', what: 'OpenAI-compatible chat and model list' },
+  responses: { access: 'open', what: 'OpenAI-compatible responses (Codex)' },
+  anthropic: { access: 'open', what: 'Anthropic-compatible messages (Claude Code)' },
+  metadata: { access: 'open', what: 'version, model names and details (`show` tells prompts and a path in your home)' },
+  probe: { access: 'open', what: 'is anybody there; answered by the gateway itself' },
+  'count-tokens': { access: 'open', what: 'a quiet refusal: Ollama has no such route, clients then estimate' },
+  embeddings: { access: 'optional', what: 'embeddings; can push the chat model out of memory' },
+  native: { access: 'optional', what: "Ollama's own chat and generate; `options` and `keep_alive` can exhaust memory" },
+  completions: { access: 'optional', what: 'plain completions for editors' },
+  audio: { access: 'optional', what: 'speech to text; large uploads' },
+  status: { access: 'optional', what: 'which models are loaded' },
+  launch: { access: 'optional', what: 'what `ollama launch` asks' },
+  web: { access: 'never', what: "needs Ollama's cloud, which is switched off" },
+  images: { access: 'never', what: 'image generation, gone from newer Ollama' },
+  manage: { access: 'never', what: 'download, delete, create, copy and upload models' },
+  account: { access: 'never', what: "the owner's Ollama account" },
+} as const satisfies Record<string, { access: 'open' | 'optional' | 'never'; what: string }>
+
+export type Group = keyof typeof groups
+
+/** Names that stand for several groups. */
+export const presets: Record<string, Group[]> = {
+  agents: ['openai', 'responses', 'anthropic', 'metadata', 'probe', 'count-tokens'],
+  'ollama-cli': ['openai', 'responses', 'anthropic', 'metadata', 'probe', 'count-tokens', 'native', 'status', 'launch'],
+  rag: ['openai', 'responses', 'anthropic', 'metadata', 'probe', 'count-tokens', 'embeddings'],
+}
+
+type Shape = Pick<Endpoint, 'answer' | 'backend'>
+const inference: Shape = { answer: 'forward', backend: 'inference' }
+const metadata: Shape = { answer: 'forward', backend: 'metadata' }
+const gateway: Shape = { answer: 'gateway' }
+const refuse: Shape = { answer: 'refuse' }
+
+function row(method: string, path: string, group: Group, shape: Shape): Endpoint {
+  const family = path.startsWith('/v1/') ? 'v1' : path.startsWith('/api/') ? 'api' : 'other'
+  return { method, path, group, family, ...shape }
+}
+
+/** Every route of a known Ollama, and what the gateway does with it (facts: Ollama v0.24.0 to v0.33.0-rc2 `server/routes.go`). */
+export const endpoints: Endpoint[] = [
+  row('POST', '/v1/chat/completions', 'openai', inference),
+  row('GET', '/v1/models', 'openai', metadata),
+  row('GET', '/v1/models/{model}', 'openai', metadata),
+  row('POST', '/v1/responses', 'responses', inference),
+  row('POST', '/v1/messages', 'anthropic', inference),
+  row('GET', '/api/version', 'metadata', metadata),
+  row('HEAD', '/api/version', 'metadata', metadata),
+  row('GET', '/api/tags', 'metadata', metadata),
+  row('HEAD', '/api/tags', 'metadata', metadata),
+  row('POST', '/api/show', 'metadata', metadata),
+  row('GET', '/', 'probe', gateway),
+  row('HEAD', '/', 'probe', gateway),
+  row('HEAD', '/api/hello', 'probe', gateway),
+  row('GET', '/healthz', 'probe', gateway),
+  row('HEAD', '/healthz', 'probe', gateway),
+  row('POST', '/v1/messages/count_tokens', 'count-tokens', refuse),
+  row('GET', '/api/ps', 'status', metadata),
+  row('POST', '/v1/embeddings', 'embeddings', inference),
+  row('POST', '/api/embed', 'embeddings', inference),
+  row('POST', '/api/embeddings', 'embeddings', inference),
+  row('POST', '/api/chat', 'native', inference),
+  row('POST', '/api/generate', 'native', inference),
+  row('POST', '/v1/completions', 'completions', inference),
+  row('POST', '/v1/audio/transcriptions', 'audio', inference),
+  row('GET', '/api/status', 'launch', metadata),
+  row('GET', '/api/experimental/model-recommendations', 'launch', metadata),
+  row('POST', '/api/experimental/web_search', 'web', refuse),
+  row('POST', '/api/experimental/web_fetch', 'web', refuse),
+  row('POST', '/api/pull', 'manage', refuse),
+  row('POST', '/api/push', 'manage', refuse),
+  row('POST', '/api/create', 'manage', refuse),
+  row('POST', '/api/copy', 'manage', refuse),
+  row('DELETE', '/api/delete', 'manage', refuse),
+  row('HEAD', '/api/blobs/{digest}', 'manage', refuse),
+  row('POST', '/api/blobs/{digest}', 'manage', refuse),
+  row('POST', '/v1/images/generations', 'images', refuse),
+  row('POST', '/v1/images/edits', 'images', refuse),
+  row('POST', '/api/me', 'account', refuse),
+  row('POST', '/api/signout', 'account', refuse),
+  row('DELETE', '/api/user/keys/{digest}', 'account', refuse),
+]
+
+/** `{model}`: segments of plain letters joined by `/` or `%2F`, none beginning with a dot, 200 characters at most. */
+export const modelPath = '^/v1/models/[A-Za-z0-9_:-][A-Za-z0-9._:-]*((/|%2[Ff])[A-Za-z0-9_:-][A-Za-z0-9._:-]*)*$'
+
+/** The groups that presets and names stand for, each once, in the table's order. */
+export function expandGroups(names: string[]): Group[] {
+  const wanted = new Set(names.flatMap((name) => presets[name] ?? [name as Group]))
+  return (Object.keys(groups) as Group[]).filter((group) => wanted.has(group))
+}
+
+/** The rows that pass to Ollama under these groups. */
+export const openRows = (open: Group[]): Endpoint[] =>
+  endpoints.filter((endpoint) => endpoint.answer === 'forward' && open.includes(endpoint.group))
+
+/** The rows that the gateway answers itself. */
+export const gatewayRows = (open: Group[]): Endpoint[] =>
+  endpoints.filter((endpoint) => endpoint.answer === 'gateway' && open.includes(endpoint.group))
+
+/** Known routes that must be refused under these groups. */
+export const closedRows = (open: Group[]): Endpoint[] =>
+  endpoints.filter((endpoint) => endpoint.answer === 'refuse' || !open.includes(endpoint.group))
+
+/** A request target for a row: `{model}` and `{digest}` filled in. */
+export const target = (endpoint: Endpoint, model = 'no-such-model'): string =>
+  endpoint.path.replace('{model}', model.replaceAll('/', '%2F')).replace('{digest}', `sha256:${'0'.repeat(64)}`)
+
+const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE']
+
+/** Every other method on a path that is open, as refusals to probe. */
+export function otherMethods(open: Group[]): { method: string; path: string }[] {
+  const rows = [...openRows(open), ...gatewayRows(open)]
+  const paths = [...new Set(rows.map((endpoint) => endpoint.path))]
+  return paths.flatMap((path) =>
+    methods
+      .filter((method) => !rows.some((endpoint) => endpoint.path === path && endpoint.method === method))
+      .map((method) => ({ method, path })),
+  )
+}
+
+/** The README's table of endpoints, in Markdown. */
+export function endpointTable(): string {
+  const lines = Object.entries(groups).map(([name, group]) => {
+    const rows = endpoints.filter((endpoint) => endpoint.group === name)
+    const list = rows.map((endpoint) => `\`${endpoint.method} ${endpoint.path}\``).join('<br>')
+    return `| \`${name}\` | ${list} | ${access(name as Group)} | ${group.what} |`
+  })
+  return ['| group | rows | access | what |', '| --- | --- | --- | --- |', ...lines].join('\n')
+}
+
+function access(group: Group): string {
+  if (groups[group].access === 'open') return 'open'
+  return groups[group].access === 'optional' ? 'by settings' : 'never'
+}

@@ -1,0 +1,347 @@
+import * as fs from 'node:fs/promises'
+import http from 'node:http'
+import net from 'node:net'
+import os from 'node:os'
+import path from 'node:path'
+import { $ } from 'zx'
+import { type Output, Unexpected } from './command.ts'
+
+/** An HTTP/1.1 request that leaves the machine as given: target, Host and headers are not touched. */
+export interface RawRequest {
+  address: string
+  port: number
+  method: string
+  target: string
+  headers?: Record<string, string>
+  body?: string
+  /** ms until the answer must be complete; 10,000 when absent. */
+  timeoutMs?: number
+}
+
+/** What came back: `end` tells how; `pieces` are the body's parts with ms since the request was sent. */
+export interface RawAnswer {
+  end: 'complete' | 'cut' | 'refused' | 'timeout'
+  status: number
+  headers: Record<string, string>
+  body: string
+  pieces: { ms: number; text: string }[]
+  ms: number
+  error?: string
+}
+
+export interface FileFacts {
+  kind: 'file' | 'folder' | 'link' | 'other'
+  /** Permission bits, e.g. 0o600. */
+  mode: number
+  uid: number
+  /** bytes */
+  size: number
+  /** where a link points */
+  target?: string
+}
+
+export interface QueryOptions {
+  timeoutMs?: number
+  input?: string
+}
+
+/** Reads the machine and changes nothing. A check is given this and no more. */
+export interface Look {
+  home: string
+  /** Runs a command that only reads; a missing program is code 127, a deadline (10 s unless told) code 124. */
+  query(argv: string[], options?: QueryOptions): Promise<Output>
+  read(file: string): Promise<string | undefined>
+  stat(file: string): Promise<FileFacts | undefined>
+  /** The first of these programs that is there: bare names are sought in PATH, absolute paths as they are. */
+  find(candidates: string[]): Promise<string | undefined>
+  /** Names in a folder, sorted; empty when there is none. */
+  list(folder: string): Promise<string[]>
+  /** Free bytes on the disk that holds the path. */
+  free(folder: string): Promise<number>
+  /** Sends a row of the endpoint table, or something that must be refused. */
+  probe(request: RawRequest): Promise<RawAnswer>
+  /** HAProxy's `show …` on a stats or master socket; undefined when nobody answers. */
+  ask(socket: string, command: string): Promise<string | undefined>
+  /** Polls until `test` is true or the time (ms) is over; tells which. */
+  until(what: string, withinMs: number, test: () => Promise<boolean>): Promise<boolean>
+}
+
+export interface RunOptions {
+  /** The person's terminal is handed to the command (passwords, logins). */
+  interactive?: boolean
+  /** What the command says on stderr is shown at once: where nobody sits, too, a login's address must be seen. */
+  shows?: boolean
+  env?: Record<string, string>
+  timeoutMs?: number
+  /** Exit codes that are an answer, not a failure; [0] when absent. */
+  codes?: number[]
+}
+
+/** Changes the machine. `apply` and `undo` are given this. */
+export interface Host extends Look {
+  /** Runs a command; throws `Unexpected` when its exit code is not among the expected ones. */
+  run(argv: string[], options?: RunOptions): Promise<Output>
+  /** Writes by temporary file and rename; makes the folders above it. Mode 0600 unless told. */
+  write(file: string, text: string, mode?: number): Promise<void>
+  /** Makes a folder (0700 unless told) and those above it. */
+  folder(folder: string, mode?: number): Promise<void>
+  /** A symbolic link, replaced in one step. */
+  link(target: string, file: string): Promise<void>
+  move(from: string, to: string): Promise<void>
+  copy(from: string, to: string): Promise<void>
+  remove(file: string): Promise<void>
+  /** POSTs JSON and hands over each line of the answer as it comes; gives the status. */
+  post(url: string, body: unknown, onLine?: (line: string) => void): Promise<number>
+  /** A command on HAProxy's runtime or master socket; gives its answer. */
+  tell(socket: string, command: string): Promise<string>
+  /** Starts a command that outlives no one: it ends with this process. Gives back a stop. */
+  beside(argv: string[]): () => void
+}
+
+const missing = (error: unknown): boolean => ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')
+
+async function unless<T>(work: Promise<T>, otherwise: T): Promise<T> {
+  return work.catch((error) => {
+    if (missing(error)) return otherwise
+    throw error
+  })
+}
+
+async function execute(argv: string[], options: RunOptions & QueryOptions): Promise<Output> {
+  const shell = $({
+    nothrow: true,
+    quiet: true,
+    stdio: options.interactive ? 'inherit' : ['pipe', 'pipe', 'pipe'],
+    timeout: options.timeoutMs ?? 10_000,
+    env: { ...process.env, ...options.env },
+    ...(options.interactive ? {} : { input: options.input ?? '' }),
+  })
+  const running = shell`${argv}`
+  if (options.shows && !options.interactive) running.stderr.pipe(process.stderr)
+  const result = await running
+  const code = result.exitCode ?? (result.signal === 'SIGTERM' ? 124 : 128)
+  return { code, stdout: result.stdout, stderr: result.stderr }
+}
+
+async function stat(file: string): Promise<FileFacts | undefined> {
+  const facts = await unless(fs.lstat(file), undefined)
+  if (!facts) return undefined
+  const kind = facts.isFile() ? 'file' : facts.isDirectory() ? 'folder' : facts.isSymbolicLink() ? 'link' : 'other'
+  const target = kind === 'link' ? await fs.readlink(file) : undefined
+  return { kind, mode: facts.mode & 0o7777, uid: facts.uid, size: facts.size, target }
+}
+
+async function find(candidates: string[]): Promise<string | undefined> {
+  const folders = (process.env.PATH ?? '').split(':').filter((folder) => folder.startsWith('/'))
+  const paths = candidates.flatMap((name) =>
+    name.startsWith('/') ? [name] : folders.map((folder) => `${folder}/${name}`),
+  )
+  for (const candidate of paths) {
+    const usable = await fs.access(candidate, fs.constants.X_OK).then(
+      () => true,
+      () => false,
+    )
+    if (usable) return candidate
+  }
+  return undefined
+}
+
+async function free(folder: string): Promise<number> {
+  const facts = await fs.statfs(folder).catch(() => undefined)
+  if (facts) return facts.bavail * facts.bsize
+  const above = path.dirname(folder)
+  return above === folder ? 0 : free(above)
+}
+
+/** Node's own `fetch` will not do: it drops a Host header and tidies up targets. */
+function probe(request: RawRequest): Promise<RawAnswer> {
+  const started = performance.now()
+  const answer: RawAnswer = { end: 'cut', status: 0, headers: {}, body: '', pieces: [], ms: 0 }
+  return new Promise((resolve) => {
+    const finish = (end: RawAnswer['end'], error?: string) => {
+      clearTimeout(timer)
+      outgoing.destroy()
+      resolve({ ...answer, end, error, ms: performance.now() - started })
+    }
+    const outgoing = http.request({
+      host: request.address,
+      port: request.port,
+      method: request.method,
+      path: request.target,
+      headers: { ...(request.body ? { 'content-length': Buffer.byteLength(request.body) } : {}), ...request.headers },
+      setHost: false,
+      agent: false,
+    })
+    const timer = setTimeout(() => finish('timeout'), request.timeoutMs ?? 10_000)
+    outgoing.on('error', (error: NodeJS.ErrnoException) => finish(answer.status ? 'cut' : 'refused', error.code))
+    outgoing.on('connect', (response) => {
+      answer.status = response.statusCode ?? 0
+      finish('complete')
+    })
+    outgoing.on('response', (response) => {
+      answer.status = response.statusCode ?? 0
+      answer.headers = Object.fromEntries(Object.entries(response.headers).map(([name, value]) => [name, `${value}`]))
+      response.setEncoding('utf8')
+      response.on('data', (text: string) => {
+        answer.body += text
+        answer.pieces.push({ ms: performance.now() - started, text })
+      })
+      response.on('end', () => finish(response.complete ? 'complete' : 'cut'))
+      response.on('error', () => finish('cut'))
+    })
+    outgoing.end(request.body)
+  })
+}
+
+/** HAProxy's sockets take one line and close; the sending side is half-closed, as 3.2's master socket needs. */
+function converse(socket: string, command: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = ''
+    const connection = net.connect(socket)
+    connection.setTimeout(10_000, () => connection.destroy(new Error('no answer within 10 s')))
+    connection.on('error', reject)
+    connection.on('data', (data) => {
+      text += data
+    })
+    connection.on('close', () => resolve(text))
+    connection.end(`${command}\n`)
+  })
+}
+
+async function until(_what: string, withinMs: number, test: () => Promise<boolean>): Promise<boolean> {
+  const deadline = Date.now() + withinMs
+  for (;;) {
+    if (await test()) return true
+    if (Date.now() >= deadline) return false
+    await new Promise((resolve) => setTimeout(resolve, 250))
+  }
+}
+
+/** Reads this machine. `note` hears of every command, for the run's log. */
+export function realLook(note: (line: string) => void = () => {}): Look {
+  return {
+    home: process.env.HOME ?? os.homedir(),
+    async query(argv, options = {}) {
+      const output = await execute(argv, options)
+      note(`query ${argv.join(' ')} -> ${output.code}`)
+      return output
+    },
+    read: (file) => unless<string | undefined>(fs.readFile(file, 'utf8'), undefined),
+    stat,
+    find,
+    list: async (folder) => (await unless(fs.readdir(folder), [])).sort(),
+    free,
+    probe,
+    async ask(socket, command) {
+      if (!/^(@\S+ )?show /.test(command)) throw new Error(`not a question: ${command}`)
+      return converse(socket, command).catch(() => undefined)
+    },
+    until,
+  }
+}
+
+async function writeFile(file: string, text: string, mode = 0o600): Promise<void> {
+  await fs.mkdir(path.dirname(file), { recursive: true, mode: 0o700 })
+  const temporary = `${file}.new-${process.pid}`
+  try {
+    await fs.writeFile(temporary, text, { mode, flush: true })
+    await fs.chmod(temporary, mode)
+    await fs.rename(temporary, file)
+  } catch (error) {
+    await fs.rm(temporary, { force: true })
+    throw error
+  }
+}
+
+async function linkFile(target: string, file: string): Promise<void> {
+  await fs.mkdir(path.dirname(file), { recursive: true, mode: 0o700 })
+  const temporary = `${file}.new-${process.pid}`
+  await fs.rm(temporary, { force: true })
+  await fs.symlink(target, temporary)
+  await fs.rename(temporary, file)
+}
+
+async function postLines(url: string, body: unknown, onLine: (line: string) => void = () => {}): Promise<number> {
+  const answer = await fetch(url, { method: 'POST', body: JSON.stringify(body) })
+  let rest = ''
+  for await (const bytes of answer.body ?? []) {
+    rest += Buffer.from(bytes).toString('utf8')
+    const lines = rest.split('\n')
+    rest = lines.pop() ?? ''
+    for (const line of lines) onLine(line)
+  }
+  if (rest) onLine(rest)
+  return answer.status
+}
+
+/** Changes this machine. `note` hears of every command and change, for the run's log. */
+export function realHost(note: (line: string) => void = () => {}): Host {
+  return {
+    ...realLook(note),
+    async run(argv, options = {}) {
+      note(`run ${argv.join(' ')}`)
+      const output = await execute(argv, { timeoutMs: 3_600_000, ...options })
+      note(`  -> ${output.code} ${output.stderr.trim()}`)
+      if ((options.codes ?? [0]).includes(output.code)) return output
+      throw new Unexpected(argv, output)
+    },
+    async write(file, text, mode) {
+      note(`write ${file} (${text.length} bytes)`)
+      await writeFile(file, text, mode)
+    },
+    async folder(folder, mode = 0o700) {
+      await fs.mkdir(folder, { recursive: true, mode })
+      await fs.chmod(folder, mode)
+    },
+    link: linkFile,
+    async move(from, to) {
+      note(`move ${from} to ${to}`)
+      await fs.mkdir(path.dirname(to), { recursive: true, mode: 0o700 })
+      await fs.rename(from, to)
+    },
+    async copy(from, to) {
+      await fs.cp(from, to, { recursive: true, verbatimSymlinks: true, preserveTimestamps: true })
+    },
+    async remove(file) {
+      note(`remove ${file}`)
+      await fs.rm(file, { recursive: true, force: true })
+    },
+    post: postLines,
+    async tell(socket, command) {
+      note(`tell ${path.basename(socket)}: ${command}`)
+      return converse(socket, command)
+    },
+    beside(argv) {
+      const child = $({ nothrow: true, quiet: true, detached: true })`${argv}`
+      return () => void child.kill('SIGTERM').catch(() => {})
+    },
+  }
+}
+
+/** Appends to a file, synchronously in order; the run's log. */
+export async function openLog(file: string): Promise<{ note(line: string): void; close(): Promise<void> }> {
+  await fs.mkdir(path.dirname(file), { recursive: true, mode: 0o700 })
+  const handle = await fs.open(file, 'a', 0o600)
+  let tail: Promise<unknown> = Promise.resolve()
+  return {
+    note(line) {
+      tail = tail.then(() => handle.write(`${new Date().toISOString()} ${line}\n`)).catch(() => {})
+    },
+    async close() {
+      await tail
+      await handle.close()
+    },
+  }
+}
+
+/** Creates a file only when it is not there; false when it is. */
+export async function claim(file: string, text: string): Promise<boolean> {
+  await fs.mkdir(path.dirname(file), { recursive: true, mode: 0o700 })
+  return fs.writeFile(file, text, { flag: 'wx', mode: 0o600 }).then(
+    () => true,
+    (error) => {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+      throw error
+    },
+  )
+}

@@ -1,0 +1,90 @@
+import type { Look } from './host.ts'
+import { type Address, parseIfconfig } from './platform/ifconfig.ts'
+import { surveyTailscale, type Tailscale } from './platform/tailscale.ts'
+
+/** What this machine is, read once before each part. */
+export interface Machine {
+  home: string
+  kernel: string
+  /** macOS version as numbers, 26.5.1 -> [26, 5, 1]; empty elsewhere */
+  version: number[]
+  appleSilicon: boolean
+  /** this process runs under Rosetta */
+  translated: boolean
+  /** bytes */
+  memory: number
+  uid: number
+  user: string
+  /** the user has a desktop session (launchd domain gui/UID) */
+  desktop: boolean
+  /** path of `brew`, when installed */
+  brew?: string
+  /** Homebrew's folder, where it is or would be */
+  prefix: string
+  node?: string
+  tailscale: Tailscale
+  addresses: Address[]
+}
+
+/** Homebrew's programs: PATH first, then the Mac's places (docs/Installation.md of Homebrew/brew). */
+export const brewCandidates = ['brew', '/opt/homebrew/bin/brew']
+
+/** Reads the machine by its own commands; nothing is changed. */
+export async function survey(look: Look): Promise<Machine> {
+  const say = async (...argv: string[]) => {
+    const { code, stdout } = await look.query(argv)
+    return code === 0 ? stdout.trim() : ''
+  }
+  const [kernel, version, memory, arm, translated, uid, user, brew, node, ifconfig] = await Promise.all([
+    say('uname', '-s'),
+    // A program built against an old SDK, or this variable, makes sw_vers lie (python/cpython#135675).
+    say('env', '-u', 'SYSTEM_VERSION_COMPAT', 'sw_vers', '-productVersion'),
+    say('sysctl', '-n', 'hw.memsize'),
+    say('sysctl', '-n', 'hw.optional.arm64'),
+    say('sysctl', '-n', 'sysctl.proc_translated'),
+    say('id', '-u'),
+    say('id', '-un'),
+    look.find(brewCandidates),
+    look.find(['node']),
+    say('ifconfig'),
+  ])
+  const gui = await look.query(['launchctl', 'print', `gui/${uid}`])
+  return {
+    home: look.home,
+    kernel,
+    version: versionNumbers(version),
+    appleSilicon: arm === '1',
+    translated: translated === '1',
+    memory: Number(memory) || 0,
+    uid: Number(uid),
+    user,
+    desktop: gui.code === 0,
+    brew,
+    prefix: await prefix(look, brew),
+    node,
+    tailscale: await surveyTailscale(look),
+    addresses: parseIfconfig(ifconfig),
+  }
+}
+
+/** "16.0" is what macOS 26 calls itself to old programs (dotnet/runtime#116536). */
+export function versionNumbers(text: string): number[] {
+  const numbers = (/^\d+(?:\.\d+)*/.exec(text)?.[0] ?? '').split('.').filter(Boolean).map(Number)
+  return numbers[0] === 16 ? [26, ...numbers.slice(1)] : numbers
+}
+
+/** Whether a version is at least another, number by number. */
+export function atLeast(version: number[], minimum: number[]): boolean {
+  const length = Math.max(version.length, minimum.length)
+  for (let at = 0; at < length; at += 1) {
+    const difference = (version[at] ?? 0) - (minimum[at] ?? 0)
+    if (difference !== 0) return difference > 0
+  }
+  return true
+}
+
+async function prefix(look: Look, brew: string | undefined): Promise<string> {
+  if (!brew) return '/opt/homebrew'
+  const { code, stdout } = await look.query([brew, '--prefix'])
+  return code === 0 ? stdout.trim() : '/opt/homebrew'
+}

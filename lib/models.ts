@@ -1,0 +1,142 @@
+import { z } from 'zod'
+import { Stop } from './command.ts'
+import type { Host, Look } from './host.ts'
+
+const tagList = z.object({
+  models: z.array(z.object({ name: z.string(), size: z.number(), modified_at: z.string().optional() })).nullable(),
+})
+
+/** Installed models with their sizes in bytes; undefined when Ollama does not answer. */
+export async function tags(
+  look: Look,
+  address: string,
+  port: number,
+): Promise<{ name: string; size: number }[] | undefined> {
+  const answer = await look.probe({
+    address,
+    port,
+    method: 'GET',
+    target: '/api/tags',
+    headers: { host: `${address}:${port}` },
+  })
+  const parsed = tagList.safeParse(json(answer.body))
+  return parsed.success ? (parsed.data.models ?? []) : undefined
+}
+
+const loaded = z.object({
+  models: z
+    .array(
+      z.object({
+        name: z.string(),
+        size: z.number(),
+        size_vram: z.number().optional(),
+        expires_at: z.string().optional(),
+      }),
+    )
+    .nullable(),
+})
+
+/** Models in memory; undefined when Ollama does not answer. */
+export async function running(
+  look: Look,
+  address: string,
+  port: number,
+): Promise<{ name: string; size: number }[] | undefined> {
+  const answer = await look.probe({
+    address,
+    port,
+    method: 'GET',
+    target: '/api/ps',
+    headers: { host: `${address}:${port}` },
+  })
+  const parsed = loaded.safeParse(json(answer.body))
+  return parsed.success ? (parsed.data.models ?? []) : undefined
+}
+
+/** One line of `POST /api/pull`; sizes in bytes. */
+export interface PullProgress {
+  status: string
+  digest?: string
+  total?: number
+  completed?: number
+}
+
+/** Downloads a model (Ollama resumes by itself); throws with Ollama's own words when it fails: failure is a last line in a 200. */
+export async function pullModel(
+  host: Host,
+  base: string,
+  name: string,
+  onProgress: (progress: PullProgress) => void,
+): Promise<void> {
+  let failure: string | undefined
+  let last = ''
+  const status = await host.post(`${base}/api/pull`, { model: name }, (line) => {
+    const said = (json(line) ?? {}) as PullProgress & { error?: string }
+    if (said.error) failure = said.error
+    last = said.status ?? last
+    if (said.status) onProgress(said)
+  })
+  if (failure !== undefined) throw new Stop(1, `${name} could not be downloaded: ${failure}`)
+  if (status !== 200 || last !== 'success')
+    throw new Stop(
+      1,
+      `${name} could not be downloaded: the answer (${status}) ended with "${last}"; run it again, it goes on where it stopped.`,
+    )
+}
+
+/** Loads a model by a request without a prompt and proves it by /api/ps; throws when it is not there afterwards. */
+export async function loadModel(host: Host, base: string, name: string, keepAlive?: string): Promise<void> {
+  let failure: string | undefined
+  const status = await host.post(
+    `${base}/api/generate`,
+    { model: name, ...(keepAlive ? { keep_alive: keepAlive } : {}) },
+    (line) => {
+      const said = (json(line) ?? {}) as { error?: string }
+      failure = said.error ?? failure
+    },
+  )
+  if (status !== 200 || failure) throw new Stop(1, `${name} could not be loaded: ${failure ?? `status ${status}`}`)
+}
+
+/** `qwen3` and `qwen3:latest` are one model. */
+export const sameModel = (one: string, other: string): boolean => full(one) === full(other)
+
+const full = (name: string): string =>
+  (name.includes(':') ? name : `${name}:latest`).toLowerCase().replace(/^(registry\.ollama\.ai\/)?library\//, '')
+
+function json(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** Bytes as people read them. */
+export const gigabytes = (bytes: number): string =>
+  bytes < 1e9 ? `${Math.round(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`
+
+/** A line a second at most: bytes, speed, time left. */
+export function progress(say: (text: string) => void, model: string): (progress: PullProgress) => void {
+  let last = 0
+  let first: { at: number; bytes: number } | undefined
+  let status = ''
+  return (now) => {
+    const at = Date.now()
+    const completed = now.completed ?? 0
+    if (now.status !== status) first = undefined
+    first ??= { at, bytes: completed }
+    if (now.status === status && at - last < 1000) return
+    status = now.status
+    last = at
+    say(
+      `${model}: ${status.replace(/^pulling ([0-9a-f]{12})\w*$/, 'downloading')}${now.total ? ` ${share(now.total, completed, first, at)}` : ''}`,
+    )
+  }
+}
+
+function share(total: number, completed: number, first: { at: number; bytes: number }, at: number): string {
+  const speed = (completed - first.bytes) / Math.max((at - first.at) / 1000, 0.001)
+  const left = speed > 0 ? `, ${gigabytes(speed)}/s, ${Math.ceil((total - completed) / speed)} s left` : ''
+  return `${gigabytes(completed)} of ${gigabytes(total)}${left}`
+}

@@ -1,0 +1,102 @@
+import type { Machine } from './machine.ts'
+import type { Setup } from './parts/part.ts'
+import { labels, places } from './places.ts'
+import { jobCommands } from './platform/launchd.ts'
+import { contextLength } from './settings.ts'
+
+/** What to type next: addresses, one curl, settings for clients, who may come, how to run the jobs. */
+export function nextSteps(machine: Machine, setup: Setup, model?: string): string {
+  if (setup.mode === 'local')
+    return `Next steps\n  Ollama answers on this Mac only: http://127.0.0.1:${setup.settings.engine.port}\n  Run install.ts again to add the proxy and remote access.`
+  const port = setup.mode === 'proxy' ? setup.settings.port : setup.settings.engine.port
+  const base = `http://${machine.tailscale.name ?? machine.tailscale.ipv4}:${port}`
+  const name = model ?? 'MODEL'
+  return [
+    'Next steps',
+    `  OpenAI-compatible base URL:    ${base}/v1`,
+    `  Anthropic-compatible base URL: ${base}`,
+    '',
+    '  From another device of your tailnet:',
+    `    curl ${base}/api/version`,
+    '    {"version":"…"}',
+    '',
+    indent(clients(base, name, contextLength(setup.settings, machine.memory))),
+    '',
+    indent(policy(port)),
+    '',
+    indent(services(machine)),
+  ].join('\n')
+}
+
+const indent = (text: string): string =>
+  text
+    .split('\n')
+    .map((line) => (line ? `  ${line}` : line))
+    .join('\n')
+
+/** Settings as the clients took them when they were tried (facts: clients.md §9, §12.5). No key is needed in this version; clients want some word. */
+function clients(base: string, model: string, context: number): string {
+  return `Claude Code (leave ANTHROPIC_API_KEY unset):
+  export ANTHROPIC_BASE_URL=${base}
+  export ANTHROPIC_AUTH_TOKEN=ollama
+  export ANTHROPIC_MODEL=${model} ANTHROPIC_DEFAULT_OPUS_MODEL=${model} ANTHROPIC_DEFAULT_SONNET_MODEL=${model} ANTHROPIC_DEFAULT_HAIKU_MODEL=${model}
+  export CLAUDE_CODE_MAX_CONTEXT_TOKENS=${context} CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1
+
+Codex (~/.codex/config.toml):
+  model = "${model}"
+  model_provider = "mac"
+  model_context_window = ${context}
+  web_search = "disabled"
+  [model_providers.mac]
+  name = "Mac"
+  base_url = "${base}/v1"
+  wire_api = "responses"
+  request_max_retries = 1
+  stream_max_retries = 2
+  stream_idle_timeout_ms = 900000
+
+opencode (opencode.json):
+  {"model":"mac/${model}","small_model":"mac/${model}","provider":{"mac":{"npm":"@ai-sdk/openai-compatible","name":"Mac","options":{"baseURL":"${base}/v1","apiKey":"ollama"},"models":{"${model}":{"name":"${model}","limit":{"context":${context},"output":8192}}}}}}
+
+Continue (~/.continue/config.yaml):
+  name: mac
+  version: 0.0.1
+  schema: v1
+  models:
+    - name: ${model}
+      provider: openai
+      model: ${model}
+      apiBase: ${base}/v1
+      apiKey: ollama
+      roles: [chat, edit, apply]
+
+Aider:
+  export OPENAI_API_BASE=${base}/v1 OPENAI_API_KEY=ollama
+  aider --model openai/${model}
+
+Qwen Code (settings: security.auth.selectedType "openai", tools.toolSearch.enabled false):
+  export OPENAI_BASE_URL=${base}/v1 OPENAI_API_KEY=ollama OPENAI_MODEL=${model}
+
+SDKs:
+  new OpenAI({ baseURL: '${base}/v1', apiKey: 'ollama' })
+  new Anthropic({ baseURL: '${base}', authToken: 'ollama', apiKey: null })`
+}
+
+/** Grants add up, and the default policy allows everything (tailscale.com/kb/1542). */
+function policy(port: number): string {
+  return `Who may come in (https://login.tailscale.com/admin/acls; restricts nobody while the default allow-all rule stands, so remove that one):
+  "grants": [ { "src": ["autogroup:member"], "dst": ["tag:ai-server"], "ip": ["tcp:${port}"] } ]`
+}
+
+function services(machine: Machine): string {
+  const at = places(machine.home)
+  const block = (label: string, log: string) =>
+    [
+      `${label}:`,
+      ...Object.entries(jobCommands(machine.uid, machine.home, label, log)).map(
+        ([verb, command]) => `  ${verb.padEnd(8)} ${command}`,
+      ),
+    ].join('\n')
+  return `${block(labels.engine, `${at.logs}/ollama.log`)}\n${block(labels.gateway, `${at.logs}/haproxy.log`)}
+(launchctl stop takes a bare label, and KeepAlive starts the job again at once; so stopping is bootout.)`
+}

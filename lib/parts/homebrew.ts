@@ -1,0 +1,38 @@
+import { brewEnv } from '../resources.ts'
+import { missed, ok, type Step } from '../step.ts'
+import type { Part } from './part.ts'
+
+const installer = 'https://raw.githubusercontent.com/Homebrew/install/HEAD/install.sh'
+
+/** Homebrew, by its own installer: it names what it will do and asks for the password itself. */
+export const homebrew: Part = {
+  name: 'homebrew',
+  steps: (machine, setup) => [
+    {
+      id: 'homebrew.present',
+      title: 'Homebrew is installed',
+      keeps: 'other programs may need it',
+      async check() {
+        if (machine.brew) return ok(machine.brew)
+        const there = `${machine.prefix}/bin/brew`
+        return missed(
+          'brew was found neither in PATH nor in /opt/homebrew',
+          `Install it from https://brew.sh, or run install.ts again and agree to it (${there}).`,
+        )
+      },
+      async apply(host) {
+        const script = `${host.home}/Library/Caches/remote-ollama-proxy-homebrew.sh`
+        await host.folder(`${host.home}/Library/Caches`)
+        await host.run(['curl', '-fsSL', '--retry', '3', '-o', script, installer])
+        // uname decides the prefix there, and a translated parent would get an Intel Homebrew (Homebrew/install install.sh).
+        await host.run(['arch', '-arm64', '/bin/bash', script], {
+          interactive: setup.attended,
+          env: setup.attended ? brewEnv : { ...brewEnv, NONINTERACTIVE: '1' },
+        })
+        await host.remove(script)
+        const brew = await host.find(['brew', '/opt/homebrew/bin/brew'])
+        machine.brew = brew
+      },
+    } satisfies Step,
+  ],
+}

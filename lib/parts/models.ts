@@ -1,0 +1,126 @@
+import type { Machine } from '../machine.ts'
+import { loadModel, progress, pullModel, tags } from '../models.ts'
+import { labels, places } from '../places.ts'
+import { fillAgent } from '../platform/launchd.ts'
+import { agentFileStep, file, service } from '../resources.ts'
+import { type Check, missed, ok, type Step, skipped } from '../step.ts'
+import { engineAddress } from './ollama.ts'
+import type { Part, Question, Setup } from './part.ts'
+
+/** Models worth having, with what they take on disk and about as much again of memory (bytes; ollama.com/library). */
+export const suggestions: { name: string; bytes: number; what: string }[] = [
+  { name: 'qwen3:0.6b', bytes: 0.52e9, what: 'tiny, for trying' },
+  { name: 'deepseek-coder:6.7b', bytes: 3.8e9, what: 'small coding model' },
+  { name: 'qwen2.5-coder:14b', bytes: 9.0e9, what: 'coding model' },
+  { name: 'qwen3-coder:30b', bytes: 19e9, what: 'coding agents' },
+  { name: 'qwen2.5-coder:32b', bytes: 20e9, what: 'large coding model' },
+  { name: 'deepseek-r1:70b', bytes: 43e9, what: 'large reasoning model' },
+]
+
+/** Two thirds of the memory can be wired for the GPU (llmfit#754), and the context needs its part. */
+export const fits = (bytes: number, memory: number): boolean => bytes * 1.2 < memory * 0.66
+
+/** The smallest one, for `test.ts` on a machine without any. */
+export const smallest = suggestions[0]?.name ?? 'qwen3:0.6b'
+
+const base = (machine: Machine, setup: Setup) => `http://${engineAddress(machine, setup)}:${setup.settings.engine.port}`
+
+function pulled(machine: Machine, setup: Setup, name: string): Step {
+  return {
+    id: `models.${name}`,
+    title: `The model ${name} is on this machine`,
+    keeps: 'models are valuable: `ollama rm` removes one',
+    needs: ['ollama.service'],
+    async check(look) {
+      const list = await tags(look, engineAddress(machine, setup), setup.settings.engine.port)
+      const found = list?.find((tag) => tag.name === name || tag.name === `${name}:latest`)
+      return found ? ok(`${(found.size / 1e9).toFixed(1)} GB`) : missed('not yet', `npx tsx warm-models.ts ${name}`)
+    },
+    async apply(host) {
+      await pullModel(host, base(machine, setup), name, progress(setup.say ?? (() => {}), name))
+      await loadModel(host, base(machine, setup), name)
+    },
+  }
+}
+
+function atLogin(machine: Machine, setup: Setup): Check[] {
+  const at = places(machine.home)
+  const agent = fillAgent(setup.agents[labels.warm] ?? '', {
+    bin: `${at.current}/templates/bin`,
+    logs: at.logs,
+    node: machine.node ?? '',
+  })
+  const job = service({
+    id: 'models.service',
+    title: 'Models are loaded at login',
+    machine,
+    agent,
+    receipt: setup.receipt,
+    oneShot: true,
+  })
+  if (setup.settings.models.length > 0) {
+    return [
+      agentFileStep({
+        id: 'models.plist',
+        title: 'com.ollama.warm-models.plist is written',
+        home: machine.home,
+        agent,
+        receipt: setup.receipt,
+      }),
+      job,
+    ]
+  }
+  const gone: Step = {
+    id: 'models.service',
+    title: 'No models are loaded at login, as the settings say',
+    check: async (look) => (await job.gone?.(look)) ?? skipped('nothing to see'),
+    apply: async (host) => job.undo?.(host),
+    undo: job.undo,
+    gone: job.gone,
+  }
+  return [gone]
+}
+
+/** Settings that the person never wrote are written once, as the annotated example; --config and --model replace them. */
+function settingsFile(machine: Machine, setup: Setup): Step {
+  const at = places(machine.home)
+  const shown = at.settings.replace(machine.home, '~')
+  const step = file({
+    id: 'settings.file',
+    title: 'The settings are there',
+    path: at.settings,
+    text: setup.settingsText,
+    receipt: setup.receipt,
+    keeps: 'yours; uninstall.ts --purge removes them',
+  })
+  return {
+    ...step,
+    async check(look) {
+      const text = await look.read(at.settings)
+      if (text === undefined) return missed(`${shown} is missing`, 'Run install.ts again.')
+      return text === setup.settingsText ? ok(shown) : missed(`${shown} says something else`, 'Run install.ts again.')
+    },
+  }
+}
+
+/** Which models are there from the start. */
+export const models: Part = {
+  name: 'models',
+  steps: (machine, setup) => [
+    settingsFile(machine, setup),
+    ...setup.settings.models.map((name) => pulled(machine, setup, name)),
+    ...atLogin(machine, setup),
+  ],
+  async questions(look, machine, setup): Promise<Question[]> {
+    const known = (await look.read(places(machine.home).settings)) !== undefined
+    if (known || setup.settings.models.length > 0) return []
+    const choices = suggestions
+      .filter((model) => fits(model.bytes, machine.memory))
+      .map((model, at) => ({
+        value: model.name,
+        name: `${model.name} (${(model.bytes / 1e9).toFixed(1)} GB, ${model.what})`,
+        checked: at === 0,
+      }))
+    return choices.length ? [{ id: 'models', kind: 'choose', text: 'Models to load at login', choices }] : []
+  },
+}

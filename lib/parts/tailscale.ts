@@ -1,0 +1,135 @@
+import { Stop } from '../command.ts'
+import type { Machine } from '../machine.ts'
+import { surveyTailscale, type Tailscale } from '../platform/tailscale.ts'
+import { brewEnv } from '../resources.ts'
+import { advice, type Check, type Finding, missed, ok, type Step } from '../step.ts'
+import type { Part, Setup } from './part.ts'
+
+const day = 86_400_000
+
+/** What to do in each state; only Running is up. */
+const remedies: Partial<Record<Tailscale['state'], string>> = {
+  NeedsLogin: 'Open Tailscale in the menu bar and log in (or run `tailscale up` and open the address it shows).',
+  NeedsMachineAuth: 'An admin of your tailnet must approve this machine at https://login.tailscale.com/admin/machines.',
+  Stopped: 'Connect in Tailscale’s menu, or run `tailscale up`.',
+  Starting: 'Wait until Tailscale is connected; if it stays so, see `tailscale status`.',
+  unreachable: 'Open the Tailscale app (or start its daemon) and run again.',
+  InUseOtherUser: 'Tailscale is used by another user of this Mac; log out there first.',
+}
+
+export function upFinding(tailscale: Tailscale): Finding {
+  if (tailscale.state === 'Running' && tailscale.ipv4)
+    return ok(`${tailscale.ipv4}${tailscale.name ? `, ${tailscale.name}` : ''}`)
+  const saw = tailscale.expired ? 'the key of this machine has expired' : `Tailscale is ${tailscale.state}`
+  return missed(
+    saw,
+    tailscale.expired ? 'Log in again: `tailscale up`.' : (remedies[tailscale.state] ?? 'See `tailscale status`.'),
+  )
+}
+
+function present(machine: Machine, setup: Setup): Step {
+  const brew = machine.brew ?? `${machine.prefix}/bin/brew`
+  return {
+    id: 'tailscale.package',
+    title: 'Tailscale is installed',
+    keeps: 'you may use it for other things',
+    exit: 3,
+    async check(look) {
+      const { cli, variants } = await surveyTailscale(look)
+      return cli
+        ? ok(`${cli}${variants[0] ? ` (${variants[0]})` : ''}`)
+        : missed('Tailscale is not installed', `${brew} install --cask tailscale-app`)
+    },
+    async apply(host) {
+      await host.run([brew, 'install', '--cask', 'tailscale-app'], { env: brewEnv, interactive: setup.attended })
+    },
+  }
+}
+
+function up(setup: Setup): Step {
+  return {
+    id: 'tailscale.up',
+    title: 'This machine is on the tailnet',
+    keeps: 'your tailnet stays as it is',
+    exit: 3,
+    needs: ['tailscale.package'],
+    check: async (look) => upFinding(await surveyTailscale(look)),
+    async apply(host) {
+      const { cli, variants, state } = await surveyTailscale(host)
+      if (state === 'NeedsMachineAuth') throw new Stop(3, remedies.NeedsMachineAuth ?? '')
+      if (variants.some((variant) => variant !== 'formula'))
+        await host.run(['open', '-a', 'Tailscale'], { codes: [0, 1] })
+      // Waits for the login in the browser; Ctrl-C is the way out, and the next run goes on here.
+      await host.run(['env', 'TAILSCALE_BE_CLI=1', cli ?? 'tailscale', 'up', '--timeout=10m'], {
+        interactive: setup.attended,
+        shows: true,
+        timeoutMs: 660_000,
+      })
+    },
+    settlesWithin: 20_000,
+  }
+}
+
+const oneVariant = (): Check => ({
+  id: 'tailscale.one-variant',
+  title: 'Only one Tailscale is installed',
+  exit: 3,
+  async check(look) {
+    const { variants } = await surveyTailscale(look)
+    return variants.length < 2
+      ? ok(variants[0] ?? 'none yet')
+      : missed(
+          `two variants: ${variants.join(' and ')}`,
+          'They fight over the tunnel; remove one: brew uninstall tailscale, or delete Tailscale.app.',
+        )
+  },
+})
+
+const keyExpiry = (): Check => ({
+  id: 'tailscale.key-expiry',
+  title: 'The key of this machine lasts for another month',
+  async check(look) {
+    const { keyExpiry: expiry } = await surveyTailscale(look)
+    if (!expiry || expiry.getTime() < day) return ok('no expiry')
+    const days = Math.floor((expiry.getTime() - Date.now()) / day)
+    const text = `expires on ${expiry.toISOString().slice(0, 10)}`
+    return days > 30
+      ? ok(text)
+      : advice(
+          text,
+          'Switch key expiry off for this machine at https://login.tailscale.com/admin/machines, or log in again before.',
+        )
+  },
+})
+
+const nothingServed = (setup: Setup): Check => ({
+  id: 'tailscale.serve',
+  title: 'tailscale serve does not hold the gateway’s port',
+  exit: 3,
+  async check(look) {
+    const { serves } = await surveyTailscale(look)
+    const { port } = setup.settings
+    if (!serves.includes(port)) return ok(serves.length ? `serves ${serves.join(', ')}` : 'nothing served')
+    return missed(
+      `tailscale serve answers on port ${port} in the gateway’s place`,
+      `tailscale serve --tcp=${port} off   (see: tailscale serve status)`,
+    )
+  },
+})
+
+const policyAdvice = (): Check => ({
+  id: 'tailscale.policy',
+  title: 'The tailnet policy says who may come',
+  check: async () =>
+    advice(
+      'it cannot be read from here, and Tailscale’s default lets every device of your tailnet in',
+      'See the grants under "next steps" of install.ts; they restrict nobody while the allow-all rule stands.',
+    ),
+})
+
+/** Who can reach the machine. */
+export const tailscale: Part = {
+  name: 'tailscale',
+  steps: (machine, setup) => [oneVariant(), present(machine, setup), up(setup), nothingServed(setup)],
+  checks: () => [keyExpiry(), policyAdvice()],
+}

@@ -1,0 +1,51 @@
+/** Where everything of ours lives in a home folder; one list for install, checks and uninstall. */
+export interface Places {
+  settings: string
+  settingsFolder: string
+  proxy: string
+  config: string
+  lastGood: string
+  maps: string
+  run: string
+  adminSocket: string
+  masterSocket: string
+  agents: string
+  support: string
+  runtime: string
+  current: string
+  state: string
+  receipt: string
+  lock: string
+  backups: string
+  logs: string
+}
+
+/** The places under this home. A unix socket's path holds about 100 bytes, so the sockets live in a short folder. */
+export function places(home: string): Places {
+  const support = `${home}/Library/Application Support/remote-ollama-proxy`
+  const proxy = `${home}/.haproxy`
+  const settingsFolder = `${home}/.config/remote-ollama-proxy`
+  return {
+    settingsFolder,
+    settings: `${settingsFolder}/settings.yaml`,
+    proxy,
+    config: `${proxy}/haproxy.cfg`,
+    lastGood: `${proxy}/haproxy.cfg.last-good`,
+    maps: `${proxy}/maps`,
+    run: `${proxy}/run`,
+    adminSocket: `${proxy}/run/admin.sock`,
+    masterSocket: `${proxy}/run/master.sock`,
+    agents: `${home}/Library/LaunchAgents`,
+    support,
+    runtime: support,
+    current: `${support}/current`,
+    state: `${support}/state`,
+    receipt: `${support}/state/receipt.json`,
+    lock: `${support}/state/lock`,
+    backups: `${support}/state/backups`,
+    logs: `${home}/Library/Logs/remote-ollama-proxy`,
+  }
+}
+
+/** The labels of our jobs; file names and targets are made from these alone. */
+export const labels = { engine: 'com.ollama', gateway: 'com.haproxy', warm: 'com.ollama.warm-models' } as const

@@ -1,0 +1,161 @@
+import type { Ui } from './cli.ts'
+import { exitCodes, Stop } from './command.ts'
+import { dryHost, type Intent } from './dry-run.ts'
+import type { Host, Look } from './host.ts'
+import { type Machine, survey } from './machine.ts'
+import { consent, consentQuestion, exposeQuestion, gatewayOf } from './parts/haproxy.ts'
+import { parts } from './parts/index.ts'
+import { engineAddress, engineProgram } from './parts/ollama.ts'
+import type { Part, Question, Setup } from './parts/part.ts'
+import { withModels } from './settings.ts'
+import { type Mode, saveReceipt } from './state.ts'
+import { type Check, converge, isStep, observe, type Result } from './step.ts'
+
+/** What install would do: the results of all checks, with `planned` where something is to be done, and the intents. */
+export interface Plan {
+  results: Result[]
+  intents: Intent[]
+}
+
+/** The person's choice about the proxy, from flags, from before, or asked; `--yes` keeps an earlier choice. */
+export async function decideMode(
+  ui: Ui,
+  setup: Setup,
+  known: boolean,
+  flags: { noProxy: boolean; expose: boolean },
+): Promise<Mode> {
+  if (!flags.noProxy && known && (setup.receipt.mode === 'proxy' || ui.yes || !ui.attended)) return setup.receipt.mode
+  if (!flags.noProxy) {
+    if (ui.attended && !ui.yes) ui.say(consent)
+    if (await ui.confirm(consentQuestion, true)) return 'proxy'
+  }
+  if (flags.expose) return 'exposed'
+  return (await ui.confirm(exposeQuestion, false)) ? 'exposed' : 'local'
+}
+
+/** Asks what the parts want to know, before anything is planned. */
+export async function askAll(ui: Ui, look: Look, machine: Machine, setup: Setup): Promise<void> {
+  for (const part of parts) {
+    for (const question of (await part.questions?.(look, machine, setup)) ?? []) await askOne(ui, question, setup)
+  }
+}
+
+async function askOne(ui: Ui, question: Question, setup: Setup): Promise<void> {
+  if (question.kind === 'choose') {
+    const chosen = await ui.choose(question.text, question.choices)
+    setup.settings = { ...setup.settings, models: chosen }
+    setup.settingsText = withModels(setup.settingsText, chosen)
+    return
+  }
+  const answer = await ui.confirm(question.text, question.initial)
+  if (question.id === 'keepEdited') {
+    if (!answer) setup.answers.keepEdited.push(question.path)
+  } else if (question.id === 'stopOther' || question.id === 'power' || question.id === 'firewall') {
+    setup.answers[question.id] = answer
+  }
+}
+
+/** Goes through every step with a host that only says. Throws `Stop` when a precondition is missed. */
+export async function makePlan(look: Look, machine: Machine, setup: Setup): Promise<Plan> {
+  const plan: Plan = { results: [], intents: [] }
+  const host = dryHost(look, (intent) => plan.intents.push(intent))
+  for (const part of parts) {
+    for (const check of part.steps(machine, setup)) plan.results.push(await foresee(check, host))
+  }
+  plan.intents = [...new Map(plan.intents.map((intent) => [`${intent.kind} ${intent.text}`, intent])).values()]
+  return plan
+}
+
+async function foresee(check: Check, host: Host): Promise<Result> {
+  const result = await observe(check, host)
+  if (result.state !== 'missed') return result
+  if (!isStep(check))
+    throw new Stop(check.exit ?? exitCodes.failed, `${check.title}: ${result.saw}. ${result.remedy ?? ''}`.trim())
+  await check.apply(host)
+  return { ...result, state: 'planned', remedy: undefined }
+}
+
+const headings: [Intent['kind'], string][] = [
+  ['package', 'Packages'],
+  ['file', 'Files'],
+  ['folder', 'Folders'],
+  ['removal', 'Removed'],
+  ['service', 'Services'],
+  ['download', 'Downloads'],
+  ['sudo', 'With your password (sudo)'],
+]
+
+/** The plan in words: what is there, then packages, files, services, ports, sudo. */
+export function planText(plan: Plan, machine: Machine, setup: Setup): string {
+  const planned = plan.results.filter((result) => result.state === 'planned')
+  const groups = headings.flatMap(([kind, title]) => {
+    const intents = plan.intents.filter((intent) => intent.kind === kind)
+    return intents.length ? [`${title}:`, ...intents.map((intent) => `  ${shorten(intent.text, machine)}`)] : []
+  })
+  const sudo = plan.intents.some((intent) => intent.kind === 'sudo')
+    ? []
+    : [
+        'With your password (sudo): nothing of ours; Homebrew and Tailscale ask for it themselves when they are installed',
+      ]
+  return [
+    'What will be done:',
+    ...planned.map((result) => `  + ${result.title} (now: ${result.saw})`),
+    '',
+    ...groups,
+    'Ports:',
+    ...ports(machine, setup).map((port) => `  ${port}`),
+    ...sudo,
+  ].join('\n')
+}
+
+const shorten = (text: string, machine: Machine): string => text.replaceAll(machine.home, '~')
+
+function ports(machine: Machine, setup: Setup): string[] {
+  const address = machine.tailscale.ipv4 ?? '100.x.y.z, known once Tailscale is up,'
+  const engine = `${setup.mode === 'exposed' ? address : engineAddress(machine, setup)}:${setup.settings.engine.port}`
+  if (setup.mode === 'exposed')
+    return [
+      `${engine} (Ollama: every endpoint, deletion included, open to your tailnet, without source guard and Host check; on this Mac \`ollama\` then needs OLLAMA_HOST=${engine})`,
+    ]
+  const own = `${engine} (Ollama, this Mac only)`
+  if (setup.mode === 'local') return [own]
+  const bound = machine.tailscale.ipv4
+    ? gatewayOf(machine, setup).listeners.flatMap((listener) => listener.addresses)
+    : [address]
+  return [...bound.map((one) => `${one} port ${setup.settings.port} (HAProxy, tailnet only)`), own]
+}
+
+/** Applies part by part, looking at the machine anew before each; stops at the first step that stays missed. */
+export async function applyAll(ui: Ui, host: Host, machine: Machine, setup: Setup): Promise<Result[]> {
+  const results: Result[] = []
+  setup.receipt.mode = setup.mode
+  await saveReceipt(host, setup.receipt)
+  let now = machine
+  for (const part of parts) {
+    now = await survey(host)
+    setup.programs = { ollama: await engineProgram(host, now), haproxy: `${now.prefix}/opt/haproxy/bin/haproxy` }
+    results.push(...(await applyPart(ui, host, part, now, setup)))
+  }
+  Object.assign(machine, now)
+  return results
+}
+
+async function applyPart(ui: Ui, host: Host, part: Part, machine: Machine, setup: Setup): Promise<Result[]> {
+  const results: Result[] = []
+  for (const check of part.steps(machine, setup)) {
+    const done = ui.busy(check.title)
+    const result = await (isStep(check) ? converge(check, host) : observe(check, host)).finally(done)
+    results.push(result)
+    ui.result(result)
+    if (result.state === 'missed')
+      throw new Stop(
+        result.exit ?? check.exit ?? exitCodes.failed,
+        `Stopped at "${result.title}": ${result.saw} ${result.remedy ?? ''}`.trim(),
+      )
+  }
+  return results
+}
+
+/** The diffs of files that are there already. */
+export const diffs = (plan: Plan, look: Look): string[] =>
+  plan.intents.flatMap((intent) => (intent.diff ? [intent.diff.replaceAll(look.home, '~')] : []))

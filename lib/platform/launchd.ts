@@ -1,0 +1,169 @@
+import { build, parse } from 'plist'
+import { Unexpected } from '../command.ts'
+import type { Host, Look } from '../host.ts'
+import { places } from '../places.ts'
+
+/** A LaunchAgent's property list, as far as our jobs use it (launchd.plist(5)). */
+export interface Agent {
+  Label: string
+  ProgramArguments: string[]
+  EnvironmentVariables?: Record<string, string>
+  RunAtLoad?: boolean
+  KeepAlive?: boolean
+  ProcessType?: string
+  ExitTimeOut?: number
+  SoftResourceLimits?: { NumberOfFiles: number }
+  StandardOutPath?: string
+  StandardErrorPath?: string
+}
+
+/** What `launchctl print` tells of a job. */
+export interface Job {
+  state: string
+  path?: string
+  pid?: number
+  lastExit?: number
+  arguments: string[]
+  environment: Record<string, string>
+  properties: string[]
+  spawnType?: string
+  exitTimeOut?: number
+  maxFiles?: number
+}
+
+/** A property list from a template: `{{name}}` in its texts is replaced after parsing, so no value can change its structure. */
+export function fillAgent(template: string, values: Record<string, string>): Agent {
+  const fill = (value: unknown): unknown => {
+    if (typeof value === 'string')
+      return value.replace(/\{\{(\w+)\}\}/g, (whole, name: string) => values[name] ?? whole)
+    if (Array.isArray(value)) return value.map(fill)
+    if (value === null || typeof value !== 'object') return value
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, fill(inner)]))
+  }
+  return fill(parse(template)) as Agent
+}
+
+export const agentFile = (home: string, label: string): string => `${places(home).agents}/${label}.plist`
+
+/** The text of a property list; keys without a value are dropped. */
+export const agentText = (agent: Agent): string => `${build({ ...agent })}\n`
+
+/** Reads a property list; undefined when it is none. */
+export function parseAgent(text: string): Agent | undefined {
+  try {
+    const value = parse(text) as unknown
+    return typeof value === 'object' && value !== null && 'Label' in value ? (value as Agent) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Reads `launchctl print DOMAIN/LABEL`: lines indented by one tab, since sub-blocks repeat the same words. */
+export function parsePrint(text: string): Job {
+  const value = (key: string) => new RegExp(`^\\t${key} = (.*)$`, 'm').exec(text)?.[1]
+  const number = (key: string) => {
+    const found = /^-?\d+/.exec(value(key) ?? '')?.[0]
+    return found === undefined ? undefined : Number(found)
+  }
+  const pairs = block(text, 'environment').map((line) => line.split(' => ') as [string, string?])
+  return {
+    state: value('state') ?? 'unknown',
+    path: value('path'),
+    pid: number('pid'),
+    lastExit: number('last exit code'),
+    arguments: block(text, 'arguments'),
+    environment: Object.fromEntries(pairs.map(([name, ...rest]) => [name, rest.join(' => ')])),
+    properties: (value('properties') ?? '').split(' | ').filter(Boolean),
+    spawnType: value('spawn type'),
+    exitTimeOut: number('exit timeout'),
+    maxFiles: Number(/maxfiles \(soft\) => (\d+)/.exec(text)?.[1]) || undefined,
+  }
+}
+
+function block(text: string, name: string): string[] {
+  const body = new RegExp(`^\\t${name} = \\{\\n([\\s\\S]*?)^\\t\\}`, 'm').exec(text)?.[1] ?? ''
+  return body
+    .split('\n')
+    .map((line) => line.replace(/^\t\t/, ''))
+    .filter((line) => line !== '')
+}
+
+/** launchctl for one user's desktop session. Exit codes: 113 no such service, 3 no such process, 5 busy or refused, 125 no such domain (facts: `launchctl error N`). */
+export interface Launchd {
+  target(label: string): string
+  job(look: Look, label: string): Promise<Job | undefined>
+  disabled(look: Look, label: string): Promise<boolean>
+  load(host: Host, label: string): Promise<void>
+  unload(host: Host, label: string, waitMs: number): Promise<void>
+  restart(host: Host, label: string): Promise<void>
+  kick(host: Host, label: string): Promise<void>
+}
+
+export function launchd(home: string, uid: number): Launchd {
+  const domain = `gui/${uid}`
+  const target = (label: string) => `${domain}/${label}`
+
+  const job: Launchd['job'] = async (look, label) => {
+    const { code, stdout } = await look.query(['launchctl', 'print', target(label)])
+    return code === 0 ? parsePrint(stdout) : undefined
+  }
+
+  /** On macOS 12+ bootout returns before the process is dead, and bootstrap then answers 5 (DeterminateSystems/nix-installer, openclaw). */
+  const unload: Launchd['unload'] = async (host, label, waitMs) => {
+    await host.run(['launchctl', 'bootout', target(label)], { codes: [0, 3, 36, 113, 125] })
+    const left = await host.until(`${label} gone`, waitMs, async () => !(await job(host, label)))
+    if (!left) throw new Error(`${label} is still shutting down after ${waitMs / 1000} s; run again in a minute.`)
+  }
+
+  const load: Launchd['load'] = async (host, label) => {
+    const bootstrap = ['launchctl', 'bootstrap', domain, agentFile(home, label)]
+    let last = { code: 0, stdout: '', stderr: '' }
+    const loaded = await host.until(`${label} loaded`, 10_000, async () => {
+      last = await host.run(bootstrap, { codes: [0, 5, 17, 36, 37] })
+      if (last.code === 0) return true
+      return (await job(host, label))?.path === agentFile(home, label)
+    })
+    if (!loaded) throw new Unexpected(bootstrap, last)
+  }
+
+  return {
+    target,
+    job,
+    load,
+    unload,
+    async disabled(look, label) {
+      const { stdout } = await look.query(['launchctl', 'print-disabled', domain])
+      return new RegExp(`"${label.replaceAll('.', '\\.')}" => (disabled|true)`).test(stdout)
+    },
+    restart: async (host, label) => void (await host.run(['launchctl', 'kickstart', '-k', target(label)])),
+    kick: async (host, label) => void (await host.run(['launchctl', 'kickstart', target(label)], { codes: [0, 37] })),
+  }
+}
+
+/** The commands a person types for one job; each is run by a story. */
+export function jobCommands(uid: number, home: string, label: string, log: string): Record<string, string> {
+  const target = `gui/${uid}/${label}`
+  const file = agentFile(home, label).replace(home, '~')
+  return {
+    status: `launchctl print ${target} | grep -E '^.(state|pid|last exit code) ='`,
+    start: `launchctl bootstrap gui/${uid} ${file}`,
+    stop: `launchctl bootout ${target}`,
+    restart: `launchctl kickstart -k ${target}`,
+    logs: `tail -f ${log.replace(home, '~')}`,
+  }
+}
+
+/** Where a loaded job differs from its property list, in words; empty when it runs as written. */
+export function differences(agent: Agent, job: Job): string[] {
+  const wanted = agent.EnvironmentVariables ?? {}
+  const environment = Object.entries(wanted).filter(([name, value]) => job.environment[name] !== value)
+  return [
+    ...(agent.ProgramArguments.join('\0') === job.arguments.join('\0') ? [] : ['arguments']),
+    ...environment.map(([name]) => name),
+    ...(agent.KeepAlive === true && !job.properties.includes('keepalive') ? ['KeepAlive'] : []),
+    ...(agent.RunAtLoad === true && !job.properties.includes('runatload') ? ['RunAtLoad'] : []),
+    ...(agent.ProcessType === 'Interactive' && !job.spawnType?.startsWith('interactive') ? ['ProcessType'] : []),
+    ...(agent.ExitTimeOut !== undefined && job.exitTimeOut !== agent.ExitTimeOut ? ['ExitTimeOut'] : []),
+    ...(agent.SoftResourceLimits && job.maxFiles !== agent.SoftResourceLimits.NumberOfFiles ? ['NumberOfFiles'] : []),
+  ]
+}

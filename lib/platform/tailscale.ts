@@ -1,0 +1,111 @@
+import { z } from 'zod'
+import type { Look } from '../host.ts'
+
+export type TailscaleVariant = 'standalone' | 'appstore' | 'formula'
+
+/** What is known of Tailscale here. Only `state === 'Running'` says that the tailnet is up: `ip -4` answers when stopped, too. */
+export interface Tailscale {
+  /** path of the command, when one is installed */
+  cli?: string
+  variants: TailscaleVariant[]
+  /** Tailscale's BackendState, or why there is none */
+  state:
+    | 'absent'
+    | 'unreachable'
+    | 'NoState'
+    | 'InUseOtherUser'
+    | 'NeedsLogin'
+    | 'NeedsMachineAuth'
+    | 'Stopped'
+    | 'Starting'
+    | 'Running'
+  ipv4?: string
+  ipv6?: string
+  /** MagicDNS name without the dot at its end */
+  name?: string
+  /** short name of the node */
+  hostName?: string
+  authUrl?: string
+  expired?: boolean
+  keyExpiry?: Date
+  health: string[]
+  /** what `tailscale serve` holds on each port */
+  serves: number[]
+}
+
+/** The app's own program first decides by its surroundings whether it is a window or a command; the variable settles it (tailscale/tailscale#7140). */
+const candidates = [
+  'tailscale',
+  '/Applications/Tailscale.app/Contents/MacOS/Tailscale',
+  '/opt/homebrew/bin/tailscale',
+  '/usr/local/bin/tailscale',
+]
+
+const status = z.object({
+  BackendState: z.string(),
+  AuthURL: z.string().nullish(),
+  HaveNodeKey: z.boolean().nullish(),
+  TailscaleIPs: z.array(z.string()).nullish(),
+  Health: z.array(z.string()).nullish(),
+  Self: z
+    .object({ DNSName: z.string().nullish(), HostName: z.string().nullish(), KeyExpiry: z.string().nullish() })
+    .nullish(),
+})
+
+/** Reads `status --json`, which exits 0 in every state as long as the daemon answers. */
+export async function surveyTailscale(look: Look): Promise<Tailscale> {
+  const cli = await look.find(candidates)
+  const variants = await findVariants(look)
+  if (!cli) return { variants, state: 'absent', health: [], serves: [] }
+  const { stdout } = await look.query(['env', 'TAILSCALE_BE_CLI=1', cli, 'status', '--json'], { timeoutMs: 15_000 })
+  const serve = await look.query(['env', 'TAILSCALE_BE_CLI=1', cli, 'serve', 'status', '--json'])
+  return { cli, variants, ...parseStatus(stdout), serves: parseServe(serve.stdout) }
+}
+
+/** The parts of `tailscale status --json` that matter here; `unreachable` for anything else. */
+export function parseStatus(text: string): Omit<Tailscale, 'cli' | 'variants' | 'serves'> {
+  const parsed = status.safeParse(json(text))
+  if (!parsed.success) return { state: 'unreachable', health: [] }
+  const { BackendState, TailscaleIPs, Self, AuthURL, HaveNodeKey, Health } = parsed.data
+  const expiry = Self?.KeyExpiry ? new Date(Self.KeyExpiry) : undefined
+  return {
+    state: BackendState as Tailscale['state'],
+    ipv4: TailscaleIPs?.find((address) => !address.includes(':')),
+    ipv6: TailscaleIPs?.find((address) => address.includes(':')),
+    name: Self?.DNSName?.replace(/\.$/, '') || undefined,
+    hostName: Self?.HostName || undefined,
+    authUrl: AuthURL || undefined,
+    keyExpiry: expiry,
+    expired: BackendState === 'NeedsLogin' && HaveNodeKey === true && (TailscaleIPs?.length ?? 0) > 0,
+    health: Health ?? [],
+  }
+}
+
+/** Ports that `tailscale serve` answers on: `TCP` by number, `Web` by name:port. */
+export function parseServe(text: string): number[] {
+  const parsed = z
+    .object({ TCP: z.record(z.string(), z.unknown()).optional(), Web: z.record(z.string(), z.unknown()).optional() })
+    .safeParse(json(text))
+  if (!parsed.success) return []
+  const web = Object.keys(parsed.data.Web ?? {}).map((key) => Number(key.split(':').pop()))
+  return [...new Set([...Object.keys(parsed.data.TCP ?? {}).map(Number), ...web])].sort((a, b) => a - b)
+}
+
+function json(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** The App Store's copy carries a receipt; the formula's daemon is a program of Homebrew's (facts: tailscale.com/kb/1278). */
+async function findVariants(look: Look): Promise<TailscaleVariant[]> {
+  const app = await look.stat('/Applications/Tailscale.app')
+  const receipt = await look.stat('/Applications/Tailscale.app/Contents/_MASReceipt')
+  const daemon = await look.find(['tailscaled', '/opt/homebrew/bin/tailscaled', '/usr/local/bin/tailscaled'])
+  return [
+    ...(app ? [receipt ? ('appstore' as const) : ('standalone' as const)] : []),
+    ...(daemon ? ['formula' as const] : []),
+  ]
+}

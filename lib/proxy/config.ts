@@ -1,0 +1,82 @@
+import { isIP } from 'node:net'
+import { sha256 } from '../command.ts'
+import { places } from '../places.ts'
+import { guard } from './policies/connections.ts'
+import { policies } from './policies/index.ts'
+import { frontendSlots, type Gateway, type Listener, type Policy, type Slot } from './policy.ts'
+
+/** A whole configuration: the text, the files it names (absolute path -> text), and the fingerprint that the worker answers. */
+export interface Configuration {
+  text: string
+  files: Record<string, string>
+  fingerprint: string
+}
+
+/** Templates of the project, read once by the caller. */
+export interface Templates {
+  config: string
+  frontend: string
+}
+
+/**
+ * Renders HAProxy's configuration. The files lie in a folder named after the fingerprint, so that going back to the
+ * last good text also goes back to its files. Throws when a listener's address is not a plain unicast address.
+ */
+export function render(gateway: Gateway, templates: Templates): Configuration {
+  for (const listener of gateway.listeners) listener.addresses.forEach(checkAddress)
+  const list = policies(gateway)
+  const files = Object.assign({}, ...list.map((policy) => policy.files ?? {})) as Record<string, string>
+  const draft = fill(templates.config, {
+    global: indent(collect(list, 'global')),
+    defaults: indent(collect(list, 'defaults')),
+    frontends: gateway.listeners.map((listener) => frontend(listener, list, templates.frontend)).join('\n\n'),
+    inference: indent(collect(list, 'inference')),
+    metadata: indent(collect(list, 'metadata')),
+    sections: list.flatMap((policy) => policy.sections ?? []).join('\n\n'),
+  })
+  const fingerprint = sha256(JSON.stringify([draft, files]))
+  const folder = `${places(gateway.home).maps}/${fingerprint.slice(0, 12)}`
+  const text = draft
+    .replace('global\n', `global\n    setenv CFG_ID ${fingerprint}\n`)
+    .replaceAll('{{files}}', `${quoted(folder)}`)
+  return {
+    text: `${text.trimEnd()}\n`,
+    files: Object.fromEntries(Object.entries(files).map(([name, content]) => [`${folder}/${name}`, content])),
+    fingerprint,
+  }
+}
+
+function checkAddress(address: string): void {
+  if (isIP(address) === 0 || /^(0\.0\.0\.0|::|\*)$/.test(address))
+    throw new Error(`not an address to listen on: ${address}`)
+}
+
+/** HAProxy splits words at blanks; a home folder may hold some. */
+const quoted = (path: string): string => path.replaceAll(' ', '\\ ')
+
+function frontend(listener: Listener, list: Policy[], template: string): string {
+  const slots = Object.fromEntries(frontendSlots.map((slot) => [slot, collect(list, slot)]))
+  const lines = { ...slots, connection: [...guard(listener), ...(slots.connection ?? [])] }
+  const blocks = Object.fromEntries(Object.entries(lines).map(([slot, rules]) => [slot, indent(rules)]))
+  const binds = listener.addresses.map(
+    (address) => `bind ${isIP(address) === 6 ? `[${address}]` : address}:${listener.port}`,
+  )
+  return fill(template, { ...blocks, name: listener.name, binds: indent(binds) })
+}
+
+const collect = (list: Policy[], slot: Slot): string[] => list.flatMap((policy) => policy.lines[slot] ?? [])
+
+const indent = (lines: string[]): string =>
+  lines.map((line) => (line.startsWith('.') ? line : `    ${line}`)).join('\n')
+
+/** Puts whole blocks in place of `{{name}}`; a slot without lines leaves no empty line. */
+function fill(template: string, blocks: Record<string, string>): string {
+  return template
+    .split('\n')
+    .flatMap((line) => {
+      const filled = line.replace(/\{\{(\w+)\}\}/g, (whole, name: string) => blocks[name] ?? whole)
+      return filled === '' && line !== '' ? [] : [filled]
+    })
+    .join('\n')
+    .trimEnd()
+}

@@ -1,0 +1,32 @@
+import type { Gateway, Policy } from '../policy.ts'
+import { refuse } from '../refusal.ts'
+
+/** Bytes of HAProxy's buffer; the largest body that can be looked at whole. */
+export const bufferSize = 131_072
+/** Bytes that a body without Content-Length may have: it must end within the buffer, headers included. */
+export const unlabelledLimit = 102_400
+
+/** How large a body may be, and how slowly it may come. Content-Length is signed in HAProxy: 2^63 would be negative, hence its length in letters. */
+export function bodies(gateway: Gateway): Policy {
+  const limit = gateway.settings.body_limit
+  return {
+    name: 'bodies',
+    lines: {
+      global: [`tune.bufsize ${bufferSize}`],
+      defaults: ['timeout http-request 30s'],
+      inspect: [
+        ...refuse({
+          status: 413,
+          message: `the request body is over ${Math.round(limit / 1024)} KB.`,
+          when: [`{ req.body_size gt ${limit} }`, '{ req.fhdr(content-length),length gt 11 }'],
+        }),
+        `http-request wait-for-body time 60s if !{ req.fhdr(content-length) -m found } or { req.body_size le ${unlabelledLimit} }`,
+        ...refuse({
+          status: 413,
+          message: `a body without Content-Length may have ${unlabelledLimit / 1024} KB at most.`,
+          when: [`!{ req.fhdr(content-length) -m found } { req.body_len ge ${unlabelledLimit} }`],
+        }),
+      ],
+    },
+  }
+}

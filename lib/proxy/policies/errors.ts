@@ -1,0 +1,61 @@
+import type { Policy } from '../policy.ts'
+import { errorFile, ollamaBody, unionBody } from '../refusal.ts'
+
+const parsed: [number, string, string][] = [
+  [400, 'Bad request', 'the request could not be understood.'],
+  [405, 'Method Not Allowed', 'this method is not taken here.'],
+  [408, 'Request Time-out', 'the request did not arrive in time.'],
+  [413, 'Payload Too Large', 'the request body is too large.'],
+  [422, 'Unprocessable Content', 'the request could not be understood.'],
+  [500, 'Internal Server Error', 'an error inside the gateway; see its log.'],
+  [501, 'Not Implemented', 'the request could not be understood.'],
+]
+/** Codes of their own since HAProxy 3.2 only. */
+const later: [number, string, string][] = [
+  [414, 'URI Too Long', 'the request target is too long.'],
+  [431, 'Request Header Fields Too Large', 'the request headers are too large.'],
+]
+
+const afterwards: [number, string][] = [
+  [502, 'Ollama gave no valid answer (it may have crashed or been restarted).'],
+  [429, 'all slots stayed busy, or Ollama is restarting; try again shortly.'],
+  [503, 'Ollama does not answer, or is restarting; try again shortly.'],
+  [504, 'Ollama stayed silent for too long.'],
+]
+
+const file = ([status]: [number, string, string]): string => `    errorfile ${status} {{files}}/${status}.http`
+
+/** The text is chosen first, by family, so that errors HAProxy makes later have it. */
+const texts = (status: number, message: string): string[] => [
+  `http-request set-var-fmt(txn.e${status}) '${ollamaBody(message)}' if api`,
+  `http-request set-var-fmt(txn.e${status}) '${unionBody(status, message)}' if !api`,
+]
+
+/** What HAProxy says itself after the rules; `text` names the chosen one where its status is changed afterwards. */
+export const late = (status: number, text = status): string =>
+  `http-error status ${status} content-type application/json ${status === 503 ? 'hdr retry-after 5 ' : ''}lf-string '%[var(txn.e${text})]'`
+
+/** Every error that HAProxy makes itself, as JSON in the caller's family; never HTML, never empty. */
+export function errors(): Policy {
+  return {
+    name: 'errors',
+    lines: {
+      prepare: [
+        'acl api path_beg /api/',
+        'http-request set-var(txn.path) path,bytes(0,300)',
+        'http-request set-var(txn.method) method,bytes(0,24)',
+        'http-request set-var(txn.letters) method,length',
+        ...afterwards.flatMap(([status, message]) => texts(status, message)),
+      ],
+      defaults: [
+        'unique-id-format req_%[uuid()]',
+        ...parsed.map((entry) => file(entry).trim()),
+        '.if version_atleast(3.2)',
+        ...later.map((entry) => file(entry).trim()),
+        '.endif',
+        ...[502, 503, 504].map((status) => late(status)),
+      ],
+    },
+    files: Object.fromEntries([...parsed, ...later].map((entry) => [`${entry[0]}.http`, errorFile(...entry)])),
+  }
+}

@@ -1,0 +1,27 @@
+import type { Gateway, Policy } from '../policy.ts'
+import { admin } from './admin.ts'
+import { bodies } from './bodies.ts'
+import { connections } from './connections.ts'
+import { errors } from './errors.ts'
+import { log } from './log.ts'
+import { names } from './names.ts'
+import { queue } from './queue.ts'
+import { rewrite } from './rewrite.ts'
+import { rows } from './rows.ts'
+import { shape } from './shape.ts'
+import { streams } from './streams.ts'
+
+/** All policies; the order of lines within a slot is the order of this list. */
+export const policies = (gateway: Gateway): Policy[] => [
+  streams(),
+  admin(gateway),
+  log(gateway),
+  connections(gateway),
+  errors(),
+  shape(),
+  names(gateway),
+  rows(gateway),
+  bodies(gateway),
+  queue(gateway),
+  rewrite(gateway),
+]

@@ -1,0 +1,58 @@
+import { spell } from '../../settings.ts'
+import type { Gateway, Policy } from '../policy.ts'
+import { refuse } from '../refusal.ts'
+import { late } from './errors.ts'
+
+const retry = { 'retry-after': '5' }
+
+/** Few requests at the engine, the rest in a queue that tells clients what they handle well: 429 with Retry-After; 503 only when the engine is down. */
+export function queue(gateway: Gateway): Policy {
+  const { queue: waiting, inference, engine } = gateway.settings
+  const address = `127.0.0.1:${engine.port}`
+  return {
+    name: 'queue',
+    lines: {
+      limit: [
+        'acl inference var(txn.backend) -m str inference',
+        ...refuse({
+          status: 429,
+          message: 'the server is about to restart Ollama; try again shortly.',
+          when: ['inference { str(draining),map_str({{files}}/engine.map) -m str yes }'],
+          headers: retry,
+        }),
+        ...refuse({
+          status: 503,
+          message: 'Ollama is down on this server.',
+          when: ['row { nbsrv(inference) lt 1 }'],
+          headers: retry,
+        }),
+      ],
+      // Counted once the body is here: requests that are still sending it would all find the queue short.
+      inspect: [
+        ...refuse({
+          status: 429,
+          message: `${waiting.max} requests are waiting already; try again shortly.`,
+          when: [
+            `inference { queue(inference) ge ${waiting.max} } { srv_conn(inference/engine) ge ${inference.slots} }`,
+          ],
+          headers: retry,
+        }),
+      ],
+      inference: [
+        `timeout queue ${spell(waiting.wait)}`,
+        'option httpchk',
+        `http-check send meth GET uri /api/version ver HTTP/1.1 hdr Host ${address}`,
+        'http-check expect status 200',
+        'timeout check 5s',
+        'retry-on conn-failure',
+        'retries 2',
+        late(503, 429),
+        'http-after-response set-header retry-after 5 if { status 503 } { nbsrv(inference) gt 0 }',
+        'http-after-response set-status 429 if { status 503 } { nbsrv(inference) gt 0 }',
+        `server engine ${address} maxconn ${inference.slots} check inter 2s fastinter 500ms downinter 500ms fall 2 rise 1`,
+      ],
+      metadata: ['retry-on conn-failure', 'retries 2', `server engine ${address} track inference/engine`],
+    },
+    files: { 'engine.map': 'draining no\n' },
+  }
+}

@@ -1,0 +1,58 @@
+import type { Settings } from '../settings.ts'
+import type { Check } from '../step.ts'
+
+/** Where a policy's lines go. HAProxy reads rules top down, so this order is the order of decisions. */
+export const frontendSlots = [
+  'connection',
+  'prepare',
+  'shape',
+  'identify',
+  'answer',
+  'classify',
+  'authenticate',
+  'allow',
+  'limit',
+  'inspect',
+  'rewrite',
+  'response',
+  'afterResponse',
+] as const
+export const otherSlots = ['global', 'defaults', 'inference', 'metadata'] as const
+export type Slot = (typeof frontendSlots)[number] | (typeof otherSlots)[number]
+
+/** Addresses that are listened on, and the networks whose connections are taken. */
+export interface Listener {
+  name: string
+  addresses: string[]
+  port: number
+  /** networks in CIDR form; this machine itself is always among them */
+  sources: string[]
+}
+
+/** Everything the configuration is made from. */
+export interface Gateway {
+  settings: Settings
+  listeners: Listener[]
+  /** names and addresses under which clients reach this machine, without port */
+  hosts: string[]
+  home: string
+}
+
+/** One concern of the gateway: its lines, its files, and the proof that test.ts runs. */
+export interface Policy {
+  name: string
+  lines: Partial<Record<Slot, string[]>>
+  /** whole sections (stick tables, peers) */
+  sections?: string[]
+  /** files beside the configuration, named in lines as `{{files}}/NAME` */
+  files?: Record<string, string>
+}
+
+/** What the proof of a policy needs: where the gateway is, and how to name it. */
+export interface Proof {
+  gateway: Gateway
+  address: string
+  host: string
+}
+
+export type PolicyProof = (proof: Proof) => Check[]

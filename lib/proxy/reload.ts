@@ -1,0 +1,103 @@
+import { type Output, sha256 } from '../command.ts'
+import type { Host, Look } from '../host.ts'
+import { places } from '../places.ts'
+import { isForeign, keepForeign, type Receipt, saveReceipt, writeOurs } from '../state.ts'
+import type { Configuration } from './config.ts'
+import { runningFingerprint } from './runtime.ts'
+
+export interface Change {
+  receipt: Receipt
+  configuration: Configuration
+  /** the program that will run it, by its stable path */
+  haproxy: string
+}
+
+/** Checks a configuration with the program that will run it; undefined when it is valid, else the first complaint. */
+export async function fault(look: Look, haproxy: string, file: string): Promise<string | undefined> {
+  return verdict(await look.query([haproxy, '-c', '-f', file]))
+}
+
+function verdict({ code, stdout, stderr }: Output): string | undefined {
+  if (code === 0) return undefined
+  const lines = `${stderr}\n${stdout}`.split('\n').filter((line) => /ALERT|error/i.test(line))
+  return lines[0]?.trim() ?? `haproxy -c ended with ${code}`
+}
+
+/**
+ * Puts a configuration in place and, when a worker runs, swaps it without dropping a stream: write beside, `haproxy -c`,
+ * keep the old as last good, rename, reload, poll until the running worker answers the new fingerprint.
+ * Throws when the new one is refused (nothing changed) or does not come up (the last good is back, and says so).
+ */
+export async function swap(host: Host, change: Change): Promise<void> {
+  const at = places(host.home)
+  const { configuration, receipt } = change
+  await writeFiles(host, configuration)
+  const next = `${at.config}.next`
+  await host.write(next, configuration.text)
+  const complaint = verdict(await host.run([change.haproxy, '-c', '-f', next], { codes: [0, 1] }))
+  if (complaint) {
+    await host.remove(next)
+    await tidy(host, [await host.read(at.config), await host.read(at.lastGood)])
+    throw new Error(`HAProxy refuses the new configuration, so the old one stays: ${complaint}`)
+  }
+  const old = await host.read(at.config)
+  if (await isForeign(host, receipt, at.config)) await keepForeign(host, receipt, at.config)
+  if (old !== undefined) await host.write(at.lastGood, old)
+  await host.move(next, at.config)
+  receipt.files[at.config] = sha256(configuration.text)
+  await saveReceipt(host, receipt)
+  if (await runningFingerprint(host)) await prove(host, change, old)
+  await tidy(host, [configuration.text, old])
+}
+
+async function writeFiles(host: Host, configuration: Configuration): Promise<void> {
+  for (const [file, text] of Object.entries(configuration.files)) await host.write(file, text)
+}
+
+async function prove(host: Host, { configuration, receipt }: Change, old: string | undefined): Promise<void> {
+  const at = places(host.home)
+  const first = await reload(host, configuration.fingerprint)
+  if (!first) return
+  if (old === undefined) throw new Error(first)
+  await writeOurs(host, receipt, at.config, old)
+  const second = await reload(host, fingerprintOf(old))
+  await tidy(host, [old])
+  throw new Error(
+    `${first} ${second ? `Going back failed, too: ${second}` : 'The last good configuration is back and answers.'}`,
+  )
+}
+
+/** How many reloads failed in a row, by the master's own count (2.5 and newer). */
+async function failures(host: Host): Promise<number> {
+  const processes = await host.ask(places(host.home).masterSocket, 'show proc')
+  return Number(/\[failed: (\d+)\]/.exec(processes ?? '')?.[1] ?? 0)
+}
+
+/** Reloads and waits (15 s, unless the master counts a failure) for the fingerprint; undefined when it came, else what was seen. */
+async function reload(host: Host, fingerprint: string): Promise<string | undefined> {
+  const before = await failures(host)
+  const said = await host.tell(places(host.home).masterSocket, 'reload').catch((error: Error) => error.message)
+  const took = async () => (await runningFingerprint(host)) === fingerprint
+  await host.until(
+    'the new configuration answers',
+    15_000,
+    async () => (await took()) || (await failures(host)) > before,
+  )
+  const came = await took()
+  if (came) return undefined
+  const reason = said
+    .split('\n')
+    .find((line) => /ALERT|cannot|error/i.test(line))
+    ?.trim()
+  return `The reload did not take: the worker still answers the old configuration${reason ? ` (${reason})` : ''}.`
+}
+
+/** The fingerprint written in a configuration; empty when it has none. */
+export const fingerprintOf = (text: string): string => /setenv CFG_ID ([0-9a-f]{64})/.exec(text)?.[1] ?? ''
+
+/** Removes the folders of files that none of these configurations names. */
+async function tidy(host: Host, texts: (string | undefined)[]): Promise<void> {
+  const wanted = texts.map((text) => fingerprintOf(text ?? '').slice(0, 12))
+  const { maps } = places(host.home)
+  for (const name of await host.list(maps)) if (!wanted.includes(name)) await host.remove(`${maps}/${name}`)
+}

@@ -1,0 +1,53 @@
+import type { Host, Look } from '../host.ts'
+import { places } from '../places.ts'
+
+/** The fingerprint that the running worker answers; undefined when none runs. */
+export async function runningFingerprint(look: Look): Promise<string | undefined> {
+  const answer = await look.ask(places(look.home).adminSocket, 'show env CFG_ID')
+  return /CFG_ID=([0-9a-f]{64})/.exec(answer ?? '')?.[1]
+}
+
+export interface WorkerInfo {
+  version: string
+  pid: number
+  /** connections open now, those to our own sockets included */
+  connections: number
+}
+
+/** `show info` of the running worker. */
+export async function workerInfo(look: Look): Promise<WorkerInfo | undefined> {
+  const answer = await look.ask(places(look.home).adminSocket, 'show info')
+  const value = (key: string) => new RegExp(`^${key}: (.*)$`, 'm').exec(answer ?? '')?.[1]
+  const version = value('Version')
+  if (!version) return undefined
+  return { version, pid: Number(value('Pid')), connections: Number(value('CurrConns')) }
+}
+
+/** Requests at the engine now and waiting for it, from `show stat` (the queue is in the backend's row). */
+export async function engineLoad(look: Look): Promise<{ running: number; waiting: number } | undefined> {
+  const answer = await look.ask(places(look.home).adminSocket, 'show stat')
+  const [head, ...rows] = (answer ?? '').split('\n').map((line) => line.split(','))
+  const row = rows.find((cells) => cells[0] === 'inference' && cells[1] === 'BACKEND')
+  if (!head || !row) return undefined
+  const cell = (name: string) => Number(row[head.map((title) => title.replace('# ', '')).indexOf(name)]) || 0
+  return { running: cell('scur') - cell('qcur'), waiting: cell('qcur') }
+}
+
+/** Whether the worker counts the engine as up. */
+export async function engineUp(look: Look): Promise<boolean> {
+  const answer = await look.ask(places(look.home).adminSocket, 'show stat')
+  return /^inference,engine,.*?,UP[ ,]/m.test(answer ?? '')
+}
+
+/** Switches new inference off (429 with Retry-After) or on again, without a reload. */
+export async function setDraining(host: Host, draining: boolean): Promise<void> {
+  const socket = places(host.home).adminSocket
+  // By number: a home folder may hold blanks.
+  const id = /^(\d+) \(.*\/engine\.map\)/m.exec((await host.ask(socket, 'show map')) ?? '')?.[1]
+  if (id) await host.tell(socket, `set map #${id} draining ${draining ? 'yes' : 'no'}`)
+}
+
+/** Stops taking connections on a frontend; running ones go on. */
+export async function closeFrontend(host: Host, name: string): Promise<void> {
+  await host.tell(places(host.home).adminSocket, `disable frontend ${name}`)
+}

@@ -1,0 +1,18 @@
+/** Says in one sentence what is missing before anything else is loaded: a newer Node, or `npm ci`. */
+export function ready(): void {
+  const major = Number(process.versions.node.split('.')[0])
+  const missing =
+    major < 20 ? `Node ${process.versions.node} is too old; install Node 20 or newer (brew install node).` : packages()
+  if (!missing) return
+  process.stderr.write(`${missing}\n`)
+  process.exit(3)
+}
+
+function packages(): string | undefined {
+  try {
+    import.meta.resolve('zx')
+    return undefined
+  } catch {
+    return 'The packages are not there yet; run `npm ci` in this folder first.'
+  }
+}

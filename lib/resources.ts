@@ -1,0 +1,258 @@
+import { Stop } from './command.ts'
+import type { Host, Look } from './host.ts'
+import type { Machine } from './machine.ts'
+import { type Agent, agentFile, agentText, differences, launchd, parseAgent } from './platform/launchd.ts'
+import { isForeign, keepForeign, type Receipt, saveReceipt, writeOurs } from './state.ts'
+import { advice, type Finding, missed, ok, type Step, skipped } from './step.ts'
+
+export interface FileSpec {
+  id: string
+  title: string
+  path: string
+  text: string
+  mode?: number
+  receipt: Receipt
+  /** the person wants their own version left as it is */
+  keepEdited?: boolean
+  keeps?: string
+}
+
+/** A file with exactly this text; another's or an edited one is copied to the backups first. */
+export function file(spec: FileSpec): Step {
+  const { mode = 0o600, receipt } = spec
+  return {
+    id: spec.id,
+    title: spec.title,
+    keeps: spec.keeps,
+    async check(look) {
+      const text = await look.read(spec.path)
+      if (text === undefined) return missed(`${tilde(look, spec.path)} is missing`, again)
+      if (text !== spec.text) {
+        if (spec.keepEdited) return skipped(`${tilde(look, spec.path)} is left as edited by hand`)
+        return missed(`${tilde(look, spec.path)} differs from what the settings give`, again)
+      }
+      const bits = (await look.stat(spec.path))?.mode
+      if (bits !== mode)
+        return missed(`${tilde(look, spec.path)} has mode ${bits?.toString(8)} instead of ${mode.toString(8)}`, again)
+      return ok(tilde(look, spec.path))
+    },
+    apply: (host) => writeOurs(host, receipt, spec.path, spec.text, mode),
+    ...(spec.keeps
+      ? {}
+      : { undo: (host: Host) => removeOurs(host, receipt, spec.path), gone: (look: Look) => absent(look, spec.path) }),
+  }
+}
+
+const again = 'Run install.ts again.'
+
+/** A path as people write it. */
+export const tilde = (look: { home: string }, file: string): string =>
+  file.startsWith(`${look.home}/`) ? `~${file.slice(look.home.length)}` : file
+
+/** Removes a file of ours; what was edited by hand is copied to the backups first. */
+export async function removeOurs(host: Host, receipt: Receipt, file: string): Promise<void> {
+  if (await isForeign(host, receipt, file)) await keepForeign(host, receipt, file)
+  await host.remove(file)
+  delete receipt.files[file]
+  await saveReceipt(host, receipt)
+}
+
+/** Whether a path is gone. */
+export const absent = async (look: Look, file: string): Promise<Finding> =>
+  (await look.stat(file))
+    ? missed(`${tilde(look, file)} is still there`, 'Run uninstall.ts again.')
+    : ok(`${tilde(look, file)} is gone`)
+
+/** A folder for us alone (0700 unless told). */
+export function folder(spec: {
+  id: string
+  title: string
+  path: string
+  mode?: number
+  keeps?: string
+  removes?: string[]
+}): Step {
+  const { mode = 0o700 } = spec
+  return {
+    id: spec.id,
+    title: spec.title,
+    keeps: spec.keeps,
+    async check(look) {
+      const facts = await look.stat(spec.path)
+      if (!facts) return missed(`${tilde(look, spec.path)} is missing`, again)
+      if (facts.kind !== 'folder')
+        return missed(`${tilde(look, spec.path)} is not a folder`, `Move it away: mv '${spec.path}' '${spec.path}.old'`)
+      return facts.mode === mode
+        ? ok(tilde(look, spec.path))
+        : missed(`mode ${facts.mode.toString(8)} instead of ${mode.toString(8)}`, again)
+    },
+    apply: (host) => host.folder(spec.path, mode),
+    ...(spec.keeps
+      ? {}
+      : {
+          async undo(host: Host) {
+            for (const target of spec.removes ?? [spec.path]) await host.remove(target)
+          },
+          gone: (look: Look) => absent(look, spec.removes?.[0] ?? spec.path),
+        }),
+  }
+}
+
+/** Keeps Homebrew from asking, updating, upgrading and tidying beyond what was named (facts: brew `env_config.rb`). */
+export const brewEnv: Record<string, string> = {
+  HOMEBREW_NO_ASK: '1',
+  HOMEBREW_NO_AUTO_UPDATE: '1',
+  HOMEBREW_NO_INSTALL_UPGRADE: '1',
+  HOMEBREW_NO_INSTALLED_DEPENDENTS_CHECK: '1',
+  HOMEBREW_NO_INSTALL_CLEANUP: '1',
+  HOMEBREW_NO_ENV_HINTS: '1',
+  HOMEBREW_NO_EMOJI: '1',
+  HOMEBREW_NO_ANALYTICS: '1',
+}
+
+export interface PackageSpec {
+  name: string
+  title: string
+  kind?: 'formula' | 'cask'
+  machine: Machine
+  /** a person is there to type the password that a cask asks for */
+  attended: boolean
+  /** the program that shows it is there, and what it must print for its version to do */
+  program: string[]
+  enough?(version: string): string | undefined
+  keeps: string
+}
+
+/** A Homebrew package; one that meets its minimum is never upgraded. */
+export function packaged(spec: PackageSpec): Step {
+  const { machine, name, kind = 'formula' } = spec
+  const brew = machine.brew ?? `${machine.prefix}/bin/brew`
+  return {
+    id: `${name}.package`,
+    title: spec.title,
+    keeps: spec.keeps,
+    async check(look) {
+      const program = await look.find(spec.program)
+      if (!program) return missed(`${name} is not installed`, `${brew} install --${kind} ${name}`)
+      const { stdout, stderr } = await look.query([program, '--version'])
+      const version = /\d+(\.\d+)+/.exec(`${stdout} ${stderr}`)?.[0] ?? 'of unknown version'
+      const fault = spec.enough?.(version)
+      return fault
+        ? missed(`${name} ${version}: ${fault}`, `${brew} upgrade ${name}`)
+        : ok(`${name} ${version}, ${program}`)
+    },
+    async apply(host) {
+      if (await host.find(spec.program))
+        throw new Stop(1, `${name} is too old; upgrade it with \`${brew} upgrade ${name}\` and run install.ts again.`)
+      await host.run([brew, 'install', `--${kind}`, name], {
+        env: brewEnv,
+        interactive: spec.attended,
+        timeoutMs: 3_600_000,
+      })
+    },
+  }
+}
+
+export interface ServiceSpec {
+  id: string
+  title: string
+  machine: Machine
+  agent: Agent
+  receipt: Receipt
+  /** what the job answers when it works, with its pid; polled after a start */
+  answers?(look: Look, pid: number): Promise<Finding>
+  /** before a running job is replaced; may throw to leave it undone */
+  beforeStop?(host: Host): Promise<void>
+  /** jobs that end by themselves need no pid */
+  oneShot?: boolean
+}
+
+/** A LaunchAgent that is loaded as written and answers: a pid alone proves nothing. */
+export function service(spec: ServiceSpec): Step {
+  const { machine, agent } = spec
+  const label = agent.Label
+  const jobs = launchd(machine.home, machine.uid)
+  const stopMs = ((agent.ExitTimeOut ?? 5) + 10) * 1000
+
+  const check = async (look: Look): Promise<Finding> => {
+    if (await jobs.disabled(look, label)) return missed(`${label} is switched off`, enableAdvice(jobs.target(label)))
+    const job = await jobs.job(look, label)
+    if (!job) return missed(`${label} is not loaded`, again)
+    const unlike = differences(agent, job)
+    if (unlike.length > 0) return missed(`${label} runs with other ${unlike.join(', ')}`, again)
+    if (job.pid === undefined)
+      return spec.oneShot
+        ? finished(job.lastExit, label)
+        : missed(`${label} is ${job.state}, last exit ${job.lastExit ?? 'none'}`, again)
+    return (await spec.answers?.(look, job.pid)) ?? ok(`${label} runs as process ${job.pid}`)
+  }
+
+  return {
+    id: spec.id,
+    title: spec.title,
+    check,
+    settlesWithin: 45_000,
+    async apply(host) {
+      if (await jobs.disabled(host, label))
+        throw new Stop(
+          1,
+          `${label} is switched off (by you or in System Settings), so it stays off: ${enableAdvice(jobs.target(label))}`,
+        )
+      const job = await jobs.job(host, label)
+      const changed = job !== undefined && differences(agent, job).length > 0
+      if (changed) {
+        if (job.pid !== undefined) await spec.beforeStop?.(host)
+        await jobs.unload(host, label, stopMs)
+      }
+      if (!job || changed) await jobs.load(host, label)
+      else if (job.pid === undefined) await jobs.kick(host, label)
+      else if (!spec.oneShot) await jobs.restart(host, label)
+    },
+    async undo(host) {
+      if (await jobs.job(host, label)) {
+        await spec.beforeStop?.(host)
+        await jobs.unload(host, label, stopMs)
+      }
+      await removeOurs(host, spec.receipt, agentFile(machine.home, label))
+    },
+    async gone(look) {
+      if (await jobs.job(look, label))
+        return missed(`${label} is still loaded`, `launchctl bootout ${jobs.target(label)}`)
+      return absent(look, agentFile(machine.home, label))
+    },
+  }
+}
+
+const finished = (code: number | undefined, label: string): Finding =>
+  code === 0 || code === undefined
+    ? ok(`${label} has done its work`)
+    : advice(`${label} ended with ${code}`, 'See its log; run warm-models.ts by hand to see the reason.')
+
+const enableAdvice = (target: string): string =>
+  `launchctl enable ${target}   (or System Settings > General > Login Items), then run install.ts again`
+
+/** The property list of a service, as a file step; bootstrap refuses files that others may write, so 0644. */
+export function agentFileStep(spec: {
+  id: string
+  title: string
+  home: string
+  agent: Agent
+  receipt: Receipt
+  keepEdited?: boolean
+}): Step {
+  return file({
+    id: spec.id,
+    title: spec.title,
+    path: agentFile(spec.home, spec.agent.Label),
+    text: agentText(spec.agent),
+    mode: 0o644,
+    receipt: spec.receipt,
+    keepEdited: spec.keepEdited,
+  })
+}
+
+/** Reads one of our property lists as it is on disk. */
+export async function readAgent(look: Look, label: string): Promise<Agent | undefined> {
+  const text = await look.read(agentFile(look.home, label))
+  return text === undefined ? undefined : parseAgent(text)
+}

@@ -1,0 +1,145 @@
+import { parse, parseDocument, YAMLParseError } from 'yaml'
+import { z } from 'zod'
+import { Stop } from './command.ts'
+import { expandGroups, type Group, groups, presets } from './endpoints.ts'
+import type { Look } from './host.ts'
+
+const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
+const sizes = { KB: 1024, MB: 1024 ** 2, GB: 1024 ** 3 } as const
+
+const duration = z
+  .string()
+  .regex(/^\d{1,6}(ms|s|m|h)$/, 'a time such as 90s, 30m or 2h')
+  .transform((text) => Number.parseInt(text, 10) * units[text.replace(/\d+/, '') as keyof typeof units])
+
+const size = z
+  .string()
+  .regex(/^\d{1,5}(KB|MB|GB)$/, 'a size such as 512KB or 32MB')
+  .transform((text) => Number.parseInt(text, 10) * sizes[text.replace(/\d+/, '') as keyof typeof sizes])
+
+const port = z
+  .int('a port number from 1024 to 65535')
+  .min(1024, 'a port from 1024 to 65535')
+  .max(65535, 'a port from 1024 to 65535')
+
+/** What Ollama accepts as a name, without what a shell or a path could make of it (200 characters at most). */
+export const modelName = z
+  .string()
+  .max(200, 'a model name has 200 characters at most')
+  .regex(
+    /^[A-Za-z0-9_][A-Za-z0-9._-]*(?:\/[A-Za-z0-9_][A-Za-z0-9._-]*)*(?::[A-Za-z0-9_][A-Za-z0-9._-]*)?$/,
+    'a model name such as qwen3:8b (letters, digits, . _ - / and one colon)',
+  )
+
+const hostName = z
+  .string()
+  .max(253)
+  .regex(/^(?:[A-Za-z0-9-]+\.)*[A-Za-z0-9-]+$/, 'a host name without port, such as ai.example.net')
+
+const origin = z
+  .string()
+  .regex(/^[a-z][a-z0-9+.-]*:\/\/[A-Za-z0-9.-]+(?::\d{1,5})?$/, 'an origin such as https://chat.example.net')
+
+const listen = z.literal('tailnet', {
+  error: (issue) =>
+    `only "tailnet" (the tailnet address): ${JSON.stringify(issue.input)} would be ${/^(0\.0\.0\.0|::|\*)/.test(`${issue.input}`) ? 'a wildcard' : 'another'} listener, and this version makes none`,
+})
+
+const group = z.string().superRefine((name, context) => {
+  if (name in presets) return
+  const known = groups[name as Group]
+  const message = !known
+    ? `unknown group "${name}"; known are ${[...Object.keys(presets), ...selectable()].join(', ')}`
+    : known.access === 'never'
+      ? `group "${name}" cannot be opened: ${known.what}`
+      : undefined
+  if (message) context.addIssue({ code: 'custom', message })
+})
+
+const selectable = () => Object.entries(groups).flatMap(([name, { access }]) => (access === 'never' ? [] : [name]))
+
+const schema = z.strictObject({
+  listen: listen.default('tailnet'),
+  port: port.default(11434),
+  engine: z.strictObject({ port: port.default(11434) }).prefault({}),
+  groups: z.array(group).min(1, 'at least one group').default(['agents']),
+  hosts: z.array(hostName).default([]),
+  origins: z.array(origin).default([]),
+  models: z.array(modelName).default([]),
+  inference: z
+    .strictObject({
+      slots: z.int().min(1).max(64).default(4),
+      parallel: z.int().min(1).max(64).default(1),
+    })
+    .prefault({}),
+  queue: z.strictObject({ wait: duration.prefault('90s'), max: z.int().min(0).max(10_000).default(64) }).prefault({}),
+  keep_alive: duration.prefault('30m'),
+  context: z
+    .union([z.literal('auto'), z.int().min(2048).max(1_048_576)], { error: 'auto, or tokens from 2048 to 1048576' })
+    .default('auto'),
+  body_limit: size.prefault('32MB'),
+  log: z.enum(['off', 'errors', 'requests']).default('errors'),
+  drain: duration.prefault('10m'),
+})
+
+/** The settings with defaults filled in: times in ms, sizes in bytes, groups still by name. */
+export type Settings = z.infer<typeof schema>
+
+/** Where the settings live. */
+export const settingsFile = (home: string): string => `${home}/.config/remote-ollama-proxy/settings.yaml`
+
+/** Checks settings from YAML text; throws `Stop` (exit 2) with every fault and its key's path. */
+export function parseSettings(text: string, file: string): Settings {
+  if (text.includes('\uFFFD')) throw new Stop(2, `${file} is not UTF-8 text; save it as UTF-8 and run again.`)
+  const result = schema.safeParse(yaml(text, file) ?? {}, { reportInput: true })
+  if (result.success) return result.data
+  const faults = result.error.issues.flatMap(sentences)
+  throw new Stop(
+    2,
+    `${file} has ${faults.length} fault${faults.length > 1 ? 's' : ''}; nothing was changed.\n${faults.join('\n')}`,
+  )
+}
+
+function yaml(text: string, file: string): unknown {
+  try {
+    return parse(text)
+  } catch (error) {
+    const where = error instanceof YAMLParseError ? error.message.split('\n')[0] : `${error}`
+    throw new Stop(2, `${file} is not YAML: ${where}; nothing was changed.`)
+  }
+}
+
+function sentences(issue: z.core.$ZodIssue): string[] {
+  const path = issue.path.join('.')
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => `  ${path ? `${path}.` : ''}${key}: there is no such setting`)
+  return [`  ${path || '(top)'}: ${issue.message}`]
+}
+
+/** The same settings with these models to load at login; comments and everything else stay as they are. */
+export function withModels(text: string, models: string[]): string {
+  const document = parseDocument(text)
+  document.set('models', document.createNode(models, { flow: true }))
+  return document.toString({ lineWidth: 0 })
+}
+
+/** Reads the settings file; the defaults when there is none. Throws `Stop` (exit 2) when it is faulty. */
+export async function readSettings(look: Look, file = settingsFile(look.home)): Promise<Settings> {
+  const text = await look.read(file)
+  return parseSettings(text ?? '', file)
+}
+
+/** The groups that these settings open. */
+export const openGroups = (settings: Settings): Group[] => expandGroups(settings.groups)
+
+/** Tokens of context: by memory (bytes) when `auto`, as agents' first requests alone are 8,000 to 20,000 tokens. */
+export function contextLength(settings: Settings, memory: number): number {
+  if (settings.context !== 'auto') return settings.context
+  const gigabytes = memory / 1024 ** 3
+  if (gigabytes < 16) return 16_384
+  if (gigabytes < 32) return 32_768
+  return gigabytes < 96 ? 65_536 : 131_072
+}
+
+/** A time in HAProxy's and Ollama's spelling: 90000 ms is `90s`. */
+export const spell = (ms: number): string => (ms % 1000 ? `${ms}ms` : `${ms / 1000}s`)

@@ -1,0 +1,62 @@
+import { fileURLToPath } from 'node:url'
+import type { Ui } from './cli.ts'
+import { exitCodes, Stop } from './command.ts'
+import type { Look } from './host.ts'
+import { type Machine, survey } from './machine.ts'
+import { engineProgram } from './parts/ollama.ts'
+import { noAnswers, type Setup } from './parts/part.ts'
+import { runtimeVersion } from './parts/runtime.ts'
+import { labels, places } from './places.ts'
+import { parseSettings, settingsFile } from './settings.ts'
+import { emptyReceipt, type Mode, readReceipt } from './state.ts'
+
+/** The project's folder, wherever the checkout (or its copy) lies. */
+export const checkout = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '')
+
+export interface Prepared {
+  machine: Machine
+  setup: Setup
+}
+
+/** Reads settings, receipt, templates and the machine. Throws `Stop` (exit 2) on faulty settings, before anything else. */
+export async function prepare(look: Look, ui: Ui, options: { config?: string; mode?: Mode } = {}): Promise<Prepared> {
+  const file = options.config ?? settingsFile(look.home)
+  const template = (await look.read(`${checkout}/templates/settings.yaml`)) ?? ''
+  const written = await look.read(file)
+  if (written === undefined && options.config !== undefined)
+    throw new Stop(exitCodes.usage, `The settings file ${file} is not there; nothing was changed.`)
+  const settingsText = written ?? template
+  const settings = parseSettings(settingsText, file)
+  const receipt = (await readReceipt(look)) ?? emptyReceipt()
+  const machine = await survey(look)
+  const setup: Setup = {
+    settings,
+    settingsText,
+    receipt,
+    mode: options.mode ?? receipt.mode,
+    answers: { ...noAnswers, keepEdited: [] },
+    templates: await templates(look),
+    agents: await agents(look),
+    checkout,
+    version: await runtimeVersion(look, checkout),
+    attended: ui.attended,
+    programs: { ollama: await engineProgram(look, machine), haproxy: `${machine.prefix}/opt/haproxy/bin/haproxy` },
+  }
+  return { machine, setup }
+}
+
+async function templates(look: Look): Promise<Setup['templates']> {
+  const read = async (name: string) => (await look.read(`${checkout}/templates/${name}`)) ?? ''
+  return { config: await read('haproxy.cfg'), frontend: await read('frontend.cfg') }
+}
+
+async function agents(look: Look): Promise<Record<string, string>> {
+  const pairs = Object.values(labels).map(
+    async (label) => [label, (await look.read(`${checkout}/templates/${label}.plist`)) ?? ''] as const,
+  )
+  return Object.fromEntries(await Promise.all(pairs))
+}
+
+/** Whether anything of ours is installed. */
+export const installed = async (look: Look): Promise<boolean> =>
+  (await look.stat(places(look.home).receipt)) !== undefined

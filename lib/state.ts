@@ -1,0 +1,91 @@
+import path from 'node:path'
+import { z } from 'zod'
+import { Stop, sha256 } from './command.ts'
+import { claim, type Host, type Look } from './host.ts'
+import { places } from './places.ts'
+
+const stopped = z.object({ what: z.string(), back: z.array(z.string()) })
+
+const schema = z.object({
+  version: z.literal(1),
+  /** how Ollama is reached from outside: through the proxy, not at all, or without any protection */
+  mode: z.enum(['proxy', 'local', 'exposed']),
+  /** SHA-256 of every file as we wrote it */
+  files: z.record(z.string(), z.string()),
+  /** what install stopped, and the command that brings it back */
+  stopped: z.array(stopped),
+  backups: z.array(z.object({ original: z.string(), backup: z.string() })),
+})
+
+/** What install did, for the next run and for uninstall. */
+export type Receipt = z.infer<typeof schema>
+export type Mode = Receipt['mode']
+
+export const emptyReceipt = (): Receipt => ({ version: 1, mode: 'proxy', files: {}, stopped: [], backups: [] })
+
+/** The receipt, or undefined when nothing was ever installed (or the file is beyond reading: then every file counts as foreign). */
+export async function readReceipt(look: Look): Promise<Receipt | undefined> {
+  const text = await look.read(places(look.home).receipt)
+  if (text === undefined) return undefined
+  try {
+    return schema.parse(JSON.parse(text))
+  } catch {
+    return undefined
+  }
+}
+
+export const saveReceipt = (host: Host, receipt: Receipt): Promise<void> =>
+  host.write(places(host.home).receipt, `${JSON.stringify(receipt, null, 2)}\n`)
+
+/** Writes a file and remembers its hash, so that a later edit by hand is seen. */
+export async function writeOurs(
+  host: Host,
+  receipt: Receipt,
+  file: string,
+  text: string,
+  mode?: number,
+): Promise<void> {
+  await keepForeign(host, receipt, file)
+  await host.write(file, text, mode)
+  receipt.files[file] = sha256(text)
+  await saveReceipt(host, receipt)
+}
+
+/** Whether a file is there and not as we wrote it. */
+export async function isForeign(look: Look, receipt: Receipt, file: string): Promise<boolean> {
+  const text = await look.read(file)
+  return text !== undefined && sha256(text) !== receipt.files[file]
+}
+
+/** Copies a file that is not as we wrote it to the backups; gives the copy's path. */
+export async function keepForeign(host: Host, receipt: Receipt, file: string): Promise<string | undefined> {
+  if (!(await isForeign(host, receipt, file))) return undefined
+  const backup = path.join(places(host.home).backups, `${stamp()}-${path.basename(file)}`)
+  await host.folder(path.dirname(backup))
+  await host.copy(file, backup)
+  receipt.backups.push({ original: file, backup })
+  await saveReceipt(host, receipt)
+  return backup
+}
+
+const stamp = (): string => new Date().toISOString().replaceAll(/[:.]/g, '-')
+
+/** Takes the one lock of all changing runs; throws `Stop` (exit 3) when another run holds it. A dead holder's lock is taken over. */
+export async function takeLock(host: Host): Promise<() => Promise<void>> {
+  const file = places(host.home).lock
+  const mine = `${process.pid} ${await startOf(host, process.pid)}\n`
+  for (let attempt = 0; attempt < 3; attempt += 1) {
+    if (await claim(file, mine)) return () => host.remove(file)
+    const [pid = 0, ...start] = ((await host.read(file)) ?? '').trim().split(' ')
+    if (Number(pid) > 0 && (await startOf(host, Number(pid))) === start.join(' ') && start.length > 0) {
+      throw new Stop(3, `Another run of remote-ollama-proxy is at work (process ${pid}); wait for it, then run again.`)
+    }
+    await host.remove(file)
+  }
+  throw new Stop(3, `The lock ${file} could not be taken; run again.`)
+}
+
+/** When a process started, as text; a number alone could have been given to another process since. */
+async function startOf(look: Look, pid: number): Promise<string> {
+  return (await look.query(['ps', '-o', 'lstart=', '-p', `${pid}`])).stdout.trim().replaceAll(/\s+/g, ' ')
+}

@@ -1,0 +1,162 @@
+import { exitCodes, Stop, Unexpected } from './command.ts'
+import type { Host, Look } from './host.ts'
+
+/** What a check saw. Advice never changes an exit code. */
+export type Finding =
+  | { is: 'ok'; saw: string }
+  | { is: 'missed'; saw: string; remedy: string }
+  | { is: 'advice'; saw: string; remedy: string }
+  | { is: 'skipped'; why: string }
+
+export interface Check {
+  /** `part.thing`, lower case with hyphens */
+  id: string
+  /** what is true when it passes */
+  title: string
+  /** uses up a limit, evicts a model or cuts a stream: runs last and only when asked for */
+  disturbs?: boolean
+  /** is skipped when one of these ids was missed or skipped */
+  needs?: string[]
+  /** exit code of install when this stays missed; 1 when absent */
+  exit?: number
+  /** asks a model for an answer */
+  inference?: boolean
+  check(look: Look): Promise<Finding>
+}
+
+export interface Step extends Check {
+  apply(host: Host): Promise<void>
+  /** ms within which the check must turn ok after apply; 0 when absent */
+  settlesWithin?: number
+  undo?(host: Host): Promise<void>
+  /** why uninstall leaves it */
+  keeps?: string
+  /** whether uninstall succeeded; without it the opposite of the check counts */
+  gone?(look: Look): Promise<Finding>
+}
+
+export interface Result {
+  id: string
+  title: string
+  state: 'ok' | 'done' | 'planned' | 'missed' | 'advice' | 'skipped' | 'kept' | 'removed'
+  saw: string
+  remedy?: string
+  ms: number
+  /** the exit code that the failure asks for */
+  exit?: number
+}
+
+export const ok = (saw: string): Finding => ({ is: 'ok', saw })
+export const missed = (saw: string, remedy: string): Finding => ({ is: 'missed', saw, remedy })
+export const advice = (saw: string, remedy: string): Finding => ({ is: 'advice', saw, remedy })
+export const skipped = (why: string): Finding => ({ is: 'skipped', why })
+
+/** A step without anything to apply: a precondition, or advice. */
+export const precondition = (check: Check): Check => check
+
+/** Whether a check can also be applied. */
+export const isStep = (check: Check): check is Step => 'apply' in check
+
+async function look(check: Check, at: Look): Promise<Finding> {
+  return check
+    .check(at)
+    .catch((error: unknown) => missed(`the check broke: ${error}`, 'Run again with --verbose and report the log.'))
+}
+
+/** Runs one check and times it (ms). */
+export async function observe(check: Check, at: Look): Promise<Result> {
+  const started = performance.now()
+  return toResult(check, await look(check, at), performance.now() - started)
+}
+
+/** The record of a finding. */
+export function toResult(check: Check, finding: Finding, ms: number): Result {
+  const base = { id: check.id, title: check.title, ms }
+  if (finding.is === 'skipped') return { ...base, state: 'skipped', saw: finding.why }
+  if (finding.is === 'ok') return { ...base, state: 'ok', saw: finding.saw }
+  return { ...base, state: finding.is, saw: finding.saw, remedy: finding.remedy }
+}
+
+/** Runs checks in order; one whose `needs` did not pass is skipped with the reason. */
+export async function observeAll(
+  checks: Check[],
+  at: Look,
+  tell: (result: Result) => void = () => {},
+): Promise<Result[]> {
+  const results = new Map<string, Result>()
+  for (const check of checks) {
+    const broken = check.needs?.find((id) => ['missed', 'skipped'].includes(results.get(id)?.state ?? 'ok'))
+    const result = broken ? toResult(check, { is: 'skipped', why: `rests on ${broken}` }, 0) : await observe(check, at)
+    results.set(check.id, result)
+    tell(result)
+  }
+  return [...results.values()]
+}
+
+/** Check; when missed apply, then check until it settles. Gives `done`, `ok`, `advice`, `skipped` or the last miss. */
+export async function converge(step: Check, host: Host): Promise<Result> {
+  const before = await observe(step, host)
+  if (before.state !== 'missed' || !isStep(step)) return before
+  const started = performance.now()
+  const failure = await step.apply(host).then(
+    () => undefined,
+    (error: unknown) => error as Error,
+  )
+  if (failure) return failed(step, failure, before.ms + performance.now() - started)
+  const finding = await settled(step, host)
+  const result = toResult(step, finding, before.ms + performance.now() - started)
+  return result.state === 'ok' ? { ...result, state: 'done' } : result
+}
+
+function failed(step: Step, error: Error, ms: number): Result {
+  if (error.name === 'ExitPromptError') throw error
+  return {
+    id: step.id,
+    title: step.title,
+    state: 'missed',
+    saw: error.message,
+    remedy: 'Mend that and run install.ts again: it goes on where it stopped.',
+    ms,
+    exit: exitOf(error),
+  }
+}
+
+/** A failure may know its own exit code: what a person declined, what was left undone, a network out of reach. */
+function exitOf(error: Error): number | undefined {
+  if (error instanceof Stop) return error.code
+  return error instanceof Unexpected && error.offline ? exitCodes.precondition : undefined
+}
+
+async function settled(step: Step, host: Host): Promise<Finding> {
+  let last = await look(step, host)
+  await host.until(step.title, step.settlesWithin ?? 0, async () => {
+    last = await look(step, host)
+    return last.is !== 'missed'
+  })
+  return last
+}
+
+/** Undoes a step and looks whether it is gone. */
+export async function withdraw(step: Step, host: Host): Promise<Result> {
+  const base = { id: step.id, title: step.title }
+  if (!step.undo) return { ...base, state: 'kept', saw: step.keeps ?? 'nothing to remove', ms: 0 }
+  const started = performance.now()
+  try {
+    await step.undo(host)
+    const finding = step.gone ? await step.gone(host) : inverted(await look(step, host))
+    const ms = performance.now() - started
+    if (finding.is === 'missed') return { ...base, state: 'missed', saw: finding.saw, remedy: finding.remedy, ms }
+    return { ...base, state: 'removed', saw: finding.is === 'skipped' ? finding.why : finding.saw, ms }
+  } catch (error) {
+    return {
+      ...base,
+      state: 'missed',
+      saw: (error as Error).message,
+      remedy: 'Run uninstall.ts again.',
+      ms: performance.now() - started,
+    }
+  }
+}
+
+const inverted = (finding: Finding): Finding =>
+  finding.is === 'ok' ? missed('it is still there', 'Run uninstall.ts again.') : ok('gone')

@@ -1,0 +1,120 @@
+import type { Flags, Ui } from './cli.ts'
+import { exitCodes, Stop } from './command.ts'
+import { type Host, realHost } from './host.ts'
+import { gigabytes, loadModel, progress, pullModel, running, sameModel, tags } from './models.ts'
+import { fits } from './parts/models.ts'
+import { engineAddress } from './parts/ollama.ts'
+import { modelName } from './settings.ts'
+import { prepare } from './setup.ts'
+
+interface Warmed {
+  model: string
+  loaded: boolean
+  /** bytes in memory */
+  size?: number
+  ms: number
+  error?: string
+}
+
+interface Engine {
+  address: string
+  port: number
+  base: string
+}
+
+/** warm-models.ts: downloads what is missing, loads, goes on after a failure. Exit 5 when one failed. */
+export async function warm(ui: Ui, flags: Flags, names: string[]): Promise<number> {
+  const host = realHost(ui.note)
+  for (const name of names) checkName(name)
+  const keepAlive = keepAliveOf(flags)
+  const { machine, setup } = await prepare(host, ui)
+  const wanted = names.length > 0 ? names : setup.settings.models
+  if (wanted.length === 0)
+    throw new Stop(
+      exitCodes.usage,
+      'No model is named, and settings.yaml lists none; run: npx tsx warm-models.ts qwen3:0.6b',
+    )
+  const address = engineAddress(machine, setup)
+  const engine = { address, port: setup.settings.engine.port, base: `http://${address}:${setup.settings.engine.port}` }
+  await awake(ui, host, engine)
+  await warnTooMany(ui, host, engine, wanted, machine.memory)
+  const results: Warmed[] = []
+  for (const name of wanted)
+    results.push(await warmOne(ui, host, engine, name, { pull: flags['no-pull'] !== true, keepAlive }))
+  if (ui.json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`)
+  const failed = results.filter((result) => !result.loaded)
+  if (failed.length)
+    process.stderr.write(
+      `${failed.length} of ${results.length} not loaded: ${failed.map((result) => `${result.model} (${result.error})`).join('; ')}\n`,
+    )
+  return failed.length ? exitCodes.partly : exitCodes.done
+}
+
+function checkName(name: string): void {
+  const checked = modelName.safeParse(name)
+  if (!checked.success)
+    throw new Stop(
+      exitCodes.usage,
+      `${JSON.stringify(name.slice(0, 80))} is no model name: ${checked.error.issues[0]?.message}.`,
+    )
+}
+
+function keepAliveOf(flags: Flags): string | undefined {
+  const text = flags['keep-alive']
+  if (typeof text !== 'string' || /^(-1|\d{1,6}(ms|s|m|h))$/.test(text)) return text as string | undefined
+  throw new Stop(exitCodes.usage, `--keep-alive ${JSON.stringify(text)} is no time; write 30m, 2h or -1 for ever.`)
+}
+
+async function awake(ui: Ui, host: Host, engine: Engine): Promise<void> {
+  const done = ui.busy('waiting for Ollama')
+  const up = await host.until(
+    'Ollama answers',
+    120_000,
+    async () => (await tags(host, engine.address, engine.port)) !== undefined,
+  )
+  done()
+  if (!up)
+    throw new Stop(
+      exitCodes.precondition,
+      `Ollama does not answer on ${engine.address}:${engine.port} after 120 s; see: npx tsx status.ts`,
+    )
+}
+
+async function warnTooMany(ui: Ui, host: Host, engine: Engine, wanted: string[], memory: number): Promise<void> {
+  const list = (await tags(host, engine.address, engine.port)) ?? []
+  const bytes = list
+    .filter((tag) => wanted.some((name) => sameModel(name, tag.name)))
+    .reduce((sum, tag) => sum + tag.size, 0)
+  if (bytes > 0 && !fits(bytes, memory)) {
+    ui.say(
+      `These models take about ${gigabytes(bytes * 1.2)} together, and this machine has ${gigabytes(memory)}: Ollama will put some out of memory again.`,
+    )
+  }
+}
+
+async function warmOne(
+  ui: Ui,
+  host: Host,
+  engine: Engine,
+  model: string,
+  how: { pull: boolean; keepAlive?: string },
+): Promise<Warmed> {
+  const started = performance.now()
+  const ended = () => Math.round(performance.now() - started)
+  try {
+    const there = ((await tags(host, engine.address, engine.port)) ?? []).some((tag) => sameModel(tag.name, model))
+    if (!there && !how.pull) throw new Stop(1, `${model} is not installed, and --no-pull was given`)
+    if (!there) await pullModel(host, engine.base, model, progress(ui.say, model))
+    const done = ui.busy(`loading ${model}`)
+    await loadModel(host, engine.base, model, how.keepAlive).finally(done)
+    const loaded = ((await running(host, engine.address, engine.port)) ?? []).find((entry) =>
+      sameModel(entry.name, model),
+    )
+    if (!loaded) throw new Stop(1, `${model} answered, but is not in memory afterwards`)
+    ui.say(`${model}: loaded, ${gigabytes(loaded.size)}, ${(ended() / 1000).toFixed(1)} s`)
+    return { model, loaded: true, size: loaded.size, ms: ended() }
+  } catch (error) {
+    ui.say(`${model}: not loaded: ${(error as Error).message}`)
+    return { model, loaded: false, ms: ended(), error: (error as Error).message }
+  }
+}

@@ -1,0 +1,72 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { type Box, createBox } from './box.ts'
+import { scriptCommand } from './layout.ts'
+import { checkout } from './paths.ts'
+
+/** The whole life cycle with the real scripts: bare → install → proof → models → a streamed answer → uninstall → nothing left. */
+const keep = process.argv.includes('--keep')
+
+const say = (text: string) => process.stdout.write(`${text}\n`)
+const heading = (text: string) => say(`\n━━ ${text} ${'━'.repeat(Math.max(3, 76 - text.length))}`)
+
+/** Runs a root script in the box; what it prints is what is seen. */
+async function show(box: Box, name: string, args: string[]): Promise<void> {
+  say(`$ npx tsx ${[name, ...args].join(' ')}`)
+  const { argv, env } = box.command(scriptCommand(name, args), { cwd: checkout })
+  const child = spawn(argv[0] ?? '', argv.slice(1), { env, stdio: ['ignore', 'inherit', 'inherit'] })
+  const [code] = (await once(child, 'close')) as [number | null]
+  say(`(exit code ${code})`)
+  if (code !== 0) throw new Error(`${name} ended with ${code}`)
+}
+
+async function ask(box: Box): Promise<void> {
+  const body = JSON.stringify({
+    model: 'qwen3:0.6b',
+    stream: true,
+    max_tokens: 24,
+    messages: [{ role: 'user', content: 'Hello?' }],
+  })
+  const url = `http://studio.tail0lab.ts.net:${box.port}/v1/chat/completions`
+  say(`laptop$ curl -N ${url} -d '${body}'`)
+  const answer = await box.http(box.namespaced ? 'laptop' : 'mac', {
+    method: 'POST',
+    path: '/v1/chat/completions',
+    host: box.address,
+    port: box.port,
+    headers: {
+      host: `${box.namespaced ? 'studio.tail0lab.ts.net' : box.address}:${box.port}`,
+      'content-type': 'application/json',
+    },
+    body,
+  })
+  const events = answer.body.split('\n\n').filter(Boolean)
+  for (const event of events.slice(0, 3)) say(event)
+  say(`… ${events.length} events, the last: ${events.at(-1)}`)
+  if (events.at(-1) !== 'data: [DONE]') throw new Error('the stream did not end as it should')
+}
+
+heading('a bare Mac, in a box on this machine')
+const box = await createBox({ preset: 'bare' })
+try {
+  const before = box.snapshot('.')
+  box.mac((mac) => {
+    mac.tailscale.loginAfterMs = 500
+  })
+  heading('install')
+  await show(box, 'install.ts', ['--yes'])
+  heading('test')
+  await show(box, 'test.ts', [])
+  heading('warm models')
+  await show(box, 'warm-models.ts', ['qwen3:0.6b'])
+  heading('a streamed answer, from another machine of the tailnet')
+  await ask(box)
+  heading('uninstall')
+  await show(box, 'uninstall.ts', ['--yes', '--purge'])
+  heading('what is left in the home folder')
+  const left = [...box.snapshot('.').keys()].filter((path) => !before.has(path))
+  say(left.filter((path) => !path.startsWith('.ollama/')).join('\n') || 'nothing but ~/.ollama (models stay)')
+} finally {
+  if (keep) say(`kept: ${box.dir}`)
+  else await box.close()
+}

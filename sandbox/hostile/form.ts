@@ -1,0 +1,52 @@
+/** Where a request is sent to, for those that must name it. */
+export interface Aim {
+  /** the Host header that names the gateway */
+  host: string
+  address: string
+  port: number
+}
+
+/**
+ * One hostile request and what must come of it. `expect` is one result for all versions of HAProxy, or four, for
+ * 2.6 / 3.0 / 3.2 / 3.4 and newer. A result is a status, several joined by `+` for several requests, alternatives
+ * joined by `|`; `close` is a connection that ends without an answer. `→` says that the first request reaches the engine.
+ */
+export interface Hostile {
+  name: string
+  expect: string
+  bytes(aim: Aim): string | Buffer
+  /** the advisory that it comes from */
+  id?: string
+  /** where our configuration is stricter than most, or what makes the case odd */
+  note?: string
+}
+
+export const body = '{"model":"m","n":1}'
+
+/** A whole request of our own form: request line, one Host that is right, further headers, a body with its length. */
+export function plain(line: string, more: string[] = [], text?: string): (aim: Aim) => string {
+  const length = text === undefined ? [] : [`Content-Length: ${Buffer.byteLength(text)}`]
+  return ({ host }) =>
+    [`${line} HTTP/1.1`, `Host: ${host}`, 'User-Agent: hostile', ...more, ...length, '', text ?? ''].join('\r\n')
+}
+
+export const get = (target: string, more: string[] = []) => plain(`GET ${target}`, more)
+export const post = (target: string, more: string[] = [], text = body) => plain(`POST ${target}`, more, text)
+
+/** A POST of the chat row with headers as they are, and the bytes after them. */
+export const chat =
+  (lines: string[], after = body) =>
+  ({ host }: Aim): string =>
+    ['POST /v1/chat/completions HTTP/1.1', `Host: ${host}`, 'User-Agent: hostile', ...lines, '', after].join('\r\n')
+
+/** A request whose Host lines are these. */
+export const hosts =
+  (lines: (aim: Aim) => string[]) =>
+  (aim: Aim): string =>
+    ['GET /api/version HTTP/1.1', ...lines(aim), 'User-Agent: hostile', '', ''].join('\r\n')
+
+/** A request that begins with these bytes instead of a decent request line. */
+export const line =
+  (text: string) =>
+  ({ host }: Aim): string =>
+    `${text}\r\nHost: ${host}\r\nUser-Agent: hostile\r\n\r\n`

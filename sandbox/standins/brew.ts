@@ -1,0 +1,134 @@
+import { join } from 'node:path'
+import type { Box } from './box.ts'
+import { install, type Named, orderedFailure, uninstall, upgrade } from './brew/install.ts'
+import { formulae, kegsOf, latestVersions } from './brew/kegs.ts'
+import { services } from './brew/services.ts'
+import { complain, say } from './system.ts'
+
+function named(argv: string[]): Named {
+  return {
+    names: argv.filter((word) => !word.startsWith('-')),
+    cask: argv.some((word) => word === '--cask' || word === '--casks'),
+  }
+}
+
+function prefix(box: Box, names: string[]): number {
+  const [name] = names
+  if (name === undefined) return say(box.mac.prefix)
+  if (!formulae[name]) return complain(`Error: No available formula with the name "${name}".`)
+  return say(join(box.mac.prefix, 'opt', name))
+}
+
+/** `list --versions NAME…`: nothing and exit code 1 for what is not installed. */
+function list(argv: string[], box: Box): number {
+  const { names, cask } = named(argv)
+  const { installed, casks } = box.mac.brew
+  const known = cask ? casks : argv.includes('--formula') ? installed : { ...installed, ...casks }
+  const found = (names.length > 0 ? names : Object.keys(known)).filter((name) => known[name] !== undefined)
+  for (const name of found.sort()) {
+    const versions = installed[name] && !cask ? [...new Set([...kegsOf(box, name), installed[name]])] : [known[name]]
+    say(argv.includes('--versions') ? `${name} ${versions.join(' ')}` : name)
+  }
+  const missing = names.filter((name) => known[name] === undefined)
+  if (missing.length > 0 && !argv.includes('--versions'))
+    return complain(`Error: No such keg: ${box.mac.prefix}/Cellar/${missing[0]}`)
+  return missing.length > 0 ? 1 : 0
+}
+
+function outdated(box: Box): number {
+  const { installed, casks, latestCasks } = box.mac.brew
+  const latest = latestVersions(box)
+  const behind = (have: Record<string, string>, can: Record<string, string>, one: (version: string) => unknown) =>
+    Object.entries(have)
+      .filter(([name, version]) => can[name] !== undefined && can[name] !== version)
+      .map(([name, version]) => ({ name, installed_versions: one(version), current_version: can[name] }))
+  const report = {
+    formulae: behind(installed, latest, (version) => [version]).map((entry) => ({
+      ...entry,
+      pinned: false,
+      pinned_version: null,
+    })),
+    casks: behind(casks, latestCasks, (version) => [version]),
+  }
+  return say(JSON.stringify(report, null, 2))
+}
+
+function formulaInfo(box: Box, name: string): object {
+  const { installed } = box.mac.brew
+  const latest = latestVersions(box)
+  const versions = installed[name] ? [...new Set([...kegsOf(box, name), installed[name]])] : []
+  return {
+    name,
+    full_name: name,
+    versions: { stable: latest[name] ?? null, head: null, bottle: true },
+    installed: versions.map((version) => ({ version, installed_on_request: true })),
+    linked_keg: installed[name] ?? null,
+    outdated: installed[name] !== undefined && installed[name] !== latest[name],
+  }
+}
+
+function caskInfo(box: Box, token: string): object {
+  const { casks, latestCasks } = box.mac.brew
+  return {
+    token,
+    full_token: token,
+    version: latestCasks[token],
+    installed: casks[token] ?? null,
+    outdated: (casks[token] ?? latestCasks[token]) !== latestCasks[token],
+  }
+}
+
+function info(argv: string[], box: Box): number {
+  const { names } = named(argv)
+  const { latestCasks } = box.mac.brew
+  const latest = latestVersions(box)
+  const unknown = names.find((name) => !latest[name] && !latestCasks[name])
+  if (unknown) return complain(`Error: No available formula with the name "${unknown}".`)
+  const report = {
+    formulae: names.filter((name) => latest[name]).map((name) => formulaInfo(box, name)),
+    casks: names.filter((name) => !latest[name]).map((name) => caskInfo(box, name)),
+  }
+  if (argv.some((word) => word.startsWith('--json'))) return say(JSON.stringify(report, null, 2))
+  return say(names.map((name) => `==> ${name}: stable ${latest[name] ?? latestCasks[name]} (bottled)`).join('\n'))
+}
+
+/** It prints nothing where PATH has it already, and no PATH line that could be read by a program (cmd/shellenv.sh). */
+function shellenv(box: Box): number {
+  const { prefix: home } = box.mac
+  if (process.env.PATH?.startsWith(`${home}/bin:`)) return 0
+  const variables = { PREFIX: home, CELLAR: `${home}/Cellar`, REPOSITORY: home }
+  for (const [name, value] of Object.entries(variables)) say(`export HOMEBREW_${name}="${value}";`)
+  return say(`eval "$(/usr/bin/env PATH_HELPER_ROOT="${home}" /usr/libexec/path_helper -s)"`)
+}
+
+/** Verbs that change nothing here. */
+const quiet: Record<string, string> = {
+  update: 'Already up-to-date.',
+  doctor: 'Your system is ready to brew.',
+  cleanup: '',
+  analytics: '',
+  autoremove: '',
+}
+
+/** The stand-in Homebrew: what it installs are the box's programs, in a Cellar with links as on a Mac. */
+export async function main(argv: string[], box: Box): Promise<number> {
+  const [verb = '', ...words] = argv
+  const failed = ['install', 'upgrade', 'uninstall'].includes(verb)
+    ? undefined
+    : orderedFailure(box, verb, named(words).names[0])
+  if (failed !== undefined) return failed
+  if (verb === '--prefix') return prefix(box, words)
+  if (verb === '--cellar') return say(join(box.mac.prefix, 'Cellar'))
+  if (verb === '--version' || verb === '-v') return say('Homebrew 6.0.18')
+  if (verb === 'list' || verb === 'ls') return list(words, box)
+  if (verb === 'install' || verb === 'reinstall') return install(box, named(words))
+  if (verb === 'upgrade') return upgrade(box, named(words))
+  if (verb === 'uninstall' || verb === 'remove') return uninstall(box, named(words))
+  if (verb === 'services') return services(words, box)
+  if (verb === 'outdated') return outdated(box)
+  if (verb === 'info') return info(words, box)
+  if (verb === 'shellenv') return shellenv(box)
+  const answer = quiet[verb]
+  if (answer === undefined) return complain(`Error: Unknown command: brew ${verb}`)
+  return answer === '' ? 0 : say(answer)
+}

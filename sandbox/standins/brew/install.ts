@@ -1,0 +1,199 @@
+import { spawnSync } from 'node:child_process'
+import { rmSync } from 'node:fs'
+import { createInterface } from 'node:readline/promises'
+import { type Box, isRoot } from '../box.ts'
+import { complain, say, translated } from '../system.ts'
+import { casks, formulae, keg, kegsOf, latestVersions, placeApp, placeKeg, removeApp, removeKegs } from './kegs.ts'
+
+/** What the command line names, and which kind of package is meant. */
+export interface Named {
+  names: string[]
+  cask: boolean
+}
+
+const bottle = (name: string) => `https://ghcr.io/v2/homebrew/core/${name}/blobs/sha256:${'0'.repeat(64)}`
+
+/** The failure that mac.json orders for this verb and package, counted down. */
+export function orderedFailure(box: Box, verb: string, name?: string): number | undefined {
+  const { fail } = box.mac.brew
+  if (!fail || fail.verb !== verb || (fail.name !== undefined && fail.name !== name) || fail.times === 0)
+    return undefined
+  if (fail.times !== undefined) {
+    box.save(({ brew }) => {
+      if (brew.fail?.times) brew.fail.times -= 1
+    })
+  }
+  return complain(fail.stderr, fail.code)
+}
+
+function offline(name: string, url: string): number {
+  const host = new URL(url).host
+  return complain(
+    `Error: ${name}: Failed to download resource "${name}"\nDownload failed: ${url}\ncurl: (6) Could not resolve host: ${host}`,
+  )
+}
+
+/** Homebrew 6 asks on a terminal when more would be installed than was named. */
+async function agreed(box: Box, names: string[]): Promise<boolean> {
+  const more = names.flatMap((name) => box.mac.brew.dependencies[name] ?? [])
+  const terminal = process.stdin.isTTY && process.stdout.isTTY
+  if (process.env.HOMEBREW_NO_ASK || more.length === 0 || !terminal) return true
+  say(`==> Would install ${names.length} formulae and ${more.length} dependencies:\n${[...names, ...more].join(' ')}`)
+  const lines = createInterface({ input: process.stdin, output: process.stdout })
+  try {
+    return /^y(es)?$/i.test(await lines.question('==> Do you want to proceed with the installation? [y/n] '))
+  } finally {
+    lines.close()
+  }
+}
+
+function pour(box: Box, name: string, version: string): number {
+  const { network, dependencies } = box.mac.brew
+  for (const one of [...(dependencies[name] ?? []), name]) {
+    say(`==> Fetching ${one}\n==> Downloading ${bottle(one)}`)
+    if (!network) return offline(one, bottle(one))
+    say(`${'#'.repeat(72)} 100.0%`)
+  }
+  say(`==> Pouring ${name}--${version}.arm64_tahoe.bottle.tar.gz`)
+  placeKeg(box, name, version)
+  box.save(({ brew, tailscale }) => {
+    brew.installed[name] = version
+    if (name !== 'tailscale') return
+    if (tailscale.variant === 'absent') Object.assign(tailscale, { variant: 'formula', daemon: false })
+    else if (tailscale.variant !== 'formula') tailscale.second = 'formula'
+  })
+  return say(`🍺  ${keg(box, name, version)}: 9 files, 35MB`)
+}
+
+function installFormula(box: Box, name: string): number {
+  const { installed } = box.mac.brew
+  const version = latestVersions(box)[name]
+  const present = installed[name]
+  if (!formulae[name] || version === undefined)
+    return complain(
+      `Warning: No available formula with the name "${name}".\n==> Searching for similarly named formulae and casks...`,
+    )
+  if (present === version)
+    return complain(
+      `Warning: ${name} ${version} is already installed and up-to-date.\nTo reinstall ${version}, run:\n  brew reinstall ${name}`,
+      0,
+    )
+  if (present !== undefined && process.env.HOMEBREW_NO_INSTALL_UPGRADE) {
+    return complain(
+      `Warning: ${name} ${present} is already installed.\nTo upgrade to ${version}, run:\n  brew upgrade ${name}`,
+      0,
+    )
+  }
+  return present === undefined ? pour(box, name, version) : upgradeFormula(box, name)
+}
+
+/** A cask's package asks for the password as its installer does. */
+function asAdministrator(name: string): boolean {
+  if (name !== 'tailscale-app') return true
+  say(`==> Running installer for ${name} with sudo; the password may be necessary.`)
+  return spawnSync('sudo', ['-E', 'true'], { stdio: 'inherit' }).status === 0
+}
+
+function installCask(box: Box, name: string): number {
+  const { latestCasks, casks: present, network } = box.mac.brew
+  const [app, version] = [casks[name], latestCasks[name]]
+  if (!app || !version) return complain(`Error: Cask '${name}' is unavailable: No Cask with this name exists.`)
+  if (present[name]) return complain(`Warning: Not upgrading ${name}, the latest version is already installed`, 0)
+  const url =
+    name === 'tailscale-app'
+      ? `https://pkgs.tailscale.com/stable/Tailscale-${version}-macos.pkg`
+      : `https://github.com/ollama/ollama/releases/download/v${version}/Ollama-darwin.zip`
+  say(`==> Downloading ${url}`)
+  if (!network) return offline(name, url)
+  say(`${'#'.repeat(72)} 100.0%\n==> Installing Cask ${name}`)
+  if (!asAdministrator(name))
+    return complain(`Error: Failure while executing; \`/usr/bin/sudo -E -- /usr/sbin/installer\` exited with 1.`)
+  placeApp(box, app, version)
+  box.save((mac) => {
+    mac.brew.casks[name] = version
+    if (name === 'ollama-app') mac.ollamaApp.installed = true
+    else if (mac.tailscale.variant === 'absent') Object.assign(mac.tailscale, { variant: 'standalone', daemon: true })
+    else mac.tailscale.second = 'standalone'
+  })
+  return say(`🍺  ${name} was successfully installed!`)
+}
+
+/** Why brew does nothing for this caller at all. */
+function refusal(box: Box): number | undefined {
+  if (isRoot()) return complain('Error: Running Homebrew as root is extremely dangerous and no longer supported.')
+  const rosetta = translated(box.mac) && box.mac.prefix === '/opt/homebrew'
+  return rosetta ? complain('Error: Cannot install under Rosetta 2 in ARM default prefix (/opt/homebrew)!') : undefined
+}
+
+/** brew install: formulae or casks. */
+export async function install(box: Box, { names, cask }: Named): Promise<number> {
+  const refused = refusal(box)
+  if (refused !== undefined) return refused
+  if (!(await agreed(box, names))) return 1
+  for (const name of names) {
+    const asCask = cask || (casks[name] !== undefined && !formulae[name])
+    const code = orderedFailure(box, 'install', name) ?? (asCask ? installCask(box, name) : installFormula(box, name))
+    if (code !== 0) return code
+  }
+  return 0
+}
+
+function upgradeFormula(box: Box, name: string): number {
+  const [old, version] = [box.mac.brew.installed[name], latestVersions(box)[name]]
+  if (old === undefined) return complain(`Error: ${name} not installed`)
+  if (version === undefined || old === version) return complain(`Warning: ${name} ${old} already installed`, 0)
+  say(`==> Upgrading 1 outdated package:\n${name} ${old} -> ${version}`)
+  const code = pour(box, name, version)
+  // What still runs from the old keg keeps its deleted files, as on a Mac.
+  if (code === 0 && !process.env.HOMEBREW_NO_INSTALL_CLEANUP)
+    rmSync(keg(box, name, old), { recursive: true, force: true })
+  return code
+}
+
+/** brew upgrade: the named formulae, or all outdated ones. */
+export function upgrade(box: Box, { names }: Named): number {
+  const refused = refusal(box)
+  if (refused !== undefined) return refused
+  for (const name of names.length > 0 ? names : Object.keys(box.mac.brew.installed)) {
+    const code = orderedFailure(box, 'upgrade', name) ?? upgradeFormula(box, name)
+    if (code !== 0) return code
+  }
+  return 0
+}
+
+function uninstallCask(box: Box, name: string): void {
+  removeApp(box, casks[name] ?? name)
+  box.save((mac) => {
+    delete mac.brew.casks[name]
+    if (name === 'ollama-app') mac.ollamaApp.installed = false
+    else {
+      mac.tailscale.variant = mac.tailscale.second ?? 'absent'
+      delete mac.tailscale.second
+    }
+  })
+  say(`==> Uninstalling Cask ${name}`)
+}
+
+function uninstallFormula(box: Box, name: string): void {
+  for (const version of kegsOf(box, name)) say(`Uninstalling ${keg(box, name, version)}... (9 files, 35MB)`)
+  removeKegs(box, name)
+  box.save(({ brew, tailscale }) => {
+    delete brew.installed[name]
+    if (name !== 'tailscale') return
+    if (tailscale.variant === 'formula') tailscale.variant = 'absent'
+    else delete tailscale.second
+  })
+}
+
+/** brew uninstall. */
+export function uninstall(box: Box, { names }: Named): number {
+  for (const name of names) {
+    const { installed, casks: apps } = box.mac.brew
+    const failed = orderedFailure(box, 'uninstall', name)
+    if (failed !== undefined) return failed
+    if (apps[name]) uninstallCask(box, name)
+    else if (installed[name]) uninstallFormula(box, name)
+    else return complain(`Error: No such keg: ${box.mac.prefix}/Cellar/${name}`)
+  }
+  return 0
+}

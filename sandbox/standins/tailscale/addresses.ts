@@ -1,0 +1,35 @@
+import { spawnSync } from 'node:child_process'
+import { networkInterfaces } from 'node:os'
+import type { Box } from '../box.ts'
+
+function ip(box: Box, words: string[]): boolean {
+  const { network } = box.mac
+  const env = network.libraryPath ? { ...process.env, LD_LIBRARY_PATH: network.libraryPath } : process.env
+  const path = `${process.env.PATH ?? ''}:/usr/sbin:/sbin`
+  return spawnSync(network.ip ?? 'ip', words, { env: { ...env, PATH: path }, stdio: 'ignore' }).status === 0
+}
+
+/** The tailnet addresses of this Mac that are, or are not, on a device now. */
+function addresses(box: Box, present: boolean): string[] {
+  const { network, tailscale } = box.mac
+  if (!network.namespaced) return []
+  const there = Object.values(networkInterfaces()).flatMap((infos = []) => infos.map(({ address }) => address))
+  return [tailscale.ipv4, tailscale.ipv6].filter((address) => address !== '' && there.includes(address) === present)
+}
+
+/** Gives the tunnel its addresses, as Tailscale does on connecting. Does nothing in a box without a network namespace. */
+export function putAddresses(box: Box): void {
+  const { device } = box.mac.network
+  for (const address of addresses(box, false)) {
+    // nodad: an IPv6 address can be bound at once.
+    if (address.includes(':')) ip(box, ['-6', 'addr', 'replace', `${address}/128`, 'dev', device, 'nodad'])
+    else ip(box, ['addr', 'replace', `${address}/32`, 'dev', device])
+  }
+}
+
+/** Takes the addresses off the tunnel, as `tailscale down` does; sockets that listen there stay. */
+export function takeAddresses(box: Box): void {
+  for (const address of addresses(box, true)) {
+    ip(box, ['addr', 'del', `${address}/${address.includes(':') ? 128 : 32}`, 'dev', box.mac.network.device])
+  }
+}

@@ -1,0 +1,345 @@
+import fc from 'fast-check'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { openRows } from '../../lib/endpoints.ts'
+import { passedHeaders } from '../../lib/proxy/policies/rewrite.ts'
+import { openGroups } from '../../lib/settings.ts'
+import { eventually, type RunningGateway, startGateway } from '../gateway.ts'
+import { illegal } from '../judge.ts'
+import { dial, type Exchange, exchange, request } from '../raw.ts'
+import { bytes, json, type Recorder, startRecorder } from '../recorder.ts'
+
+let engine: Recorder
+let gateway: RunningGateway
+
+const origin = 'https://chat.example.net'
+const settings = `groups: [agents, native]\norigins: ['${origin}']\nhosts: [ai.example.net]\nlog: requests`
+/** Two timeouts are shortened; that the real ones are in the template is a test of its own. */
+const hurry = (text: string) =>
+  text
+    .replace('timeout http-request 30s', 'timeout http-request 2s')
+    .replace('wait-for-body time 60s', 'wait-for-body time 2s')
+    .replace('timeout server 35m', 'timeout server 1500ms')
+
+beforeAll(async () => {
+  engine = await startRecorder()
+  gateway = await startGateway({ enginePort: engine.port, settings, alter: hurry })
+})
+afterAll(async () => {
+  await gateway?.stop()
+  await engine?.stop()
+})
+beforeEach(() => {
+  engine.answer = json()
+  engine.received.length = 0
+})
+
+const chatBody = '{"model":"m"}'
+
+/** Sends one request of ours with a Host that is right, unless another is given. */
+function ask(line: string, headers: string[] = [], body?: string): Promise<Exchange> {
+  const host = headers.some((header) => /^host:/i.test(header)) ? [] : [`Host: ${gateway.host}`]
+  const text = body ?? (line.startsWith('POST') ? chatBody : undefined)
+  return exchange(gateway, request(`${line} HTTP/1.1`, [...host, 'User-Agent: story', ...headers], text))
+}
+
+/** The one line of a refusal, after its family's shape was checked. */
+function refusal(answer: Exchange, family: 'v1' | 'api'): string {
+  expect(answer.headers['content-type']).toBe('application/json')
+  expect(answer.body.trimEnd()).not.toContain('\n')
+  const parsed = JSON.parse(answer.body)
+  if (family === 'api') {
+    expect(Object.keys(parsed)).toEqual(['error'])
+    return parsed.error
+  }
+  expect(parsed).toMatchObject({
+    type: 'error',
+    error: { type: expect.any(String), param: null, message: expect.any(String) },
+  })
+  expect(parsed.error.code).toBe(parsed.error.type)
+  expect(parsed.request_id).toMatch(/^req_/)
+  return parsed.error.message
+}
+
+describe('which row', () => {
+  test('every open row passes with its query, as it is', async () => {
+    for (const { method, path } of openRows(openGroups(gateway.gateway.settings))) {
+      const target = `${path.replace('{model}', 'hf.co%2Funsloth/Q:Q4_K_M')}?beta=true&x=/../`
+      expect((await ask(`${method} ${target}`)).status).toBe(200)
+      expect(engine.received.at(-1)).toMatchObject({ method, target })
+    }
+  })
+
+  test('a closed group is named in the refusal, and so is that some are never opened', async () => {
+    expect(refusal(await ask('POST /v1/embeddings'), 'v1')).toBe(
+      'Gateway: POST /v1/embeddings is not enabled on this server (group: embeddings).',
+    )
+    expect(refusal(await ask('DELETE /api/delete'), 'api')).toContain('(group: manage, never opened)')
+    expect(refusal(await ask(`HEAD /api/blobs/sha256:00`.replace('HEAD', 'POST')), 'api')).toContain(
+      '(group: manage, never opened)',
+    )
+    expect(refusal(await ask('DELETE /api/user/keys/a'), 'api')).toContain('(group: account, never opened)')
+    expect(refusal(await ask('POST /v1/messages/count_tokens?beta=true'), 'v1')).toContain('(group: count-tokens)')
+    expect(refusal(await ask('GET /nothing"here'), 'v1')).toContain('GET /nothing"here is not an endpoint')
+    expect(engine.received).toEqual([])
+  })
+
+  test('the usual mistakes in a base URL get a hint', async () => {
+    expect(refusal(await ask('POST /v1/v1/chat/completions'), 'v1')).toContain('has /v1 twice')
+    expect(refusal(await ask('POST /chat/completions'), 'v1')).toContain('lacks /v1')
+    expect(refusal(await ask('POST /api/v1/chat/completions'), 'api')).toContain('without /api')
+    expect(refusal(await ask('POST /v1beta/models/m:generateContent'), 'v1')).toContain('Gemini')
+  })
+})
+
+describe('which page and which name', () => {
+  test('a foreign Host gets 421 in the family’s shape', async () => {
+    const foreign = ['Host: rebound.example']
+    expect(refusal(await ask('GET /v1/models', foreign), 'v1')).toContain('hosts in settings.yaml')
+    const answer = await ask('GET /api/tags', foreign)
+    expect([answer.status, refusal(answer, 'api')]).toEqual([421, expect.stringContaining('not served here')])
+  })
+
+  test.each(['studio', 'STUDIO.tail0lab.ts.net', 'ai.example.net'])(
+    '%s is one of its names, with and without the port',
+    async (name) => {
+      expect((await ask('GET /v1/models', [`Host: ${name}`])).status).toBe(200)
+      expect((await ask('GET /v1/models', [`Host: ${name}:${gateway.port}`])).status).toBe(200)
+      expect((await ask('GET /v1/models', [`Host: ${name}:1`])).status).toBe(421)
+    },
+  )
+
+  test('a web page that is not on the list gets 403 naming the setting, also for its preflight', async () => {
+    for (const line of ['GET /v1/models', 'OPTIONS /v1/chat/completions', 'GET /']) {
+      const answer = await ask(line, ['Origin: https://evil.example', 'Access-Control-Request-Method: POST'])
+      expect([answer.status, refusal(answer, 'v1')]).toEqual([403, expect.stringContaining('origins in settings.yaml')])
+      expect(answer.headers).not.toHaveProperty('access-control-allow-origin')
+    }
+    expect((await ask('OPTIONS /v1/chat/completions')).status).toBe(403)
+    expect((await ask('GET /v1/models', [`Origin: ${origin}`, 'Origin: https://evil.example'])).status).toBe(403)
+    expect((await ask('GET /v1/models', [`Origin: ${origin}.evil.example`])).status).toBe(403)
+    expect(engine.received).toEqual([])
+  })
+
+  test('a page on the list gets its preflight answered, and may read answers and refusals', async () => {
+    const preflight = await ask('OPTIONS /v1/chat/completions', [
+      `Origin: ${origin}`,
+      'Access-Control-Request-Headers: content-type, authorization',
+    ])
+    expect(preflight.status).toBe(204)
+    expect(preflight.headers).toMatchObject({
+      'access-control-allow-origin': origin,
+      'access-control-allow-methods': 'GET, HEAD, POST',
+      'access-control-allow-headers': 'content-type, authorization',
+      vary: 'Origin',
+    })
+    expect(engine.received).toEqual([])
+    for (const line of ['GET /v1/models', 'POST /api/pull']) {
+      expect((await ask(line, [`Origin: ${origin}`])).headers['access-control-allow-origin']).toBe(origin)
+    }
+    expect(engine.received.flatMap(({ head }) => head.headers.map(([name]) => name))).not.toContain('origin')
+  })
+})
+
+describe('what the engine is shown', () => {
+  const token = fc.string({
+    unit: fc.constantFrom(...'abcdefghijklmnopqrstuvwxyz-0123456789'),
+    minLength: 1,
+    maxLength: 20,
+  })
+  const value = fc
+    .string({ unit: fc.constantFrom(...'abcXYZ0189 ;,=/"\'{}[]%é\t'), maxLength: 60 })
+    .map((text) => text.trim())
+  const known = fc.constantFrom(
+    'Accept',
+    'Content-Type',
+    'Authorization',
+    'x-api-key',
+    'Cookie',
+    'X-Forwarded-For',
+    'Forwarded',
+    'Via',
+  )
+  const reserved = [
+    'host',
+    'user-agent',
+    'content-length',
+    'transfer-encoding',
+    'connection',
+    'upgrade',
+    'expect',
+    'te',
+    'trailer',
+  ]
+  const named = token.filter(
+    (name) => ![...reserved, 'origin', 'content-encoding', 'keep-alive', 'http2-settings'].includes(name),
+  )
+  const given = fc.array(fc.tuple(fc.oneof(known, named), value), { maxLength: 8 })
+  const content = fc.uint8Array({ maxLength: 20_000 }).map((array) => Buffer.from(array))
+  const query = fc.string({ unit: fc.constantFrom(...'abc=&/.?%20:;'), maxLength: 40 })
+
+  test('Host is its own address, other headers come from a list, method, target and body are the client’s', async () => {
+    const rows = openRows(openGroups(gateway.gateway.settings))
+    const run = async (index: number, headers: [string, string][], body: Buffer, search: string, chunked: boolean) => {
+      const { method, path } = rows[index % rows.length] ?? { method: 'GET', path: '/api/tags' }
+      const target = `${path.replace('{model}', 'a/b:c')}?${search}`
+      const lines = [
+        `Host: ${gateway.host}`,
+        'User-Agent: property',
+        ...headers.map(([name, text]) => `${name}: ${text}`),
+      ]
+      const frame = chunked ? [`${body.length.toString(16)}\r\n`, body, body.length ? '\r\n0\r\n\r\n' : '\r\n'] : []
+      const sent = chunked
+        ? Buffer.concat([
+            request(`${method} ${target} HTTP/1.1`, [...lines, 'Transfer-Encoding: chunked']),
+            ...frame.map((part) => Buffer.from(part)),
+          ])
+        : request(`${method} ${target} HTTP/1.1`, lines, body)
+      engine.received.length = 0
+      const answer = await exchange(gateway, sent)
+      expect([answer.status, answer.body]).toEqual([200, expect.anything()])
+      const [got, ...more] = engine.received
+      if (!got || more.length > 0) throw new Error(`${engine.received.length} requests reached the engine`)
+      expect([got.method, got.target, illegal(gateway, got)]).toEqual([method, target, undefined])
+      expect(got.body.equals(body)).toBe(true)
+      const allowed = headers.map(([name, text]): [string, string] => [
+        name.toLowerCase(),
+        Buffer.from(text, 'latin1').toString('latin1'),
+      ])
+      const wanted = allowed.filter(([name]) => passedHeaders.includes(name))
+      const own = ['host', 'user-agent', 'content-length', 'transfer-encoding']
+      expect(got.head.headers.filter(([name]) => !own.includes(name))).toEqual(wanted)
+    }
+    await fc.assert(fc.asyncProperty(fc.nat(50), given, content, query, fc.boolean(), run), {
+      numRuns: 200,
+      seed: 20_261_121,
+    })
+  })
+
+  test('a key never gets through, in whichever header', async () => {
+    await ask('POST /v1/messages', [
+      'Authorization: Bearer sk-secret',
+      'x-api-key: sk-secret',
+      'Cookie: k=sk-secret',
+      'x-goog-api-key: sk-secret',
+    ])
+    expect(engine.received).toHaveLength(1)
+    expect(engine.received[0]?.head.text).not.toContain('sk-secret')
+  })
+})
+
+describe('sizes and forms', () => {
+  test('a compressed body gets 415, a WebSocket 426 with the headers that it must have', async () => {
+    const packed = await ask('POST /v1/responses', ['Content-Encoding: zstd'])
+    expect([packed.status, refusal(packed, 'v1')]).toEqual([415, expect.stringContaining('plain JSON')])
+    const socket = [
+      'Connection: Upgrade',
+      'Upgrade: websocket',
+      'Sec-WebSocket-Version: 13',
+      'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+    ]
+    const upgrade = await ask('GET /v1/responses', socket)
+    expect([upgrade.status, refusal(upgrade, 'v1')]).toEqual([426, expect.stringContaining('WebSocket')])
+    expect(upgrade.headers.upgrade).toMatch(/HTTP\/1\.1/i)
+    expect(engine.received).toEqual([])
+  })
+
+  test('a body over the limit gets 413 before a byte of it is sent', async () => {
+    const head = request('POST /v1/messages HTTP/1.1', [`Host: ${gateway.host}`, 'Content-Length: 33554433'])
+    const answer = await exchange(gateway, head)
+    expect([answer.status, refusal(answer, 'v1')]).toEqual([413, expect.stringContaining('32768 KB')])
+    expect(answer.ms).toBeLessThan(1_000)
+  })
+
+  test('31 MB with a length pass; 33 MB of chunks are cut off at 100 KB, for a GET as well', async () => {
+    const large = await exchange(
+      gateway,
+      request('POST /v1/messages HTTP/1.1', [`Host: ${gateway.host}`], Buffer.alloc(31 * 2 ** 20, 'x')),
+    )
+    expect(large.status).toBe(200)
+    expect(engine.received[0]?.body.length).toBe(31 * 2 ** 20)
+    for (const line of ['POST /v1/messages', 'GET /api/tags']) {
+      const head = request(`${line} HTTP/1.1`, [`Host: ${gateway.host}`, 'Transfer-Encoding: chunked'])
+      const chunk = Buffer.from(`${(2 ** 20).toString(16)}\r\n${'x'.repeat(2 ** 20)}\r\n`)
+      const answer = await exchange(gateway, Buffer.concat([head, ...Array.from({ length: 33 }, () => chunk)]))
+      // With so much of the body unread the answer may be lost in a reset.
+      expect([413, 0]).toContain(answer.status)
+    }
+    expect(engine.received).toHaveLength(1)
+  })
+})
+
+describe('what the gateway says itself', () => {
+  test('probes are answered without the engine', async () => {
+    expect(await ask('GET /')).toMatchObject({ status: 200, body: 'Ollama is running' })
+    expect(await ask('HEAD /')).toMatchObject({ status: 200, body: '', headers: { 'content-length': '17' } })
+    expect(await ask('HEAD /api/hello')).toMatchObject({ status: 200, body: '' })
+    expect(await ask('GET /healthz')).toMatchObject({ status: 200, body: 'ok' })
+    expect(await ask('HEAD /healthz')).toMatchObject({ status: 200, body: '' })
+    expect(engine.received).toEqual([])
+  })
+
+  test.each(['v1', 'api'] as const)(
+    'an engine that answers nonsense is 502 in the shape of %s, a silent one 504',
+    async (family) => {
+      const line = family === 'v1' ? 'POST /v1/messages' : 'POST /api/chat'
+      engine.answer = bytes('nonsense\r\n\r\n')
+      const nonsense = await ask(line)
+      expect([nonsense.status, refusal(nonsense, family)]).toEqual([502, expect.stringContaining('no valid answer')])
+      engine.answer = (wire) => wire.die()
+      const mute = await ask(line)
+      expect([mute.status, refusal(mute, family)]).toEqual([502, expect.stringContaining('no valid answer')])
+      engine.answer = () => {}
+      const late = await ask(line)
+      expect([late.status, refusal(late, family)]).toEqual([504, expect.stringContaining('silent')])
+    },
+  )
+
+  test('what cannot be parsed is refused in JSON from HAProxy 3.2 on, in HTML before', async () => {
+    const answer = await exchange(gateway, 'GET /api/\x01version HTTP/1.1\r\n\r\n')
+    expect(answer.status).toBe(400)
+    const modern = gateway.version[0] * 100 + gateway.version[1] >= 302
+    if (modern) expect(refusal(answer, 'v1')).toContain('could not be understood')
+    else expect(answer.headers['content-type']).toBe('text/html')
+  })
+})
+
+describe('slow and many', () => {
+  test('a header that dribbles in gets 408, and so does a small body', async () => {
+    const slow = await dial(gateway)
+    const started = performance.now()
+    slow.send('GET /v1/models HTTP/1.1\r\n')
+    const drip = setInterval(() => slow.send('X-A: a\r\n'), 250)
+    const body = await dial(gateway)
+    body.send(request('POST /v1/messages HTTP/1.1', [`Host: ${gateway.host}`, 'Content-Length: 50']))
+    const dribble = setInterval(() => body.send('x'), 250)
+    const [[header], [rest]] = await Promise.all([slow.settled(), body.settled()])
+    clearInterval(drip)
+    clearInterval(dribble)
+    for (const client of [slow, body]) client.hangUp()
+    expect([header?.status, rest?.status]).toEqual([408, 408])
+    expect(performance.now() - started).toBeGreaterThan(1_500)
+    expect(JSON.parse(rest?.body ?? '').error.message).toContain('did not arrive in time')
+    expect(engine.received).toEqual([])
+  })
+
+  test('the 65th connection from one address is closed, another address still gets one', async () => {
+    const from = '127.9.9.1'
+    const clients = await Promise.all(Array.from({ length: 64 }, () => dial({ ...gateway, from })))
+    for (const client of clients) client.send(request('GET / HTTP/1.1', [`Host: ${gateway.host}`]))
+    for (const client of clients) expect((await client.settled())[0]?.status).toBe(200)
+    const extra = await dial({ ...gateway, from })
+    extra.send(request('GET / HTTP/1.1', [`Host: ${gateway.host}`]))
+    expect(await extra.ended()).not.toBe('open')
+    expect(extra.bytes()).toHaveLength(0)
+    const other = await exchange(
+      { ...gateway, from: '127.9.9.2' },
+      request('GET / HTTP/1.1', [`Host: ${gateway.host}`]),
+    )
+    expect(other.status).toBe(200)
+    for (const client of clients) client.hangUp()
+    await eventually('a place is free again', async () => {
+      const again = await exchange({ ...gateway, from }, request('GET / HTTP/1.1', [`Host: ${gateway.host}`]))
+      return again.status === 200
+    })
+  })
+})

@@ -1,0 +1,23 @@
+# Sourced by the jobs.
+
+# macOS cannot bind an address that is not there yet, and the Tailscale command may open its window when a job calls it;
+# so the interfaces are read. A line a minute, no deadline.
+wait_for_address() {
+  tries=0
+  until ifconfig | grep -qF "inet $1 "; do
+    if [ $((tries % 60)) -eq 0 ]; then
+      echo "$(date '+%Y-%m-%d %H:%M:%S') waiting for $1 (is Tailscale up?)" >&2
+    fi
+    tries=$((tries + 1))
+    sleep 1
+  done
+}
+
+# Opens file descriptor 3 towards a log that stays bounded; launchd itself never rotates.
+open_log() {
+  folder=$(mktemp -d "${TMPDIR:-/tmp}/job-log.XXXXXX") && mkfifo -m 600 "$folder/log" || exit 1
+  # From a subshell, so that it is no child of HAProxy's master, which waits for all of its children before it ends.
+  ("$here/bounded-log" "$1" < "$folder/log" &)
+  exec 3> "$folder/log"
+  rm -r "$folder"
+}

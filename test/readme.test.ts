@@ -1,0 +1,55 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { exitCodes } from '../lib/command.ts'
+import { endpointTable } from '../lib/endpoints.ts'
+import { consent, consentQuestion } from '../lib/parts/haproxy.ts'
+import { passedHeaders } from '../lib/proxy/policies/rewrite.ts'
+import { parseSettings } from '../lib/settings.ts'
+
+const readme = readFileSync('README.md', 'utf8')
+const template = readFileSync('templates/settings.yaml', 'utf8')
+
+describe('the README', () => {
+  it('has the table of endpoints as the code has it', () => {
+    expect(readme).toContain(endpointTable())
+  })
+
+  it('has every exit code', () => {
+    const codes = [...readme.matchAll(/^\| (\d+) \| /gm)].map((match) => Number(match[1]))
+    expect(codes).toEqual(Object.values(exitCodes))
+  })
+
+  it('names every header that passes', () => {
+    expect(passedHeaders.filter((name) => !readme.includes(name))).toEqual([])
+  })
+
+  it('was finished', () => {
+    expect(readme).not.toMatch(/DEMO-OUTPUT|ENDPOINT-TABLE/)
+  })
+})
+
+describe('the annotated settings', () => {
+  it('are the defaults, line by line', () => {
+    expect(parseSettings(template, 'settings.yaml')).toEqual(parseSettings('', 'settings.yaml'))
+  })
+})
+
+describe('the consent screen', () => {
+  it('is the one that was asked for, word for word', () => {
+    expect(`${consent}\n${consentQuestion} (Y/n)`.replaceAll(/\n+/g, '\n')).toBe(
+      `───────────────────────────────────────
+Security Layer: HAProxy Proxy (Highly Recommended)
+───────────────────────────────────────
+This adds a security proxy between clients and Ollama.
+Benefits:
+  • Only allowlisted endpoints exposed (prevents accidental exposure)
+  • Kernel-enforced isolation (Ollama unreachable from network)
+  • Future-expandable (auth, rate limits can be added later)
+Without proxy:
+  • Ollama directly exposed to Tailscale network
+  • All Ollama endpoints reachable (including future ones)
+  • Higher risk of accidental exposure
+Install HAProxy proxy? (Y/n)`,
+    )
+  })
+})
