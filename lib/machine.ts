@@ -17,6 +17,8 @@ export interface Machine {
   user: string
   /** the user has a desktop session (launchd domain gui/UID) */
   desktop: boolean
+  /** this runs over ssh: a cask that asks at the screen cannot be installed from here */
+  ssh: boolean
   /** path of `brew`, when installed */
   brew?: string
   /** Homebrew's folder, where it is or would be */
@@ -35,7 +37,7 @@ export async function survey(look: Look): Promise<Machine> {
     const { code, stdout } = await look.query(argv)
     return code === 0 ? stdout.trim() : ''
   }
-  const [kernel, version, memory, arm, translated, uid, user, brew, node, ifconfig] = await Promise.all([
+  const [kernel, version, memory, arm, translated, uid, user, brew, node, ifconfig, ssh] = await Promise.all([
     say('uname', '-s'),
     // A program built against an old SDK, or this variable, makes sw_vers lie (python/cpython#135675).
     say('env', '-u', 'SYSTEM_VERSION_COMPAT', 'sw_vers', '-productVersion'),
@@ -47,6 +49,7 @@ export async function survey(look: Look): Promise<Machine> {
     look.find(brewCandidates),
     look.find(['node']),
     say('ifconfig'),
+    say('printenv', 'SSH_CONNECTION'),
   ])
   const gui = await look.query(['launchctl', 'print', `gui/${uid}`])
   return {
@@ -59,6 +62,7 @@ export async function survey(look: Look): Promise<Machine> {
     uid: Number(uid),
     user,
     desktop: gui.code === 0,
+    ssh: ssh !== '',
     brew,
     prefix: await prefix(look, brew),
     node,

@@ -76,7 +76,10 @@ export async function pullModel(
     last = said.status ?? last
     if (said.status) onProgress(said)
   })
-  if (failure !== undefined) throw new Stop(1, `${name} could not be downloaded: ${failure}`)
+  if (failure !== undefined) {
+    const offline = /no such host|network is unreachable|dial tcp/i.test(failure)
+    throw new Stop(offline ? 3 : 1, `${name} could not be downloaded: ${failure}`)
+  }
   if (status !== 200 || last !== 'success')
     throw new Stop(
       1,

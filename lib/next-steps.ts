@@ -25,6 +25,9 @@ export function nextSteps(machine: Machine, setup: Setup, model?: string): strin
     indent(policy(port)),
     '',
     indent(services(machine)),
+    '',
+    '  Upgrades (install.ts upgrades nothing that is new enough; afterwards it reloads HAProxy without dropping a stream):',
+    '    brew upgrade ollama haproxy && npx tsx install.ts',
   ].join('\n')
 }
 

@@ -73,7 +73,7 @@ export interface HttpAnswer {
 export async function httpOver(socket: Socket, host: string, port: number, options: HttpOptions): Promise<HttpAnswer> {
   const { method = 'GET', path = '/', headers = {}, body, timeoutMs = 30_000 } = options
   const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }
-  const ask: ClientRequestArgs = { host, port, method, path, headers: { ...length, ...headers }, agent: false }
+  const ask: ClientRequestArgs = { host, port, method, path, headers: { ...length, ...headers } }
   const sent = request({ ...ask, createConnection: () => socket, signal: AbortSignal.timeout(timeoutMs) })
   sent.end(body)
   try {

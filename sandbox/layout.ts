@@ -136,11 +136,18 @@ function shareCompiled(dir: string): void {
   symlinkSync(compiledScripts(), link)
 }
 
+/** A program that lies directly in a folder which the box has its own of is shown alone. */
+function alone(path: string): boolean {
+  const folder = dirname(path)
+  return folder === '/usr/local/bin' || dirname(folder) === '/'
+}
+
 /** A program's own folder and, beside it, the one with its libraries. */
 function homeOf(path: string): string[] {
   const folder = dirname(path)
   const libraries = join(dirname(folder), 'lib')
-  return [folder, ...(existsSync(libraries) ? [libraries] : [])].filter((one) => !one.startsWith('/usr/'))
+  const folders = [folder, ...(existsSync(libraries) ? [libraries] : [])]
+  return alone(path) ? [] : folders.filter((one) => dirname(one) !== '/')
 }
 
 /** How a namespaced box's root is put together; `further` programs are to be seen at their usual paths. */
@@ -154,7 +161,7 @@ export function rootPlan(layout: Layout, flags: string[], further: string[]): Ro
     shared: { [`/tmp/tsx-${uid}`]: compiledScripts(), '/usr/local/bin': join(dir, 'usr/local/bin') },
     files: Object.fromEntries(etc),
     overlay: join(dir, 'system'),
-    programs: [node, ...further].filter((path) => path.startsWith('/usr/local/bin/')),
+    programs: [node, ...further].filter(alone),
   }
 }
 

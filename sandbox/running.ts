@@ -13,7 +13,7 @@ export interface Outcome {
 export interface Running {
   /** what it has written so far, both streams together */
   output(): string
-  /** what it read from the terminal or its input */
+  /** gives it this to read, from its terminal or its input */
   write(text: string): void
   /** closes its input */
   end(): void
@@ -44,48 +44,52 @@ function find(text: string, pattern: string | RegExp): { at: number; found: stri
   return match ? { at: match.index, found: match[0] } : undefined
 }
 
-/** Collects both streams and wakes whoever waits for a text. */
-class Transcript {
-  both = ''
-  private waiting = new Set<() => void>()
-  private read = 0
-  ended = false
+/** What a command has written so far, and who waits for more. */
+interface Transcript {
+  text: string
+  /** how much of it was matched by `expect` already */
+  read: number
+  ended: boolean
+  waiting: Set<() => void>
+}
 
-  add(text: string): void {
-    this.both += text
-    this.wake()
-  }
+function add(transcript: Transcript, text: string): void {
+  transcript.text += text
+  for (const look of [...transcript.waiting]) look()
+}
 
-  end(): void {
-    this.ended = true
-    this.wake()
-  }
+function end(transcript: Transcript): void {
+  transcript.ended = true
+  add(transcript, '')
+}
 
-  private wake(): void {
-    for (const look of [...this.waiting]) look()
-  }
+/** Takes the next match out of what is new. */
+function take(transcript: Transcript, pattern: string | RegExp): string | undefined {
+  const match = find(transcript.text.slice(transcript.read), pattern)
+  if (match) transcript.read += match.at + match.found.length
+  return match?.found
+}
 
-  expect(pattern: string | RegExp, withinMs: number): Promise<string> {
-    return new Promise((resolve, reject) => {
-      const finish = (settle: () => void) => {
-        clearTimeout(timer)
-        this.waiting.delete(look)
-        settle()
-      }
-      const fail = (why: string) =>
-        finish(() => reject(new Error(`${why} ${String(pattern)}; new output:\n${this.both.slice(this.read)}`)))
-      const look = () => {
-        const match = find(this.both.slice(this.read), pattern)
-        if (match) {
-          this.read += match.at + match.found.length
-          finish(() => resolve(match.found))
-        } else if (this.ended) fail('the command ended without')
-      }
-      const timer = setTimeout(() => fail(`after ${withinMs} ms still no`), withinMs)
-      this.waiting.add(look)
-      look()
-    })
-  }
+function expect(transcript: Transcript, pattern: string | RegExp, withinMs: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const finish = (settle: () => void) => {
+      clearTimeout(timer)
+      transcript.waiting.delete(look)
+      settle()
+    }
+    const fail = (why: string) => {
+      const news = transcript.text.slice(transcript.read)
+      finish(() => reject(new Error(`${why} ${String(pattern)}; new output:\n${news}`)))
+    }
+    const look = () => {
+      const found = take(transcript, pattern)
+      if (found !== undefined) finish(() => resolve(found))
+      else if (transcript.ended) fail('the command ended without')
+    }
+    const timer = setTimeout(() => fail(`after ${withinMs} ms still no`), withinMs)
+    transcript.waiting.add(look)
+    look()
+  })
 }
 
 function outcomeCode(code: number | null, name: NodeJS.Signals | null): number {
@@ -97,7 +101,7 @@ function collect(child: ChildProcess, transcript: Transcript): { stdout: string;
   for (const name of ['stdout', 'stderr'] as const) {
     child[name]?.setEncoding('utf8').on('data', (text: string) => {
       texts[name] += text
-      transcript.add(text)
+      add(transcript, text)
     })
   }
   return texts
@@ -107,23 +111,25 @@ function collect(child: ChildProcess, transcript: Transcript): { stdout: string;
 export function launch({ argv, env, cwd, enters }: Launch, input?: string): Running {
   const [file = '', ...args] = argv
   const child = spawn(file, args, { env, cwd, detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
-  const transcript = new Transcript()
+  const transcript: Transcript = { text: '', read: 0, ended: false, waiting: new Set() }
   const texts = collect(child, transcript)
   // A command may end before it has read its input.
   child.stdin.on('error', () => {})
   if (input !== undefined) child.stdin.end(input)
   const done = new Promise<Outcome>((resolve, reject) => {
     child.once('error', reject)
-    child.once('exit', () => transcript.end())
-    child.once('close', (code, name) => resolve({ code: outcomeCode(code, name), ...texts }))
+    child.once('close', (code, name) => {
+      end(transcript)
+      resolve({ code: outcomeCode(code, name), ...texts })
+    })
   })
   // Whoever does not wait for a failed start shall not be ended by it.
-  done.catch(() => transcript.end())
+  done.catch(() => end(transcript))
   return {
-    output: () => transcript.both,
+    output: () => transcript.text,
     write: (text) => void child.stdin.write(text),
     end: () => void child.stdin.end(),
-    expect: (pattern, withinMs = EXPECT_MS) => transcript.expect(pattern, withinMs),
+    expect: (pattern, withinMs = EXPECT_MS) => expect(transcript, pattern, withinMs),
     kill: (name = 'SIGTERM') => kill(child, name, enters),
     done,
   }

@@ -8,7 +8,7 @@ import { type Receipt, saveReceipt } from '../state.ts'
 /** An Ollama (or something else on its port) that is not ours: how to stop it, and how to bring it back. */
 export interface Other {
   what: string
-  stop: string[]
+  stop: string[][]
   back: string[]
 }
 
@@ -16,17 +16,28 @@ export interface Other {
 export async function others(look: Look, machine: Machine, port: number): Promise<Other[]> {
   const list = (await look.query(['launchctl', 'list'])).stdout
   const found: Other[] = []
-  if (/application\.com\.electron\.ollama/.test(list)) {
-    found.push({ what: 'Ollama.app', stop: ['osascript', '-e', 'quit app "Ollama"'], back: ['open', '-a', 'Ollama'] })
-  }
+  if (/application\.com\.electron\.ollama/.test(list)) found.push(app(machine))
   if (/homebrew\.mxcl\.ollama$/m.test(list) && machine.brew) {
     found.push({
       what: 'the Homebrew service ollama',
-      stop: [machine.brew, 'services', 'stop', 'ollama'],
+      stop: [[machine.brew, 'services', 'stop', 'ollama']],
       back: ['brew', 'services', 'start', 'ollama'],
     })
   }
   return found.length > 0 ? found : holders(look, machine, port)
+}
+
+/** Its login item (label com.ollama.ollama) would bring it back at login, and it then ends every other `ollama serve`. */
+function app(machine: Machine): Other {
+  const item = `gui/${machine.uid}/com.ollama.ollama`
+  return {
+    what: 'Ollama.app',
+    stop: [
+      ['launchctl', 'disable', item],
+      ['osascript', '-e', 'quit app "Ollama"'],
+    ],
+    back: ['sh', '-c', `launchctl enable ${item}; open -a Ollama`],
+  }
 }
 
 async function holders(look: Look, machine: Machine, port: number): Promise<Other[]> {
@@ -40,7 +51,7 @@ async function holders(look: Look, machine: Machine, port: number): Promise<Othe
       const args = (await look.query(['ps', '-o', 'args=', '-p', `${fact.pid ?? 0}`])).stdout.trim()
       return {
         what: `${describe(fact)}${args ? `: ${args}` : ''}`,
-        stop: ['kill', `${fact.pid ?? 0}`],
+        stop: [['kill', `${fact.pid ?? 0}`]],
         back: [args || 'start it again'],
       }
     }),
@@ -50,7 +61,7 @@ async function holders(look: Look, machine: Machine, port: number): Promise<Othe
 /** Stops them and remembers how to bring them back. */
 export async function stopOthers(host: Host, receipt: Receipt, found: Other[]): Promise<void> {
   for (const other of found) {
-    await host.run(other.stop)
+    for (const argv of other.stop) await host.run(argv)
     receipt.stopped.push({ what: other.what, back: other.back })
     await saveReceipt(host, receipt)
   }

@@ -27,6 +27,9 @@ export function upFinding(tailscale: Tailscale): Finding {
   )
 }
 
+const overSsh =
+  'Over ssh the Tailscale app cannot be approved; run install.ts at the screen, or install the command-line variant yourself: brew install tailscale && sudo brew services start tailscale && sudo tailscale up.'
+
 function present(machine: Machine, setup: Setup): Step {
   const brew = machine.brew ?? `${machine.prefix}/bin/brew`
   return {
@@ -41,6 +44,7 @@ function present(machine: Machine, setup: Setup): Step {
         : missed('Tailscale is not installed', `${brew} install --cask tailscale-app`)
     },
     async apply(host) {
+      if (machine.ssh) throw new Stop(3, overSsh)
       await host.run([brew, 'install', '--cask', 'tailscale-app'], { env: brewEnv, interactive: setup.attended })
     },
   }

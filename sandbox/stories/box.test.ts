@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { homedir, networkInterfaces, tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
@@ -299,5 +299,45 @@ describe('a plain box', () => {
     await listen(one, one.address, 8123)
     expect(await greeting(one, 'laptop', one.address)).toMatch(/^from 127\..* goodbye$/)
     await expect(one.dial('neighbour', one.address, 8123)).rejects.toThrow('no neighbour')
+  })
+})
+
+describe('sandbox/run.ts', () => {
+  async function cli(args: string[], input = ''): Promise<{ code: number; text: string }> {
+    const argv = ['--import', 'tsx', join(checkout, 'sandbox/run.ts'), ...args]
+    const child = spawn(node, argv, { cwd: checkout, stdio: ['pipe', 'pipe', 'inherit'] })
+    onTestFinished(() => void child.kill('SIGTERM'))
+    child.stdin.end(input)
+    let text = ''
+    child.stdout.setEncoding('utf8').on('data', (piece) => {
+      text += piece
+    })
+    const [code]: number[] = await once(child, 'close')
+    return { code: code ?? -1, text }
+  }
+
+  function folder(): string {
+    const made = mkdtempSync(join(tmpdir(), 'kept-'))
+    onTestFinished(() => rmSync(made, { recursive: true, force: true }))
+    return made
+  }
+
+  test('hands input to a command and passes its output and exit code on', async () => {
+    expect(await cli(['sh', '-c', 'read line; echo "$line"; exit 7'], 'hello\n')).toEqual({ code: 7, text: 'hello\n' })
+    expect((await cli([])).code).toBe(64)
+  })
+
+  test('keeps a box and goes on in it', async () => {
+    const keep = folder()
+    await cli(['--keep', keep, 'sh', '-c', 'echo mine >file'])
+    expect(await cli(['--box', keep, 'cat', 'file'])).toEqual({ code: 0, text: 'mine\n' })
+    expect((await cli(['--keep', keep, 'true'])).code).toBe(64)
+    expect((await cli(['--box', join(keep, 'nothing'), 'true'])).code).toBe(64)
+  })
+
+  test('puts another ollama in the place of the stand-in', async () => {
+    const other = join(folder(), 'ollama')
+    writeFileSync(other, '#!/bin/sh\necho "the other one"\n', { mode: 0o755 })
+    expect(await cli(['--ready', '--ollama', other, 'ollama'])).toEqual({ code: 0, text: 'the other one\n' })
   })
 })

@@ -27,7 +27,7 @@ const rules: [string, RegExp, string][] = [
   ['no compressed bodies', /deny status 415/, 'Content-Encoding zstd'],
   ['own names only', /deny status 421/, 'Host foreign'],
   ['no foreign web page', /req\.fhdr\(origin\) -m found/, 'Origin of a web page'],
-  ['nothing but rows', /!row$/, 'GHSA-57q6-fvp4-pqmm: a key in the other header opens no route'],
+  ['nothing but rows', /!row$/, 'vllm#42064: a route that the guard forgot'],
   ['bodies are bounded', /over \d+ KB/, 'Content-Length one over the limit'],
   ['bodies without a length are waited for', /wait-for-body/, 'chunked GET over 100 KB'],
   ['bodies without a length are bounded', /without Content-Length/, 'chunked POST over 100 KB'],
@@ -53,7 +53,7 @@ describe('taking a rule away is noticed', () => {
         .replaceAll('{ req.fhdr(content-length),length gt 11 }', '{ always_false }')
     const gateway = await startGateway({ enginePort: engine.port, alter })
     try {
-      for (const request of ['model a..b', 'Content-Length 9223372036854775808'].map(named)) {
+      for (const request of ['model a..b', 'Content-Length 18446744073709551615'].map(named)) {
         expect(unexpected(request, await attack(gateway, engine, request), gateway), request.name).toBeDefined()
       }
     } finally {

@@ -25,15 +25,15 @@ const afterwards: [number, string][] = [
 
 const file = ([status]: [number, string, string]): string => `    errorfile ${status} {{files}}/${status}.http`
 
-/** The text is chosen first, by family, so that errors HAProxy makes later have it. */
-const texts = (status: number, message: string): string[] => [
-  `http-request set-var-fmt(txn.e${status}) '${ollamaBody(message)}' if api`,
-  `http-request set-var-fmt(txn.e${status}) '${unionBody(status, message)}' if !api`,
+/** Both families' texts by the beginning of the path: looked up when the error happens, so that good requests pay nothing. */
+const texts = ([status, message]: [number, string]): [string, string] => [
+  `${status}.map`,
+  `/api/ ${ollamaBody(message)}\n/ ${unionBody(status, message, 'req_unserved')}\n`,
 ]
 
 /** What HAProxy says itself after the rules; `text` names the chosen one where its status is changed afterwards. */
 export const late = (status: number, text = status): string =>
-  `http-error status ${status} content-type application/json ${status === 503 ? 'hdr retry-after 5 ' : ''}lf-string '%[var(txn.e${text})]'`
+  `http-error status ${status} content-type application/json ${status === 503 ? 'hdr retry-after 5 ' : ''}lf-string '%[var(txn.path),map_beg({{files}}/${text}.map)]'`
 
 /** Every error that HAProxy makes itself, as JSON in the caller's family; never HTML, never empty. */
 export function errors(): Policy {
@@ -45,7 +45,6 @@ export function errors(): Policy {
         'http-request set-var(txn.path) path,bytes(0,300)',
         'http-request set-var(txn.method) method,bytes(0,24)',
         'http-request set-var(txn.letters) method,length',
-        ...afterwards.flatMap(([status, message]) => texts(status, message)),
       ],
       defaults: [
         'unique-id-format req_%[uuid()]',
@@ -56,6 +55,9 @@ export function errors(): Policy {
         ...[502, 503, 504].map((status) => late(status)),
       ],
     },
-    files: Object.fromEntries([...parsed, ...later].map((entry) => [`${entry[0]}.http`, errorFile(...entry)])),
+    files: Object.fromEntries([
+      ...[...parsed, ...later].map((entry) => [`${entry[0]}.http`, errorFile(...entry)]),
+      ...afterwards.map(texts),
+    ]),
   }
 }
