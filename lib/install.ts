@@ -6,6 +6,7 @@ import { nextSteps } from './next-steps.ts'
 import type { Setup } from './parts/part.ts'
 import { system } from './parts/system.ts'
 import { applyAll, askAll, decideMode, diffs, makePlan, type Plan, planText } from './plan.ts'
+import { tilde } from './resources.ts'
 import { modelName, withModels } from './settings.ts'
 import { installed, prepare } from './setup.ts'
 import { takeLock } from './state.ts'
@@ -45,12 +46,15 @@ async function work(ui: Ui, host: Host, machine: Machine, setup: Setup, plan: Pl
   }
   const release = await takeLock(host)
   const awake = host.beside(['caffeinate', '-s', '-w', `${process.pid}`])
+  const copies = setup.receipt.backups.length
   try {
     setup.say = ui.say
     if (ui.attended && !ui.yes) setup.confirm = (text) => ui.confirm(text, false)
     const results = nothing ? plan.results : await applyAll(ui, host, machine, setup)
     return await finish(ui, host, setup, results)
   } finally {
+    for (const { original, backup } of setup.receipt.backups.slice(copies))
+      ui.say(`a copy of ${tilde(host, original)} from before is kept in ${tilde(host, backup)}`)
     awake()
     await release()
   }

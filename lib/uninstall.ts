@@ -115,6 +115,7 @@ async function giveBack(ui: Ui, host: Host, setup: Setup): Promise<void> {
   }
   setup.receipt.stopped = []
   for (const { original, backup } of [...setup.receipt.backups]) {
+    if ((await host.stat(backup)) === undefined) continue
     const free = (await host.stat(original)) === undefined
     if (free && ui.attended && (await ui.confirm(`Put ${original} back as it was before install?`, false))) {
       await host.copy(backup, original)
@@ -128,7 +129,7 @@ async function giveBack(ui: Ui, host: Host, setup: Setup): Promise<void> {
 async function lastFolders(host: Host, setup: Setup): Promise<Result> {
   const at = places(host.home)
   const step = { id: 'state.removed', title: 'State and folders of ours are gone', check: async () => missed('', '') }
-  if (setup.receipt.backups.length > 0) {
+  if ((await host.list(at.backups)).length > 0) {
     await host.remove(at.receipt)
     return { ...toResult(step, { is: 'skipped', why: `kept for the backups in ${at.backups}` }, 0), state: 'kept' }
   }

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { tmpdir } from 'node:os'
 import { type Box, createBox } from './box.ts'
 import { scriptCommand } from './layout.ts'
 import { checkout } from './paths.ts'
@@ -47,7 +48,7 @@ async function ask(box: Box): Promise<void> {
 }
 
 heading('a bare Mac, in a box on this machine')
-const box = await createBox({ preset: 'bare' })
+const box = await createBox({ preset: 'bare', ...(keep ? { keep: `${tmpdir()}/kept-${process.pid}` } : {}) })
 try {
   const before = box.snapshot('.')
   box.mac((mac) => {
@@ -64,9 +65,11 @@ try {
   heading('uninstall')
   await show(box, 'uninstall.ts', ['--yes', '--purge'])
   heading('what is left in the home folder')
-  const left = [...box.snapshot('.').keys()].filter((path) => !before.has(path))
-  say(left.filter((path) => !path.startsWith('.ollama/')).join('\n') || 'nothing but ~/.ollama (models stay)')
+  const left = [...box.snapshot('.')].filter(([path, what]) => !before.has(path) && what.startsWith('file'))
+  const strange = left.map(([path]) => path).filter((path) => !path.startsWith('.ollama/'))
+  say(`${left.length} files of ~/.ollama (models are kept on purpose), ${strange.length} others ${strange.join(' ')}`)
+  if (strange.length > 0) throw new Error('uninstall.ts left something behind')
 } finally {
-  if (keep) say(`kept: ${box.dir}`)
-  else await box.close()
+  await box.close()
+  if (keep) say(`kept: ${box.dir} (npx tsx sandbox/run.ts --box ${box.dir} sh)`)
 }

@@ -340,10 +340,10 @@ export const haproxy: Part = {
 /** Files that are there, are not as we wrote them, and would be replaced. */
 export async function editedFiles(look: Look, machine: Machine, setup: Setup): Promise<string[]> {
   const at = places(machine.home)
-  if ((await look.stat(at.proxy)) && !ourFolder(machine, setup)) return [at.proxy]
-  const paths = [at.config, ...Object.values(labels).map((label) => `${at.agents}/${label}.plist`)]
+  const theirs = (await look.stat(at.proxy)) !== undefined && !ourFolder(machine, setup)
+  const paths = [...(theirs ? [] : [at.config]), ...Object.values(labels).map((label) => `${at.agents}/${label}.plist`)]
   const foreign = await Promise.all(
     paths.map(async (path) => ((await isForeign(look, setup.receipt, path)) ? [path] : [])),
   )
-  return foreign.flat()
+  return [...(theirs ? [at.proxy] : []), ...foreign.flat()]
 }

@@ -46,9 +46,11 @@ export function render(gateway: Gateway, templates: Templates): Configuration {
   }
 }
 
+/** All addresses at once in any spelling, multicast, broadcast. */
+const notOne = /^[0:.]*$|:0\.0\.0\.0$|^(22[4-9]|23\d|255)\.|^ff/i
+
 function checkAddress(address: string): void {
-  if (isIP(address) === 0 || /^(0\.0\.0\.0|::|\*)$/.test(address))
-    throw new Error(`not an address to listen on: ${address}`)
+  if (isIP(address) === 0 || notOne.test(address)) throw new Error(`not an address to listen on: ${address}`)
 }
 
 /** HAProxy splits words at blanks; a home folder may hold some. */

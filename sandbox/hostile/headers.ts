@@ -82,9 +82,13 @@ export const headers: Hostile[] = [
     expect: '400|421|close',
     bytes: hosts(({ host }) => [`Host: ${host}`, 'Host: evil.example']),
   },
-  { name: 'Host list', expect: '421 / 400 / 400 / 400', bytes: hosts(({ host }) => [`Host: ${host}, evil.example`]) },
-  { name: 'Host with path', expect: '421 / 400 / 400 / 400', bytes: hosts(({ host }) => [`Host: ${host}/x`]) },
-  { name: 'Host userinfo', expect: '421 / 400 / 400 / 400', bytes: hosts(({ host }) => [`Host: u@${host}`]) },
+  {
+    name: 'Host list',
+    expect: '421 / 421|400 / 421|400 / 400',
+    bytes: hosts(({ host }) => [`Host: ${host}, evil.example`]),
+  },
+  { name: 'Host with path', expect: '421 / 421|400 / 421|400 / 400', bytes: hosts(({ host }) => [`Host: ${host}/x`]) },
+  { name: 'Host userinfo', expect: '421 / 421|400 / 421|400 / 400', bytes: hosts(({ host }) => [`Host: u@${host}`]) },
   { name: 'Host empty', expect: '421', bytes: hosts(() => ['Host:']) },
   { name: 'Host foreign', expect: '421', bytes: hosts(() => ['Host: evil.example']) },
   {

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { engineLoad } from '../../lib/proxy/runtime.ts'
-import { eventually, type RunningGateway, startGateway } from '../gateway.ts'
+import { eventually, type RunningGateway, startGateway, withoutLine } from '../gateway.ts'
 import { type Client, dial, request } from '../raw.ts'
 import { type Answering, events, type Recorder, silent, startRecorder } from '../recorder.ts'
 
@@ -26,10 +26,10 @@ afterEach(async () => {
   engine.received.length = 0
 })
 
-async function ask(path = '/v1/chat/completions'): Promise<Client> {
-  const client = await dial(gateway)
+async function ask(path = '/v1/chat/completions', through = gateway): Promise<Client> {
+  const client = await dial(through)
   clients.push(client)
-  client.send(request(`POST ${path} HTTP/1.1`, [`Host: ${gateway.host}`], '{"model":"m","stream":true}'))
+  client.send(request(`POST ${path} HTTP/1.1`, [`Host: ${through.host}`], '{"model":"m","stream":true}'))
   return client
 }
 
@@ -161,4 +161,39 @@ test('many streams at once all complete, each with its own events', async () => 
     expect(reply).toMatchObject({ status: 200, whole: true })
     expect(delays(client)).toHaveLength(10)
   }
+})
+
+describe('the measures notice', () => {
+  /** A gateway without one option; newer versions of HAProxy do without it. */
+  async function without(pattern: RegExp, measure: (other: RunningGateway) => Promise<void>): Promise<void> {
+    const other = await startGateway({ enginePort: engine.port, alter: withoutLine(pattern) })
+    try {
+      await measure(other)
+    } finally {
+      await other.stop()
+    }
+  }
+  const modern = () => gateway.version[0] * 100 + gateway.version[1] >= 304
+
+  test('that events are held back without `option http-no-delay`', async ({ skip }) => {
+    if (modern()) skip('HAProxy 3.4 and newer hold nothing back')
+    await without(/http-no-delay/, async (other) => {
+      engine.answer = events({ count: 60, gap: 20 })
+      const client = await ask('/v1/messages', other)
+      expect((await client.settled())[0]).toMatchObject({ status: 200, whole: true })
+      expect(median(delays(client))).toBeGreaterThan(40)
+    })
+  })
+
+  test('that a hang-up is not passed on without `option abortonclose`', async ({ skip }) => {
+    if (modern()) skip('HAProxy 3.4 and newer pass it on')
+    await without(/abortonclose/, async (other) => {
+      const wires = byHand()
+      const client = await ask('/v1/messages', other)
+      await eventually('the engine has it', () => wires.length === 1)
+      client.hangUp()
+      const late = new Promise((resolve) => setTimeout(resolve, 1_000, 'late'))
+      expect(await Promise.race([wires[0]?.closed, late])).toBe('late')
+    })
+  })
 })

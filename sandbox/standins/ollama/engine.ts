@@ -60,11 +60,13 @@ class Stopper {
   }
 }
 
-const pace = async (count: number, faults: Faults, job: Job): Promise<void> => {
+const pace = async (count: number, faults: Faults, job: Job, box: string): Promise<void> => {
   const delay = count === 0 ? (faults.silentMs ?? 0) : (faults.tokenDelayMs ?? 1)
   if (delay > 0) await wait(delay, job.signal)
   else if (count % 16 === 0) await new Promise((resolve) => setImmediate(resolve))
   if (faults.stalls && count === faults.stalls.afterTokens) await wait(faults.stalls.ms, job.signal)
+  const held = () => readFaults(box).holds?.afterTokens === count && !job.signal.aborted
+  if (faults.holds) while (held()) await wait(25, job.signal)
   if (job.signal.aborted) throw new HungUp('context canceled')
   if (faults.cuts && count === faults.cuts.afterTokens) throw new Cut('cut')
 }
@@ -95,7 +97,7 @@ export async function* generate(
       ended = false
       break
     }
-    await pace(tokens, faults, job)
+    await pace(tokens, faults, job, box)
     if (runner.gone || (faults.runnerDies && tokens >= faults.runnerDies.afterTokens)) {
       scheduler.forget(runner)
       throw new ApiError(500, RUNNER_DIED)

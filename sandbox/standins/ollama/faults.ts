@@ -16,6 +16,8 @@ export interface Faults {
   runnerDies?: { afterTokens: number }
   /** A pause in the middle of an answer. */
   stalls?: { afterTokens: number; ms: number }
+  /** An answer stands still after so many tokens until the file no longer says so. */
+  holds?: { afterTokens: number }
   /** The connection is cut without an end of the body. */
   cuts?: { afterTokens: number }
   /** Every load fails with `unable to load model: <path>`. */

@@ -1,0 +1,224 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import { groups } from '../endpoints.ts'
+import { parseSettings } from '../settings.ts'
+import { render } from './config.ts'
+import type { Gateway, Listener } from './policy.ts'
+import { fingerprintOf } from './reload.ts'
+
+const read = (name: string) => readFileSync(new URL(`../../templates/${name}`, import.meta.url), 'utf8')
+const templates = { config: read('haproxy.cfg'), frontend: read('frontend.cfg') }
+
+const tailnet: Listener = {
+  name: 'tailnet',
+  addresses: ['100.64.0.7', 'fd7a:115c:a1e0::7'],
+  port: 11434,
+  sources: ['100.64.0.0/10', 'fd7a:115c:a1e0::/48'],
+}
+
+function gateway(yaml = '', listeners = [tailnet], home = '/Users/ada'): Gateway {
+  const settings = parseSettings(yaml, 'settings.yaml')
+  return { settings, listeners, hosts: ['100.64.0.7', 'fd7a:115c:a1e0::7', 'studio.tail0lab.ts.net'], home }
+}
+
+const rendered = (yaml?: string, listeners?: Listener[], home?: string) =>
+  render(gateway(yaml, listeners, home), templates)
+
+/** The lines of one section, without blanks around them. */
+function section(text: string, name: string): string[] {
+  const lines = text.split('\n')
+  const start = lines.indexOf(name)
+  const end = lines.findIndex((line, index) => index > start && /^[a-z]/.test(line))
+  return lines
+    .slice(start + 1, end < 0 ? undefined : end)
+    .map((line) => line.trim())
+    .filter(Boolean)
+}
+
+const file = (made: ReturnType<typeof rendered>, name: string): string =>
+  Object.entries(made.files).find(([path]) => path.endsWith(`/${name}`))?.[1] ?? ''
+
+const everything = Object.entries(groups).flatMap(([name, { access }]) => (access === 'never' ? [] : [name]))
+
+describe('listeners', () => {
+  test('each has the guard of its own sources in front of every other rule', () => {
+    const lan: Listener = { name: 'lan', addresses: ['192.168.7.1'], port: 12000, sources: ['192.168.7.0/24'] }
+    const { text } = rendered('', [tailnet, lan])
+    for (const { name, sources } of [tailnet, lan]) {
+      const lines = section(text, `frontend ${name}`)
+      const rules = lines.filter((line) => /^(tcp|http)-/.test(line))
+      expect(lines).toContain(`acl known_source src 127.0.0.0/8 ::1 ${sources.join(' ')}`)
+      expect(rules[0]).toBe('tcp-request connection reject if !known_source !own_source')
+    }
+  })
+
+  test('bind exactly the addresses given', () => {
+    const binds = rendered()
+      .text.split('\n')
+      .filter((line) => /^\s*bind /.test(line))
+      .map((line) => line.trim())
+    expect(binds).toEqual(['bind 100.64.0.7:11434', 'bind [fd7a:115c:a1e0::7]:11434'])
+  })
+
+  test.each([
+    '0.0.0.0',
+    '::',
+    '0:0:0:0:0:0:0:0',
+    '::ffff:0.0.0.0',
+    '224.0.0.1',
+    'ff02::1',
+    '*',
+    '',
+    'localhost',
+    '100.64.0.7:80',
+    '100.64.0.7 transparent',
+  ])('%j is no address to listen on', (address) => {
+    expect(() => rendered('', [{ ...tailnet, addresses: [address] }])).toThrow('not an address to listen on')
+  })
+
+  test('names are known alone and with the port, and IPv6 in brackets', () => {
+    expect(file(rendered(), 'hosts.lst').split('\n')).toEqual([
+      '100.64.0.7',
+      '100.64.0.7:11434',
+      '[fd7a:115c:a1e0::7]',
+      '[fd7a:115c:a1e0::7]:11434',
+      'studio.tail0lab.ts.net',
+      'studio.tail0lab.ts.net:11434',
+      '',
+    ])
+  })
+})
+
+describe('the text', () => {
+  test('leaves no slot unfilled and ends with one line break', () => {
+    const { text, files } = rendered(`groups: [${everything.join()}]\norigins: ['https://a.example']`)
+    expect([text, ...Object.values(files)].join('')).not.toMatch(/\{\{|\}\}|undefined|\[object/)
+    expect(text).toMatch(/[^\n]\n$/)
+  })
+
+  test('never says the name of the key header, in no file either: some agents hide a message that does', () => {
+    for (const yaml of ['', `groups: [${everything.join()}]`, 'log: requests']) {
+      const { text, files } = rendered(yaml)
+      expect([text, ...Object.values(files)].join('\n').toLowerCase()).not.toContain('x-api-key')
+    }
+  })
+
+  test('holds no HTML, and every error of HAProxy’s own has a text', () => {
+    const { text, files } = rendered()
+    expect([text, ...Object.values(files)].join('\n')).not.toMatch(/<html|text\/html/i)
+    const defaults = section(text, 'defaults').join('\n')
+    for (const status of [400, 405, 408, 413, 414, 422, 431, 500, 501])
+      expect(defaults).toMatch(new RegExp(`errorfile ${status} \\S+/${status}\\.http`))
+    for (const status of [502, 503, 504])
+      expect(defaults).toContain(`http-error status ${status} content-type application/json`)
+    for (const [path, content] of Object.entries(files))
+      if (path.endsWith('.http'))
+        expect(JSON.parse(content.split('\r\n\r\n')[1] ?? '').error.message).toMatch(/^Gateway: /)
+  })
+
+  test('words of the refusals are quoted once, and every body that it writes is JSON', () => {
+    const bodies = [...rendered().text.matchAll(/lf-string '([^']*)'/g)]
+      .map(([, body = '']) => body)
+      .filter((body) => body.startsWith('{'))
+    expect(bodies.length).toBeGreaterThan(30)
+    for (const body of bodies) expect(() => JSON.parse(body.replaceAll(/%\[[^\]]*\]/g, 'x'))).not.toThrow()
+  })
+
+  test('waits 30 s for a header, 60 s for a small body, 35 minutes for a token', () => {
+    const { text } = rendered()
+    expect(section(text, 'defaults')).toEqual(
+      expect.arrayContaining([
+        'timeout http-request 30s',
+        'timeout client 35m',
+        'timeout server 35m',
+        'option http-no-delay',
+        'option abortonclose',
+      ]),
+    )
+    expect(text).toContain('http-request wait-for-body time 60s if')
+  })
+
+  test('keeps out what HAProxy must not do: normalising, h2 on the plain port, sharing the port', () => {
+    const { text } = rendered()
+    expect(text).not.toMatch(/normalize-uri|master-worker|transparent/)
+    expect(section(text, 'defaults')).toContain('option disable-h2-upgrade')
+    expect(section(text, 'global')).toContain('noreuseport')
+  })
+
+  test('words for newer versions stand between conditions', () => {
+    const lines = rendered().text.split('\n')
+    for (const [index, line] of lines.entries()) {
+      if (/errorfile 4(14|31)|drop-request-trailers/.test(line))
+        expect(lines.slice(Math.max(0, index - 2), index).join('\n')).toContain('.if version_atleast(3.2)')
+    }
+  })
+})
+
+describe('settings', () => {
+  test('are where they act', () => {
+    const made = rendered(
+      'engine: { port: 12345 }\ninference: { slots: 3 }\nqueue: { wait: 700ms, max: 9 }\nbody_limit: 1MB',
+    )
+    expect(section(made.text, 'backend inference')).toEqual(
+      expect.arrayContaining([
+        'timeout queue 700ms',
+        expect.stringMatching(/^server engine 127\.0\.0\.1:12345 maxconn 3 /),
+      ]),
+    )
+    expect(section(made.text, 'backend metadata')).toContain('server engine 127.0.0.1:12345 track inference/engine')
+    expect(made.text).toContain('queue(inference) ge 9')
+    expect(made.text).toContain('req.body_size gt 1048576')
+    expect(made.text).toContain('set-header host 127.0.0.1:12345')
+  })
+
+  test('open rows by group, exactly', () => {
+    expect(file(rendered(), 'routes.map')).not.toMatch(/embed|\/api\/chat|pull/)
+    expect(file(rendered('groups: [agents, embeddings]'), 'routes.map')).toContain(
+      'POST:/v1/embeddings embeddings|inference',
+    )
+    const all = file(rendered(`groups: [${everything.join()}]`), 'routes.map')
+    for (const path of ['pull', 'push', 'create', 'copy', 'delete', 'blobs', 'me ', 'signout', 'images', 'web_'])
+      expect(all).not.toContain(path)
+  })
+
+  test('log: off writes nothing, the others one bounded JSON object a line', () => {
+    expect(section(rendered('log: off').text, 'defaults')).toContain('no log')
+    expect(rendered('log: off').text).not.toContain('log stdout')
+    for (const level of ['errors', 'requests']) {
+      const { text } = rendered(`log: ${level}`)
+      expect(section(text, 'global')).toContainEqual(expect.stringMatching(/^log stdout len 8192 format raw/))
+      expect(text).not.toMatch(/%HU|%HQ|%\{\+Q\}r|capture request|req\.hdrs,json/)
+    }
+  })
+
+  test('go through quoting where a path holds blanks', () => {
+    const { text } = rendered('', [tailnet], '/Users/Ada Lovelace')
+    expect(text).toContain('stats socket "/Users/Ada Lovelace/.haproxy/run/admin.sock" mode 600 level admin')
+    expect(
+      text
+        .split('\n')
+        .filter((line) => /-f |errorfile|map_str/.test(line) && /Ada [^\\]/.test(line.replaceAll('\\ ', '\\'))),
+    ).toEqual([])
+  })
+})
+
+describe('the fingerprint', () => {
+  test('is in the text, names the folder of the files, and is the same for the same settings', () => {
+    const made = rendered()
+    expect(fingerprintOf(made.text)).toBe(made.fingerprint)
+    expect(
+      Object.keys(made.files).every((path) =>
+        path.startsWith(`/Users/ada/.haproxy/maps/${made.fingerprint.slice(0, 12)}/`),
+      ),
+    ).toBe(true)
+    expect(rendered()).toEqual(made)
+  })
+
+  test('changes with the text and with what only a file says', () => {
+    const { fingerprint } = rendered()
+    expect(rendered('log: requests').fingerprint).not.toBe(fingerprint)
+    expect(rendered("origins: ['https://a.example']").fingerprint).not.toBe(fingerprint)
+    const added = render({ ...gateway(), hosts: ['100.64.0.7'] }, templates)
+    expect(added.fingerprint).not.toBe(fingerprint)
+  })
+})

@@ -1,0 +1,135 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import { Stop } from './command.ts'
+import { contextLength, modelName, openGroups, parseSettings, readSettings, settingsFile, spell } from './settings.ts'
+
+const parse = (text: string) => parseSettings(text, '~/settings.yaml')
+
+/** The faults of settings, as the person reads them. */
+function faults(text: string): string {
+  try {
+    parse(text)
+  } catch (error) {
+    if (error instanceof Stop && error.code === 2) return error.message
+    throw error
+  }
+  throw new Error('no fault was found')
+}
+
+describe('settings', () => {
+  test('none at all are the defaults', () => {
+    expect(parse('')).toEqual({
+      ...{
+        listen: 'tailnet',
+        port: 11434,
+        engine: { port: 11434 },
+        groups: ['agents'],
+        hosts: [],
+        origins: [],
+        models: [],
+      },
+      ...{
+        inference: { slots: 4, parallel: 1 },
+        queue: { wait: 90_000, max: 64 },
+        keep_alive: 1_800_000,
+        context: 'auto',
+      },
+      ...{ body_limit: 32 * 2 ** 20, log: 'errors', drain: 600_000 },
+    })
+  })
+
+  test('the annotated template is valid and says nothing but the defaults', () => {
+    expect(parse(readFileSync(new URL('../templates/settings.yaml', import.meta.url), 'utf8'))).toEqual(parse(''))
+  })
+
+  test('times and sizes have units', () => {
+    const { queue, keep_alive, body_limit } = parse('queue: { wait: 700ms }\nkeep_alive: 2h\nbody_limit: 512KB')
+    expect([queue.wait, keep_alive, body_limit]).toEqual([700, 7_200_000, 524_288])
+    expect(faults('drain: 90')).toContain('drain: ')
+    expect(faults('body_limit: 32')).toContain('body_limit: ')
+    expect(faults('queue: { wait: 90 s }')).toContain('queue.wait: a time such as 90s, 30m or 2h')
+  })
+
+  test('every fault is told at once, with its key’s path', () => {
+    const message = faults('port: 80\nengin: {}\ninference: { slots: 0, slot: 1 }\nmodels: ["a;b"]\nlog: all')
+    expect(message).toContain('~/settings.yaml has 6 faults; nothing was changed.')
+    for (const path of ['port', 'engin', 'inference.slots', 'inference.slot', 'models.0', 'log'])
+      expect(message).toContain(`\n  ${path}: `)
+    expect(message).toContain('engin: there is no such setting')
+  })
+
+  test('a wildcard listener is refused by name', () => {
+    expect(faults('listen: 0.0.0.0')).toMatch(/listen: only "tailnet".*wildcard/)
+    expect(faults('listen: 192.168.1.2')).toMatch(/listen: only "tailnet".*another listener/)
+  })
+
+  test('a group that is never opened, and one that is unknown, are refused with a reason', () => {
+    expect(faults('groups: [agents, manage]')).toContain('group "manage" cannot be opened')
+    expect(faults('groups: [agnets]')).toMatch(/unknown group "agnets"; known are .*agents.*embeddings/)
+    expect(faults('groups: []')).toContain('at least one group')
+    expect(openGroups(parse('groups: [rag]'))).toContain('embeddings')
+  })
+
+  test('names of hosts have no port, origins have a scheme', () => {
+    expect(faults('hosts: ["a.example:80"]')).toContain('hosts.0: a host name without port')
+    expect(faults('hosts: ["a b"]')).toContain('hosts.0')
+    expect(faults('origins: ["chat.example.net"]')).toContain('origins.0: an origin such as')
+    expect(faults('origins: ["*"]')).toContain('origins.0')
+    expect(parse('origins: ["http://localhost:5173", "app://obsidian.md"]').origins).toHaveLength(2)
+  })
+
+  test('what is no YAML, no mapping or no UTF-8 is said as such', () => {
+    expect(faults('port: [')).toContain('is not YAML')
+    expect(faults('- a')).toContain('has 1 fault;')
+    expect(faults('hosts: ["\uFFFD"]')).toContain('not UTF-8')
+  })
+
+  test('no setting can carry a line break or a quote into the gateway’s configuration', () => {
+    for (const evil of ['a"b', "a'b", 'a\\nb', 'a b', 'a#b', 'a{b', 'a}b', 'a%b']) {
+      expect(() => parse(`hosts: ["${evil}"]`)).toThrow(Stop)
+      expect(() => parse(`origins: ["https://${evil}"]`)).toThrow(Stop)
+    }
+    expect(() => parse('hosts: ["a\\n"]')).toThrow(Stop)
+    expect(() => parse('origins: ["https://a\\n"]')).toThrow(Stop)
+  })
+
+  test('are read from the home folder', async () => {
+    const files: Record<string, string> = { '/h/.config/remote-ollama-proxy/settings.yaml': 'port: 12000' }
+    const look = { home: '/h', read: async (file: string) => files[file] }
+    expect(settingsFile('/h')).toBe('/h/.config/remote-ollama-proxy/settings.yaml')
+    expect((await readSettings(look as Parameters<typeof readSettings>[0])).port).toBe(12_000)
+  })
+})
+
+describe('context', () => {
+  test.each([
+    [8, 16_384],
+    [16, 32_768],
+    [24, 32_768],
+    [32, 65_536],
+    [64, 65_536],
+    [96, 131_072],
+    [512, 131_072],
+  ])('%i GB of memory give %i tokens', (gigabytes, tokens) => {
+    expect(contextLength(parse(''), gigabytes * 2 ** 30)).toBe(tokens)
+  })
+
+  test('a number of one’s own wins', () => {
+    expect(contextLength(parse('context: 8192'), 64 * 2 ** 30)).toBe(8192)
+  })
+})
+
+test.each(['qwen3:8b', 'hf.co/unsloth/Q:Q4_K_M', 'a', 'registry.example/ns/m'])('%s is a model’s name', (name) => {
+  expect(modelName.safeParse(name).success).toBe(true)
+})
+
+test.each(['', '-x', '../x', 'a b', 'a;b', 'a:b:c', '/a', 'a/', 'a$b', 'a\n', 'x'.repeat(201)])(
+  '%j is no model’s name',
+  (name) => {
+    expect(modelName.safeParse(name).success).toBe(false)
+  },
+)
+
+test('times are written as HAProxy and Ollama read them', () => {
+  expect([spell(90_000), spell(700), spell(1500)]).toEqual(['90s', '700ms', '1500ms'])
+})

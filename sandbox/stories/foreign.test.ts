@@ -1,0 +1,142 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { type Box, differences } from '../box.ts'
+import { node } from '../paths.ts'
+import { eventually } from './await.ts'
+import { answers, install, installedBox, job, readyBox, status } from './installed.ts'
+
+let box: Box
+afterEach(() => box?.close())
+
+/** Waits until somebody answers on Ollama's port of this Mac. */
+const serves = () =>
+  eventually('an Ollama answers', async () => {
+    const { code } = await box.run(['curl', '-fs', `http://127.0.0.1:${box.enginePort}/api/version`])
+    return code === 0
+  })
+
+const ours = ['Library/LaunchAgents', '.haproxy', 'Library/Application Support/remote-ollama-proxy', '.config']
+
+/** install.ts without the flag: names what is there, exits 3, changes nothing. */
+async function isNamed(what: string | RegExp): Promise<void> {
+  const before = ours.map((folder) => (box.exists(folder) ? box.snapshot(folder) : undefined))
+  const { code, stderr } = await install(box)
+  expect(stderr).toMatch(what)
+  expect(stderr).toContain('--stop-other-ollama')
+  expect(code).toBe(3)
+  for (const [at, folder] of ours.entries()) {
+    const then = before[at]
+    if (then === undefined) expect(box.exists(folder), folder).toBe(false)
+    else expect(differences(then, box.snapshot(folder)), folder).toEqual([])
+  }
+}
+
+/** With the flag it is stopped, the install goes through, and uninstall says how to bring it back. */
+async function isReplaced(back: string | RegExp): Promise<void> {
+  expect(await install(box, '--stop-other-ollama')).toMatchObject({ code: 0 })
+  await answers(box)
+  expect(await status(box)).toMatchObject({ code: 0 })
+  const { code, stdout } = await box.script('uninstall.ts', ['--yes'])
+  expect(code).toBe(0)
+  expect(stdout).toMatch(back)
+}
+
+describe('an Ollama that is not ours', () => {
+  it('Ollama.app is named, stopped only when told so, and offered back; its own program is then used', async (context) => {
+    box = await readyBox({ mac: { ollamaApp: { installed: true } } })
+    if (!box.namespaced) return context.skip(`a box there has no /Applications of its own: ${box.why}`)
+    await box.run(['open', '-a', 'Ollama'])
+    await serves()
+    await isNamed(/Ollama\.app/)
+    expect(box.state().ollamaApp.running).toBe(true)
+    await isReplaced(/bring it back with: open -a Ollama/)
+    expect(box.state().ollamaApp.running).toBe(false)
+  })
+
+  it('a Homebrew service is named, stopped only when told so, and offered back', async () => {
+    box = await readyBox()
+    await box.run(['brew', 'services', 'start', 'ollama'])
+    await serves()
+    await isNamed(/the Homebrew service ollama/)
+    expect(await job(box, 'homebrew.mxcl.ollama')).toBeDefined()
+    await isReplaced(/bring it back with: brew services start ollama/)
+    expect(await job(box, 'homebrew.mxcl.ollama')).toBeUndefined()
+  })
+
+  it('one in a terminal is named with its process, stopped only when told so, and offered back', async () => {
+    box = await readyBox()
+    const terminal = box.start(['ollama', 'serve'], { env: { OLLAMA_HOST: `127.0.0.1:${box.enginePort}` } })
+    await serves()
+    await isNamed(/ollama \(process \d+\) on 127\.0\.0\.1: .*ollama serve/)
+    await isReplaced(/bring it back with: .*ollama serve/)
+    await terminal.done
+  })
+})
+
+const squat = `require('net').createServer().listen(Number(process.argv[2]), process.argv[1], () => console.log('listens'))`
+
+describe('what leaks in from elsewhere', () => {
+  let installed: Box
+  beforeAll(async () => {
+    installed = await installedBox()
+  })
+  afterAll(() => installed?.close())
+
+  it('another listener on the port is named, on whatever address', async (context) => {
+    if (!installed.namespaced) return context.skip(`a box there has no LAN address: ${installed.why}`)
+    const lan = installed.start([node, '-e', squat, '192.168.78.1', String(installed.port)])
+    await lan.expect('listens')
+    const seen = await status(installed)
+    expect(seen.code).toBe(1)
+    expect(seen.of('ollama.nobody-else')).toMatchObject({
+      state: 'missed',
+      saw: expect.stringMatching(/^node \(process \d+\) on 192\.168\.78\.1$/),
+    })
+    lan.kill('SIGKILL')
+    await lan.done
+  })
+
+  it('a listener on every address is named', async (context) => {
+    if (!installed.namespaced) return context.skip(`a box there has no ports of its own: ${installed.why}`)
+    // Linux lets a wildcard and a single address share a port less often than macOS does.
+    for (const label of ['com.ollama', 'com.haproxy']) {
+      await installed.run(['launchctl', 'bootout', `gui/501/${label}`])
+      await eventually(`${label} is gone`, async () => (await job(installed, label)) === undefined)
+    }
+    const wild = installed.start([node, '-e', squat, '0.0.0.0', String(installed.port)])
+    await wild.expect('listens')
+    const { code, stdout } = await installed.script('test.ts', ['--only', 'ollama.nobody-else'])
+    expect(stdout).toMatch(/node \(process \d+\) on \*/)
+    expect(code).toBe(1)
+    wild.kill('SIGKILL')
+    await wild.done
+    expect(await install(installed)).toMatchObject({ code: 0 })
+  })
+
+  it('a variable of the session that Ollama would take is advice', async () => {
+    await installed.run(['launchctl', 'setenv', 'OLLAMA_MODELS', '/Volumes/models'])
+    const seen = await status(installed)
+    expect(seen.code).toBe(0)
+    expect(seen.of('ollama.environment')).toMatchObject({
+      state: 'advice',
+      saw: 'set by launchctl setenv: OLLAMA_MODELS',
+      remedy: expect.stringContaining('launchctl unsetenv OLLAMA_MODELS'),
+    })
+    await installed.run(['launchctl', 'unsetenv', 'OLLAMA_MODELS'])
+  })
+
+  it('one at which Ollama would crash is a miss, and install.ts stops before anything is changed', async () => {
+    await installed.run(['launchctl', 'setenv', 'OLLAMA_ORIGINS', 'chat.example.net'])
+    const seen = await status(installed)
+    expect(seen.code).toBe(1)
+    expect(seen.of('ollama.environment')).toMatchObject({
+      state: 'missed',
+      saw: expect.stringContaining('OLLAMA_ORIGINS=chat.example.net'),
+      remedy: 'launchctl unsetenv OLLAMA_ORIGINS',
+    })
+    const { code, stderr } = await install(installed)
+    expect(stderr).toContain('launchctl unsetenv OLLAMA_ORIGINS')
+    expect(code).toBe(1)
+    await installed.run(['launchctl', 'unsetenv', 'OLLAMA_ORIGINS'])
+    expect(await status(installed)).toMatchObject({ code: 0 })
+  })
+})

@@ -1,0 +1,186 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { labels } from '../../lib/places.ts'
+import { type Box, differences, type Outcome, type Snapshot } from '../box.ts'
+import { setFaults } from './installed.ts'
+import { longChat, openStream } from './stream.ts'
+import {
+  answerEach,
+  at,
+  cannot,
+  everything,
+  installed,
+  job,
+  listeners,
+  logs,
+  modest,
+  patience,
+  quickBox,
+  receipt,
+  run,
+  screen,
+  titled,
+  told,
+} from './witness.ts'
+
+const all = Object.values(labels)
+const older = ['/tmp/ollama.stdout.log', '/tmp/ollama.stderr.log', '/tmp/haproxy.log']
+
+/** Nothing of ours runs, is loaded, or lies anywhere but in the settings. */
+async function expectGone(box: Box): Promise<void> {
+  for (const label of all) expect(await job(box, label), label).toBeUndefined()
+  expect(await listeners(box, box.port)).toEqual([])
+  const { stdout } = await box.run(['ps', '-axo', 'args'])
+  expect(stdout).not.toMatch(/bounded-log|haproxy -W|ollama serve/)
+  const left = [...box.snapshot('.').keys()].filter((path) => /haproxy|remote-ollama-proxy|com\.ollama/.test(path))
+  expect(left.filter((path) => !path.startsWith('.config/remote-ollama-proxy'))).toEqual([])
+}
+
+function expectDone(outcome: Outcome): void {
+  expect(outcome.code, told(outcome)).toBe(0)
+  expect(outcome.stderr).toBe('')
+  expect(outcome.stdout.trimEnd().split('\n').at(-1)).toBe('log: none (removed)')
+}
+
+describe.skipIf(cannot)(titled('uninstall'), () => {
+  let box: Box
+  let bare: Snapshot
+  beforeAll(async () => {
+    box = await quickBox()
+    bare = everything(box)
+    box.write(at(box).settings, modest, 0o600)
+    await installed(box)
+    for (const path of older) box.write(path, 'of an older install\n')
+  })
+  afterAll(() => box.close())
+
+  it('as a dry run says what would go and what stays, and changes no byte', async () => {
+    const [before, logged] = [everything(box), logs(box)]
+    const outcome = await run(box, 'uninstall.ts', '--dry-run')
+    expect(outcome.code, told(outcome)).toBe(0)
+    for (const label of all) expect(outcome.stdout).toContain(`launchctl bootout gui/501/${label}`)
+    expect(outcome.stdout).toMatch(/removal: ~\/\.haproxy/)
+    expect(outcome.stdout).toMatch(/kept: Homebrew .*\nkept|kept: .*models are valuable/)
+    expect(differences(before, everything(box))).toEqual([])
+    expect(logs(box)).toEqual(logged)
+  })
+
+  it('removes all that install made, checks it, and leaves models and settings byte for byte', async () => {
+    const [models, settings] = [box.snapshot('.ollama/models'), box.snapshot('.config')]
+    expect(models.size).toBeGreaterThan(3)
+    const outcome = await run(box, 'uninstall.ts', '--yes')
+    expectDone(outcome)
+    await expectGone(box)
+    expect(differences(models, box.snapshot('.ollama/models'))).toEqual([])
+    expect(differences(settings, box.snapshot('.config'))).toEqual([])
+    expect(older.filter((path) => box.exists(path))).toEqual([])
+  })
+
+  it('says why Homebrew, Tailscale, both programs and the models stay, and they do', async () => {
+    const outcome = await run(box, 'uninstall.ts', '--yes', '--json')
+    const { results } = JSON.parse(outcome.stdout) as { results: { id: string; state: string; saw: string }[] }
+    const kept = results.filter(({ state, saw }) => state === 'kept' && saw !== '').map(({ id }) => id)
+    expect(kept).toEqual(
+      expect.arrayContaining(['homebrew.present', 'tailscale.package', 'ollama.package', 'haproxy.package']),
+    )
+    expect(kept.some((id) => id.startsWith('models.'))).toBe(true)
+    for (const program of ['bin/brew', 'opt/ollama/bin/ollama', 'opt/haproxy/bin/haproxy'])
+      expect(box.exists(`${box.prefix}/${program}`)).toBe(true)
+    expect(box.state().tailscale.state).toBe('Running')
+  })
+
+  it('twice in a row does no harm, and writes no log', async () => {
+    const before = everything(box)
+    expectDone(await run(box, 'uninstall.ts', '--yes'))
+    expect(differences(before, everything(box))).toEqual([])
+    expect(box.exists(at(box).logs)).toBe(false)
+  })
+
+  it('with --purge removes the settings and nothing else', async () => {
+    const before = everything(box)
+    expectDone(await run(box, 'uninstall.ts', '--yes', '--purge'))
+    expect(differences(before, everything(box)).every((line) => /^- \.config\/remote-ollama-proxy/.test(line))).toBe(
+      true,
+    )
+    const left = differences(bare, everything(box)).filter((line) => !/^[+~] (\.ollama|\.config$|Library)/.test(line))
+    expect(left).toEqual([])
+  })
+})
+
+describe.skipIf(cannot)(titled('uninstall in the middle of life'), () => {
+  let box: Box
+  beforeAll(async () => {
+    box = await quickBox()
+    box.write(at(box).settings, 'models: [tiny-loop]\n', 0o600)
+  })
+  afterAll(() => box.close())
+
+  it('lets a running answer end before it takes the gateway away', async () => {
+    await installed(box)
+    setFaults(box, { tokenDelayMs: 40 })
+    const stream = await openStream(box, longChat(120))
+    await stream.sees('w03')
+    const leaving = run(box, 'uninstall.ts', '--yes')
+    expect(await stream.ended).toBe('whole')
+    expect(stream.text()).toContain('[DONE]')
+    expectDone(await leaving)
+    await expectGone(box)
+    setFaults(box, {})
+  })
+
+  it('cleans up after an install that was killed half-way', async () => {
+    const half = box.startScript('install.ts', ['--yes'])
+    await half.expect('[haproxy.plist]', patience)
+    half.kill('SIGKILL')
+    await half.done
+    expect(box.exists(`${at(box).agents}/${labels.engine}.plist`)).toBe(true)
+    expectDone(await run(box, 'uninstall.ts', '--yes'))
+    await expectGone(box)
+  })
+
+  it('works with files edited or deleted by hand and with settings that are broken', async () => {
+    box.write(at(box).settings, 'models: [tiny-loop]\n', 0o600)
+    await installed(box)
+    const edited = `${at(box).agents}/${labels.engine}.plist`
+    box.write(edited, `${box.read(edited)}<!-- mine -->\n`)
+    const gone = [`${at(box).agents}/${labels.gateway}.plist`, at(box).config, at(box).adminSocket, at(box).current]
+    for (const path of gone) expect((await box.run(['rm', path])).code, path).toBe(0)
+    box.write(at(box).settings, 'models: [tiny-loop\n', 0o600)
+
+    const outcome = await run(box, 'uninstall.ts', '--yes')
+    expectDone(outcome)
+    for (const label of all) expect(await job(box, label), label).toBeUndefined()
+    const [, copy = ''] = /a copy of \S+com\.ollama\.plist from before is kept in (.*)/.exec(outcome.stdout) ?? []
+    expect(box.read(copy)).toContain('<!-- mine -->')
+    expect(box.read(at(box).settings)).toBe('models: [tiny-loop\n')
+  })
+
+  it('once more keeps that copy, for as long as it is there', async () => {
+    const before = box.snapshot(at(box).backups)
+    expectDone(await run(box, 'uninstall.ts', '--yes'))
+    expect(box.snapshot(at(box).backups)).toEqual(before)
+    expect(before.size).toBe(1)
+    await box.run(['rm', '-rf', at(box).backups])
+    expectDone(await run(box, 'uninstall.ts', '--yes'))
+    await expectGone(box)
+  })
+
+  it('offers back what install stopped', async () => {
+    box.write(at(box).settings, 'models: [tiny-loop]\n', 0o600)
+    const theirs = await box.run(['brew', 'services', 'start', 'ollama'])
+    expect(theirs.code, told(theirs)).toBe(0)
+    const refusal = await run(box, 'install.ts', '--yes')
+    expect(refusal.code, told(refusal)).toBe(3)
+    expect(refusal.stderr).toMatch(/Homebrew service ollama.*--stop-other-ollama/)
+    await installed(box, '--stop-other-ollama')
+    expect(receipt(box).stopped).toEqual([
+      { what: 'the Homebrew service ollama', back: ['brew', 'services', 'start', 'ollama'] },
+    ])
+
+    const asked = box.startScript('uninstall.ts', [], { tty: true })
+    await answerEach(asked, [['Remove it?'], ['Start the Homebrew service ollama again (brew services start ollama)?']])
+    const { code } = await asked.done
+    expect(code, screen(asked)).toBe(0)
+    expect(screen(asked)).toContain('log: none (removed)')
+    expect((await job(box, 'homebrew.mxcl.ollama'))?.state).toBe('running')
+  })
+})

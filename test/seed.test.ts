@@ -1,0 +1,98 @@
+import { describe, expect, it } from 'vitest'
+import { partChecks, probes } from '../lib/checks/index.ts'
+import { expandGroups, presets } from '../lib/endpoints.ts'
+import type { Machine } from '../lib/machine.ts'
+import { noAnswers, type Setup } from '../lib/parts/part.ts'
+import { parseSettings } from '../lib/settings.ts'
+import { emptyReceipt } from '../lib/state.ts'
+
+const machine: Machine = {
+  home: '/Users/ada',
+  kernel: 'Darwin',
+  version: [26, 5],
+  appleSilicon: true,
+  translated: false,
+  memory: 64 * 1024 ** 3,
+  uid: 501,
+  user: 'ada',
+  desktop: true,
+  ssh: false,
+  prefix: '/opt/homebrew',
+  tailscale: { variants: ['standalone'], state: 'Running', ipv4: '100.64.0.1', health: [], serves: [] },
+  addresses: [{ family: 4, address: '192.168.1.5', device: 'en0' }],
+}
+
+const setup: Setup = {
+  settings: parseSettings('', 'settings.yaml'),
+  settingsText: '',
+  mode: 'proxy',
+  receipt: emptyReceipt(),
+  answers: noAnswers,
+  templates: { config: '', frontend: '' },
+  agents: {},
+  checkout: '',
+  version: '0',
+  attended: false,
+  programs: { ollama: 'ollama', haproxy: 'haproxy' },
+}
+
+const agents = Object.fromEntries(
+  ['com.ollama', 'com.haproxy', 'com.ollama.warm-models'].map((label) => [
+    label,
+    `<plist><dict><key>Label</key><string>${label}</string><key>ProgramArguments</key><array/></dict></plist>`,
+  ]),
+)
+const target = {
+  address: '100.64.0.1',
+  port: 11434,
+  host: '100.64.0.1:11434',
+  engine: { address: '127.0.0.1', port: 11434 },
+  groups: expandGroups(presets.agents ?? []),
+  model: { name: 'tiny', capabilities: ['completion', 'tools'] },
+}
+const checks = [...partChecks(machine, { ...setup, agents }), ...probes(target)]
+
+/** Every bullet of the product description's testing section, and the check that holds it. */
+const bullets: Record<string, string> = {
+  'HAProxy LaunchAgent loaded and running': 'haproxy.service',
+  'HAProxy listening on the Tailscale address': 'haproxy.listens',
+  'Ollama LaunchAgent loaded and running': 'ollama.service',
+  'Ollama process running as user (not root)': 'ollama.user',
+  'Ollama bound to loopback only (by lsof)': 'ollama.loopback-only',
+  'Ollama is unreachable from the Tailscale IP directly': 'isolation.engine',
+  'HAProxy forwards allowlisted endpoints only': 'rows.post-v1-chat-completions',
+  'non-allowlisted endpoints are blocked': 'refused.manage',
+  'GET /v1/models returns a list': 'openai.models',
+  'GET /v1/models/{model} returns one model': 'openai.model',
+  'POST /v1/chat/completions, not streaming': 'openai.chat',
+  'POST /v1/chat/completions, streaming': 'openai.chat-stream',
+  'JSON mode works': 'openai.json-mode',
+  'POST /v1/responses': 'openai.responses',
+  'POST /v1/messages, not streaming': 'anthropic.messages',
+  'POST /v1/messages, streaming with the right events': 'anthropic.messages-stream',
+  'system prompt': 'anthropic.system-prompt',
+  'nonexistent model': 'anthropic.unknown-model',
+  'overhead under 1 ms': 'performance.overhead',
+  'no buffering of streams': 'streaming.no-buffering',
+}
+
+describe('test.ts', () => {
+  it.each(Object.entries(bullets))('holds "%s"', (_bullet, id) => {
+    expect(checks.map((check) => check.id)).toContain(id)
+  })
+
+  it('has 45 checks or more, 20 of the OpenAI family and 6 of the Anthropic one, refusals and files not counted', () => {
+    const family = (name: string) => checks.filter((check) => check.id.startsWith(`${name}.`)).length
+    expect(checks.length).toBeGreaterThanOrEqual(45)
+    expect(family('openai')).toBeGreaterThanOrEqual(20)
+    expect(family('anthropic')).toBeGreaterThanOrEqual(6)
+  })
+
+  it('gives every check an id of its own', () => {
+    expect(checks.map((check) => check.id).filter((id, at, all) => all.indexOf(id) !== at)).toEqual([])
+  })
+
+  it('names every check part.thing', () => {
+    expect(checks.map((check) => check.id).filter((id) => !/^[a-z]+\.[\w.:-]+$/.test(id))).toEqual([])
+  })
+})
