@@ -5,9 +5,9 @@ import type { Machine } from './machine.ts'
 import { nextSteps } from './next-steps.ts'
 import type { Setup } from './parts/part.ts'
 import { system } from './parts/system.ts'
-import { applyAll, askAll, decideMode, diffs, makePlan, type Plan, planText } from './plan.ts'
+import { applyAll, askAll, decideMode, diffs, makePlan, nameModels, type Plan, planText } from './plan.ts'
 import { tilde } from './resources.ts'
-import { modelName, withModels } from './settings.ts'
+import { modelName } from './settings.ts'
 import { installed, prepare } from './setup.ts'
 import { takeLock } from './state.ts'
 import { isStep, observe, type Result } from './step.ts'
@@ -81,9 +81,7 @@ function applyFlags(setup: Setup, flags: Flags): void {
         `--model ${JSON.stringify(name.slice(0, 80))}: ${checked.error.issues[0]?.message}; nothing was changed.`,
       )
   }
-  if (names.length === 0) return
-  setup.settings = { ...setup.settings, models: names }
-  setup.settingsText = withModels(setup.settingsText, names)
+  if (names.length > 0) nameModels(setup, names)
 }
 
 /** What no installer can change stops it before a question is asked. */

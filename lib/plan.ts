@@ -4,7 +4,7 @@ import { dryHost, type Intent } from './dry-run.ts'
 import type { Host, Look } from './host.ts'
 import { type Machine, survey } from './machine.ts'
 import { consent, consentQuestion, exposeQuestion, gatewayOf } from './parts/haproxy.ts'
-import { parts } from './parts/index.ts'
+import { parts, partsOf } from './parts/index.ts'
 import { engineAddress, engineProgram } from './parts/ollama.ts'
 import type { Part, Question, Setup } from './parts/part.ts'
 import { withModels } from './settings.ts'
@@ -40,11 +40,15 @@ export async function askAll(ui: Ui, look: Look, machine: Machine, setup: Setup)
   }
 }
 
+/** Names the models in the settings, comments and all else as they are. */
+export function nameModels(setup: Setup, models: string[]): void {
+  setup.settings = { ...setup.settings, models }
+  setup.settingsText = withModels(setup.settingsText, models)
+}
+
 async function askOne(ui: Ui, question: Question, setup: Setup): Promise<void> {
   if (question.kind === 'choose') {
-    const chosen = await ui.choose(question.text, question.choices)
-    setup.settings = { ...setup.settings, models: chosen }
-    setup.settingsText = withModels(setup.settingsText, chosen)
+    nameModels(setup, await ui.choose(question.text, question.choices))
     return
   }
   const answer = await ui.confirm(question.text, question.initial)
@@ -59,7 +63,7 @@ async function askOne(ui: Ui, question: Question, setup: Setup): Promise<void> {
 export async function makePlan(look: Look, machine: Machine, setup: Setup): Promise<Plan> {
   const plan: Plan = { results: [], intents: [] }
   const host = dryHost(look, (intent) => plan.intents.push(intent))
-  for (const part of parts) {
+  for (const part of partsOf(setup.mode)) {
     for (const check of part.steps(machine, setup)) plan.results.push(await foresee(check, host))
   }
   plan.intents = [...new Map(plan.intents.map((intent) => [`${intent.kind} ${intent.text}`, intent])).values()]
@@ -131,7 +135,7 @@ export async function applyAll(ui: Ui, host: Host, machine: Machine, setup: Setu
   setup.receipt.mode = setup.mode
   await saveReceipt(host, setup.receipt)
   let now = machine
-  for (const part of parts) {
+  for (const part of partsOf(setup.mode)) {
     now = await survey(host)
     setup.programs = { ollama: await engineProgram(host, now), haproxy: `${now.prefix}/opt/haproxy/bin/haproxy` }
     results.push(...(await applyPart(ui, host, part, now, setup)))

@@ -39,7 +39,7 @@ export async function uninstall(ui: Ui, flags: Flags): Promise<number> {
   }
   await giveBack(ui, host, setup)
   await release()
-  results.push(await lastFolders(host, setup))
+  results.push(await lastFolders(host))
   return ended(ui, results)
 }
 
@@ -126,7 +126,7 @@ async function giveBack(ui: Ui, host: Host, setup: Setup): Promise<void> {
 }
 
 /** State goes last, and stays while it holds a backup that nobody took back. */
-async function lastFolders(host: Host, setup: Setup): Promise<Result> {
+async function lastFolders(host: Host): Promise<Result> {
   const at = places(host.home)
   const step = { id: 'state.removed', title: 'State and folders of ours are gone', check: async () => missed('', '') }
   if ((await host.list(at.backups)).length > 0) {

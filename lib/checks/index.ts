@@ -1,7 +1,7 @@
 import type { Look } from '../host.ts'
 import type { Machine } from '../machine.ts'
 import { running, sameModel, tags } from '../models.ts'
-import { parts } from '../parts/index.ts'
+import { partsOf } from '../parts/index.ts'
 import { engineAddress } from '../parts/ollama.ts'
 import type { Setup } from '../parts/part.ts'
 import { openGroups } from '../settings.ts'
@@ -17,7 +17,7 @@ import { json, type ModelFacts, type Target } from './target.ts'
 
 /** The checks of the parts: what status.ts shows, each with its remedy. */
 export const partChecks = (machine: Machine, setup: Setup): Check[] => [
-  ...parts.flatMap((part) => [...part.steps(machine, setup), ...(part.checks?.(machine, setup) ?? [])]),
+  ...partsOf(setup.mode).flatMap((part) => [...part.steps(machine, setup), ...(part.checks?.(machine, setup) ?? [])]),
   ...isolation(machine, setup),
   ...files(machine),
 ]

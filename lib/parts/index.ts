@@ -1,3 +1,4 @@
+import type { Mode } from '../state.ts'
 import { haproxy } from './haproxy.ts'
 import { homebrew } from './homebrew.ts'
 import { models } from './models.ts'
@@ -10,3 +11,7 @@ import { tailscale } from './tailscale.ts'
 
 /** The parts in the order in which they are installed; uninstall goes backwards. */
 export const parts: Part[] = [system, homebrew, tailscale, runtime, ollama, haproxy, models, power]
+
+/** Without the proxy its address must be free before Ollama may take it, so what is left of it goes first. */
+export const partsOf = (mode: Mode): Part[] =>
+  mode === 'proxy' ? parts : [system, homebrew, tailscale, runtime, haproxy, ollama, models, power]

@@ -77,14 +77,14 @@ async function failures(host: Host): Promise<number> {
 async function reload(host: Host, fingerprint: string): Promise<string | undefined> {
   const before = await failures(host)
   const said = await host.tell(places(host.home).masterSocket, 'reload').catch((error: Error) => error.message)
-  const took = async () => (await runningFingerprint(host)) === fingerprint
-  await host.until(
-    'the new configuration answers',
-    15_000,
-    async () => (await took()) || (await failures(host)) > before,
-  )
-  const came = await took()
-  if (came) return undefined
+  let refused = false
+  // The verdict is what `until` says, so that a host that only says what it would do sees no failure.
+  const ended = await host.until('the new configuration answers', 15_000, async () => {
+    if ((await runningFingerprint(host)) === fingerprint) return true
+    refused = (await failures(host)) > before
+    return refused
+  })
+  if (ended && !refused) return undefined
   const reason = said
     .split('\n')
     .find((line) => /ALERT|cannot|error/i.test(line))
