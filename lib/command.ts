@@ -17,7 +17,12 @@ export class Unexpected extends Error {
 
   constructor(argv: string[], output: Output) {
     const lines = (output.stderr.trim() || output.stdout.trim()).split('\n')
-    const said = (lines.find((line) => /error|fail|cannot|denied/i.test(line)) ?? lines.at(-1) ?? '').trim()
+    const first = lines.findIndex((line) => /error|fail|cannot|denied/i.test(line))
+    // The line that follows an error often has its cause: brew's with curl's words, Tailscale's with the way out.
+    const said = (first < 0 ? lines.slice(-1) : lines.slice(first, first + 3))
+      .map((line) => line.trim())
+      .join(' ')
+      .trim()
     super(`\`${argv.join(' ')}\` ended with ${output.code}${said ? `: ${said}` : ' and said nothing'}`)
     this.argv = argv
     this.output = output

@@ -63,8 +63,10 @@ async function askOne(ui: Ui, question: Question, setup: Setup): Promise<void> {
 export async function makePlan(look: Look, machine: Machine, setup: Setup): Promise<Plan> {
   const plan: Plan = { results: [], intents: [] }
   const host = dryHost(look, (intent) => plan.intents.push(intent))
+  // What is only imagined must not get into the receipt of what was done.
+  const imagined = { ...setup, receipt: structuredClone(setup.receipt) }
   for (const part of partsOf(setup.mode)) {
-    for (const check of part.steps(machine, setup)) plan.results.push(await foresee(check, host))
+    for (const check of part.steps(machine, imagined)) plan.results.push(await foresee(check, host))
   }
   plan.intents = [...new Map(plan.intents.map((intent) => [`${intent.kind} ${intent.text}`, intent])).values()]
   return plan

@@ -119,6 +119,8 @@ export interface PackageSpec {
   attended: boolean
   /** the program that shows it is there, and what it must print for its version to do */
   program: string[]
+  /** words before the program, for one that would tell another program's version */
+  before?: string[]
   enough?(version: string): string | undefined
   keeps: string
 }
@@ -134,7 +136,7 @@ export function packaged(spec: PackageSpec): Step {
     async check(look) {
       const program = await look.find(spec.program)
       if (!program) return missed(`${name} is not installed`, `${brew} install --${kind} ${name}`)
-      const { stdout, stderr } = await look.query([program, '--version'])
+      const { stdout, stderr } = await look.query([...(spec.before ?? []), program, '--version'])
       const version = /\d+(\.\d+)+/.exec(`${stdout} ${stderr}`)?.[0] ?? 'of unknown version'
       const fault = spec.enough?.(version)
       return fault

@@ -6,6 +6,7 @@ import { exitCodes, Stop } from './command.ts'
 import { openRows } from './endpoints.ts'
 import { type Host, type Look, realHost, realLook } from './host.ts'
 import type { Machine } from './machine.ts'
+import { gatewayOf } from './parts/haproxy.ts'
 import { smallest } from './parts/models.ts'
 import type { Setup } from './parts/part.ts'
 import { counts, junit, tap } from './report.ts'
@@ -31,7 +32,10 @@ export async function test(ui: Ui, flags: Flags): Promise<number> {
       exitCodes.usage,
       `The model ${JSON.stringify(model.slice(0, 80))} is not installed; get it with: npx tsx warm-models.ts ${smallest}`,
     )
-  const checks = select([...partChecks(machine, setup), ...(setup.mode === 'proxy' ? probes(target) : [])], flags)
+  const checks = select(
+    [...partChecks(machine, setup), ...(setup.mode === 'proxy' ? probes(target, gatewayOf(machine, setup)) : [])],
+    flags,
+  )
   if (checks.length === 0) throw new Stop(exitCodes.usage, `No check is called that; see: npx tsx test.ts --list`)
   if (flags.list) return list(ui, checks)
   const results = await observeAll(checks, host, ui.result)
@@ -117,7 +121,10 @@ export async function status(ui: Ui): Promise<number> {
 export async function prove(ui: Ui, look: Look, before: Setup): Promise<Proof> {
   const { machine, setup } = await prepare(look, ui, { mode: before.mode })
   const target = await findTarget(look, machine, setup)
-  const all = [...partChecks(machine, setup), ...(setup.mode === 'proxy' ? probes(target) : [])]
+  const all = [
+    ...partChecks(machine, setup),
+    ...(setup.mode === 'proxy' ? probes(target, gatewayOf(machine, setup)) : []),
+  ]
   const checks = all.filter((check) => !check.disturbs && (!check.inference || quick.includes(check.id)))
   const results = await observeAll(checks, look, ui.result)
   const { code, text } = verdict(results, checks)

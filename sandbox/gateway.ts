@@ -92,20 +92,22 @@ export async function program(): Promise<{ file: string; libraryPath: string; ve
   return { file, libraryPath, version: [Number(major), Number(minor)] }
 }
 
-/** Everything that still runs when this process ends. */
-const running = new Set<ChildProcess>()
-process.on('exit', () => {
-  for (const child of running) child.kill('SIGKILL')
-})
+/** Ends a process when this one is gone, however it went: its standard input closes then. Gives back a dismissal. */
+function watchOver(pid: number): () => void {
+  const watch = spawn('/bin/sh', ['-c', 'read -r done || kill -TERM "$0"', `${pid}`], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+  })
+  watch.unref()
+  return () => watch.stdin?.end('done\n')
+}
 
 async function stopMaster(master: ChildProcess): Promise<void> {
-  if (master.exitCode !== null || master.signalCode !== null) return void running.delete(master)
+  if (master.exitCode !== null || master.signalCode !== null) return
   const gone = once(master, 'exit')
   master.kill('SIGTERM')
   const force = setTimeout(() => master.kill('SIGKILL'), 5_000)
   await gone
   clearTimeout(force)
-  running.delete(master)
 }
 
 async function place(machine: Host, configuration: Configuration): Promise<void> {
@@ -125,7 +127,6 @@ function launch(
     env: { HOME: home, LD_LIBRARY_PATH: libraryPath, PATH: process.env.PATH },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  running.add(master)
   const out: string[] = []
   const err: string[] = []
   master.stdout?.setEncoding('utf8').on('data', (text: string) => out.push(text))
@@ -178,7 +179,9 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const configuration = made.rendered(options.settings ?? '')
   await place(machine, configuration)
   const { master, out, err } = launch(made.file, home, made.libraryPath)
+  const dismiss = watchOver(master.pid ?? 0)
   const stop = async () => {
+    dismiss()
     await stopMaster(master)
     rmSync(home, { recursive: true, force: true, maxRetries: 5 })
   }

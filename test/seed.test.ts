@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { partChecks, probes } from '../lib/checks/index.ts'
 import { expandGroups, presets } from '../lib/endpoints.ts'
 import type { Machine } from '../lib/machine.ts'
+import { gatewayOf } from '../lib/parts/haproxy.ts'
 import { noAnswers, type Setup } from '../lib/parts/part.ts'
 import { parseSettings } from '../lib/settings.ts'
 import { emptyReceipt } from '../lib/state.ts'
@@ -50,7 +51,7 @@ const target = {
   groups: expandGroups(presets.agents ?? []),
   model: { name: 'tiny', capabilities: ['completion', 'tools'] },
 }
-const checks = [...partChecks(machine, { ...setup, agents }), ...probes(target)]
+const checks = [...partChecks(machine, { ...setup, agents }), ...probes(target, gatewayOf(machine, setup))]
 
 /** Every bullet of the product description's testing section, and the check that holds it. */
 const bullets: Record<string, string> = {

@@ -4,6 +4,8 @@ import { running, sameModel, tags } from '../models.ts'
 import { partsOf } from '../parts/index.ts'
 import { engineAddress } from '../parts/ollama.ts'
 import type { Setup } from '../parts/part.ts'
+import { policies } from '../proxy/policies/index.ts'
+import type { Gateway } from '../proxy/policy.ts'
 import { openGroups } from '../settings.ts'
 import type { Check } from '../step.ts'
 import { anthropic } from './anthropic.ts'
@@ -11,7 +13,6 @@ import { files, isolation } from './isolation.ts'
 import { native } from './native.ts'
 import { openai } from './openai.ts'
 import { performance } from './performance.ts'
-import { rows } from './rows.ts'
 import { streaming } from './streaming.ts'
 import { json, type ModelFacts, type Target } from './target.ts'
 
@@ -22,10 +23,10 @@ export const partChecks = (machine: Machine, setup: Setup): Check[] => [
   ...files(machine),
 ]
 
-/** What no step implies: the rows and the answers of models, through the gateway. */
-export function probes(target: Target): Check[] {
+/** What no step implies: the proof of every policy, and the answers of models through the gateway. */
+export function probes(target: Target, gateway: Gateway): Check[] {
   return [
-    ...rows(target),
+    ...policies(gateway).flatMap((policy) => policy.proof?.(target) ?? []),
     ...openai(target),
     ...anthropic(target),
     ...native(target),

@@ -7,37 +7,9 @@ import {
   otherMethods,
   target as targetOf,
 } from '../endpoints.ts'
-import type { Look, RawAnswer } from '../host.ts'
 import { type Check, type Finding, missed, ok } from '../step.ts'
-import { json, type Target } from './target.ts'
-
-/** Bodies that a row answers without a model doing anything. */
-const harmless: Record<string, string> = { '/api/show': '{"model":"no-such-model"}' }
-
-const probe = (
-  look: Look,
-  target: Target,
-  method: string,
-  path: string,
-  headers: Record<string, string> = {},
-): Promise<RawAnswer> =>
-  look.probe({
-    address: target.address,
-    port: target.port,
-    method,
-    target: path,
-    headers: { host: target.host, 'content-type': 'application/json', ...headers },
-    body: method === 'POST' ? (harmless[path] ?? '{}') : undefined,
-  })
-
-/** Whether an answer is the gateway's own refusal, in the family's shape. */
-export function isRefusal(answer: RawAnswer, path: string): boolean {
-  if (answer.status !== 403) return false
-  if (answer.body === '') return true
-  const body = json(answer) as { error?: unknown } | undefined
-  const text = path.startsWith('/api/') ? body?.error : (body?.error as { message?: string } | undefined)?.message
-  return typeof text === 'string' && text.startsWith('Gateway: ')
-}
+import { isRefusal, probe } from './refused.ts'
+import type { Target } from './target.ts'
 
 function allowed(target: Target, row: Endpoint): Check {
   const path = targetOf(row)
@@ -122,52 +94,5 @@ export function rows(target: Target): Check[] {
       target,
       paths.map((path) => ({ method: 'GET', path })),
     ),
-    foreignHost(target),
-    foreignOrigin(target),
-    webSocket(target),
   ]
-}
-
-function foreignHost(target: Target): Check {
-  return {
-    id: 'refused.host',
-    title: 'A foreign Host is refused (DNS rebinding)',
-    needs: ['haproxy.service'],
-    async check(look) {
-      const answer = await probe(look, target, 'GET', '/api/version', { host: 'rebinding.example' })
-      return answer.status === 421 ? ok('421') : missed(`${answer.status}`, 'Run install.ts again.')
-    },
-  }
-}
-
-function foreignOrigin(target: Target): Check {
-  return {
-    id: 'refused.origin',
-    title: 'A web page that is not on the list is refused',
-    needs: ['haproxy.service'],
-    async check(look) {
-      const answer = await probe(look, target, 'GET', '/api/version', { origin: 'https://somewhere.example' })
-      return isRefusal(answer, '/api/version') ? ok('403') : missed(`${answer.status}`, 'Run install.ts again.')
-    },
-  }
-}
-
-/** HAProxy itself answers 400 when the key is missing (RFC 6455 §4.1). */
-const upgrade = {
-  upgrade: 'websocket',
-  connection: 'Upgrade',
-  'sec-websocket-version': '13',
-  'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
-}
-
-function webSocket(target: Target): Check {
-  return {
-    id: 'refused.websocket',
-    title: 'A WebSocket is answered with 426, so that clients fall back at once',
-    needs: ['haproxy.service'],
-    async check(look) {
-      const answer = await probe(look, target, 'GET', '/v1/responses', upgrade)
-      return answer.status === 426 ? ok('426') : missed(`${answer.status}`, 'Run install.ts again.')
-    },
-  }
 }

@@ -17,6 +17,9 @@ const bundled = '/Applications/Ollama.app/Contents/Resources/ollama'
 export const engineProgram = async (look: Look, machine: Machine): Promise<string> =>
   (await look.find([bundled])) ?? `${machine.prefix}/opt/ollama/bin/ollama`
 
+/** `ollama --version` asks whoever listens, and waits for one that never answers; nobody listens on port 1. */
+const ownVersion = ['env', 'OLLAMA_HOST=127.0.0.1:1']
+
 /** Routes came with these versions (ollama/ollama commits 1eb5e7597 and 2b2cda7a2). */
 export function minimumVersion(settings: Settings): number[] {
   const groups = openGroups(settings)
@@ -254,7 +257,7 @@ function sameVersion(machine: Machine, setup: Setup): Check {
       const running = (
         JSON.parse((await askEngine(look, machine, setup, '/api/version')).body || '{}') as { version?: string }
       ).version
-      const { stdout } = await look.query([await engineProgram(look, machine), '--version'])
+      const { stdout } = await look.query([...ownVersion, await engineProgram(look, machine), '--version'])
       const installed = /\d+(\.\d+)+/.exec(stdout)?.[0]
       if (running === installed) return ok(`${running}`)
       return advice(
@@ -295,6 +298,7 @@ export const ollama: Part = {
         machine,
         attended: setup.attended,
         program: [setup.programs.ollama],
+        before: ownVersion,
         enough: (version) =>
           atLeast(versionNumbers(version), minimum)
             ? undefined

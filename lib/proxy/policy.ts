@@ -1,3 +1,4 @@
+import type { Target } from '../checks/target.ts'
 import type { Settings } from '../settings.ts'
 import type { Check } from '../step.ts'
 
@@ -46,13 +47,6 @@ export interface Policy {
   sections?: string[]
   /** files beside the configuration, named in lines as `{{files}}/NAME` */
   files?: Record<string, string>
+  /** what test.ts asks the live gateway to see that the lines do their work */
+  proof?(target: Target): Check[]
 }
-
-/** What the proof of a policy needs: where the gateway is, and how to name it. */
-export interface Proof {
-  gateway: Gateway
-  address: string
-  host: string
-}
-
-export type PolicyProof = (proof: Proof) => Check[]

@@ -228,27 +228,25 @@ describe('what the engine is shown', () => {
 })
 
 describe('sizes and forms', () => {
-  test('a compressed body gets 415, a WebSocket 426 with the headers that it must have', async () => {
-    const packed = await ask('POST /v1/responses', ['Content-Encoding: zstd'])
-    expect([packed.status, refusal(packed, 'v1')]).toEqual([415, expect.stringContaining('plain JSON')])
-    const socket = [
-      'Connection: Upgrade',
-      'Upgrade: websocket',
-      'Sec-WebSocket-Version: 13',
-      'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
-    ]
-    const upgrade = await ask('GET /v1/responses', socket)
-    expect([upgrade.status, refusal(upgrade, 'v1')]).toEqual([426, expect.stringContaining('WebSocket')])
-    expect(upgrade.headers.upgrade).toMatch(/HTTP\/1\.1/i)
-    expect(engine.received).toEqual([])
-  })
-
-  test('a body over the limit gets 413 before a byte of it is sent', async () => {
-    const head = request('POST /v1/messages HTTP/1.1', [`Host: ${gateway.host}`, 'Content-Length: 33554433'])
-    const answer = await exchange(gateway, head)
-    expect([answer.status, refusal(answer, 'v1')]).toEqual([413, expect.stringContaining('32768 KB')])
-    expect(answer.ms).toBeLessThan(1_000)
-  })
+  test.each(['v1', 'api'] as const)(
+    '415, 426 and 413 are JSON in the shape of %s, and none of them reads the body',
+    async (family) => {
+      const line = family === 'v1' ? '/v1/responses' : '/api/show'
+      const packed = await ask(`POST ${line}`, ['Content-Encoding: zstd'])
+      expect([packed.status, refusal(packed, family)]).toEqual([415, expect.stringContaining('plain JSON')])
+      const key = ['Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==']
+      const upgrade = await ask(`GET ${line}`, ['Connection: Upgrade', 'Upgrade: websocket', ...key])
+      expect([upgrade.status, refusal(upgrade, family)]).toEqual([426, expect.stringContaining('WebSocket')])
+      expect(upgrade.headers.upgrade).toMatch(/HTTP\/1\.1/i)
+      const large = await exchange(
+        gateway,
+        request(`POST ${line} HTTP/1.1`, [`Host: ${gateway.host}`, 'Content-Length: 33554433']),
+      )
+      expect([large.status, refusal(large, family)]).toEqual([413, expect.stringContaining('32768 KB')])
+      expect(large.ms).toBeLessThan(1_000)
+      expect(engine.received).toEqual([])
+    },
+  )
 
   test('31 MB with a length pass; 33 MB of chunks are cut off at 100 KB, for a GET as well', async () => {
     const large = await exchange(

@@ -16,10 +16,14 @@ const loaded = async () => {
 }
 
 const warmed = () =>
-  eventually('the job that loads models has done its work', async () => {
-    const seen = await job(box, 'com.ollama.warm-models')
-    return seen !== undefined && seen.pid === undefined && seen.lastExit === 0
-  }, 90_000)
+  eventually(
+    'the job that loads models has done its work',
+    async () => {
+      const seen = await job(box, 'com.ollama.warm-models')
+      return seen !== undefined && seen.pid === undefined && seen.lastExit === 0
+    },
+    90_000,
+  )
 
 describe('after logging out and in', () => {
   it('nothing of ours runs while nobody is logged in', async () => {
@@ -42,9 +46,11 @@ describe('after a restart at which the tailnet address comes late', () => {
     const before = box.read(`${logs}/haproxy.job.log`).split('\n').length
     await box.reboot({ addressAfterMs: 3_000 })
     await eventually('the job says that it waits', () =>
-      box.read(`${logs}/haproxy.job.log`).split('\n').slice(before - 1).some((line) =>
-        line.includes(`waiting for ${box.address} (is Tailscale up?)`),
-      ),
+      box
+        .read(`${logs}/haproxy.job.log`)
+        .split('\n')
+        .slice(before - 1)
+        .some((line) => line.includes(`waiting for ${box.address} (is Tailscale up?)`)),
     )
     await answers(box)
     expect((await job(box, 'com.haproxy'))?.text).toContain('runs = 1')

@@ -44,10 +44,14 @@ describe('a setting that needs a restart of Ollama, while an answer is under way
     const before = await runningPid(box, 'com.ollama')
     putSettings(box, 'models: []\ncontext: 32768\n')
     const run = box.startScript('install.ts', ['--yes'])
-    const refused = await eventually('a new question is refused', async () => {
-      const answer = await within(ask())
-      return answer?.status === 429 ? answer : undefined
-    }, 90_000)
+    const refused = await eventually(
+      'a new question is refused',
+      async () => {
+        const answer = await within(ask())
+        return answer?.status === 429 ? answer : undefined
+      },
+      90_000,
+    )
     expect(refused.headers['retry-after']).toBe('5')
     expect(JSON.parse(refused.body)).toMatchObject({
       error: { type: 'rate_limit_error', message: expect.stringContaining('about to restart Ollama') },

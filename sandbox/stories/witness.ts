@@ -94,7 +94,7 @@ export async function answer(
 
 /** Everything a person would miss or find changed: the home folder without the runs' logs, the apps, Homebrew. */
 export function everything(box: Box): Snapshot {
-  const own = [...box.snapshot('.')].filter(([path]) => !path.startsWith('Library/Logs/remote-ollama-proxy'))
+  const own = [...box.snapshot('.')].filter(([path]) => !/^Library\/Logs($|\/remote-ollama-proxy)/.test(path))
   const more = ['/Applications', box.prefix, '/Library'].flatMap((folder) =>
     [...box.snapshot(folder)].map(([path, facts]) => [`${folder}/${path}`, facts] as const),
   )

@@ -1,10 +1,11 @@
+import { refusedAs } from '../../checks/refused.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { refuse } from '../refusal.ts'
 
 /** Bytes of HAProxy's buffer; the largest body that can be looked at whole. */
-export const bufferSize = 131_072
+const bufferSize = 131_072
 /** Bytes that a body without Content-Length may have: it must end within the buffer, headers included. */
-export const unlabelledLimit = 102_400
+const unlabelledLimit = 102_400
 
 /** How large a body may be, and how slowly it may come. Content-Length is signed in HAProxy: 2^63 would be negative, hence its length in letters. */
 export function bodies(gateway: Gateway): Policy {
@@ -28,5 +29,15 @@ export function bodies(gateway: Gateway): Policy {
         }),
       ],
     },
+    proof: (target) => [
+      refusedAs(target, {
+        id: 'refused.large',
+        title: 'A body over the limit is refused before it is read',
+        status: 413,
+        method: 'POST',
+        path: '/v1/chat/completions',
+        headers: { 'content-length': `${limit + 1}` },
+      }),
+    ],
   }
 }

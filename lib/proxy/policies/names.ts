@@ -1,3 +1,4 @@
+import { refusedAs } from '../../checks/refused.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { refuse } from '../refusal.ts'
 
@@ -44,5 +45,19 @@ export function names(gateway: Gateway): Policy {
       ],
     },
     files: { 'hosts.lst': `${hostLines(gateway).join('\n')}\n`, 'origins.lst': `${origins.join('\n')}\n` },
+    proof: (target) => [
+      refusedAs(target, {
+        id: 'refused.host',
+        title: 'A foreign Host is refused (DNS rebinding)',
+        status: 421,
+        headers: { host: 'rebinding.example' },
+      }),
+      refusedAs(target, {
+        id: 'refused.origin',
+        title: 'A web page that is not on the list is refused',
+        status: 403,
+        headers: { origin: 'https://somewhere.example' },
+      }),
+    ],
   }
 }

@@ -1,3 +1,4 @@
+import { rows as proof } from '../../checks/rows.ts'
 import { closedRows, type Group, gatewayRows, groups, modelPath, openRows } from '../../endpoints.ts'
 import { openGroups } from '../../settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
@@ -90,8 +91,8 @@ export function rows(gateway: Gateway): Policy {
         }),
         ...refuse({ status: 403, message: `${said} is not an endpoint of this server.`, when: ['!row'] }),
       ],
-      rewrite: [],
     },
+    proof,
     files: { 'routes.map': `${routes(gateway).join('\n')}\n`, 'closed.map': `${closed(gateway).join('\n')}\n` },
   }
 }

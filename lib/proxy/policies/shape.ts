@@ -1,7 +1,16 @@
+import { refusedAs } from '../../checks/refused.ts'
 import type { Policy } from '../policy.ts'
 import { refuse } from '../refusal.ts'
 
 const bad = 'http-request deny status 400 default-errorfiles if'
+
+/** HAProxy itself answers 400 when the key is missing (RFC 6455 §4.1). */
+const upgrade = {
+  upgrade: 'websocket',
+  connection: 'Upgrade',
+  'sec-websocket-version': '13',
+  'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+}
 
 /** One way to write a request: HTTP/1.1, origin form, bounded; each line closes a hole that was seen (haproxy-policy.md §1.2, §11). */
 export function shape(): Policy {
@@ -27,5 +36,22 @@ export function shape(): Policy {
         }),
       ],
     },
+    proof: (target) => [
+      refusedAs(target, {
+        id: 'refused.websocket',
+        title: 'A WebSocket is answered with 426, so that clients fall back at once',
+        status: 426,
+        path: '/v1/responses',
+        headers: upgrade,
+      }),
+      refusedAs(target, {
+        id: 'refused.compressed',
+        title: 'A compressed request body is refused',
+        status: 415,
+        method: 'POST',
+        path: '/v1/chat/completions',
+        headers: { 'content-encoding': 'zstd' },
+      }),
+    ],
   }
 }

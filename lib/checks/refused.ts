@@ -1,0 +1,58 @@
+import type { Look, RawAnswer } from '../host.ts'
+import { type Check, missed, ok } from '../step.ts'
+import { json, type Target } from './target.ts'
+
+/** Bodies that a row answers without a model doing anything. */
+const harmless: Record<string, string> = { '/api/show': '{"model":"no-such-model"}' }
+
+/** Sends a row, or what must be refused, with a body that harms nobody should it get through. */
+export const probe = (
+  look: Look,
+  target: Target,
+  method: string,
+  path: string,
+  headers: Record<string, string> = {},
+): Promise<RawAnswer> =>
+  look.probe({
+    address: target.address,
+    port: target.port,
+    method,
+    target: path,
+    headers: { host: target.host, 'content-type': 'application/json', ...headers },
+    body: method === 'POST' ? (harmless[path] ?? '{}') : undefined,
+  })
+
+/** Whether an answer is the gateway's own refusal, in the family's shape. */
+export function isRefusal(answer: RawAnswer, path: string): boolean {
+  if (answer.status !== 403) return false
+  if (answer.body === '') return true
+  const body = json(answer) as { error?: unknown } | undefined
+  const text = path.startsWith('/api/') ? body?.error : (body?.error as { message?: string } | undefined)?.message
+  return typeof text === 'string' && text.startsWith('Gateway: ')
+}
+
+export interface Refused {
+  id: string
+  title: string
+  status: number
+  method?: string
+  path?: string
+  headers: Record<string, string>
+}
+
+/** One request that a policy must refuse with its own status. */
+export function refusedAs(target: Target, what: Refused): Check {
+  const { id, title, status, method = 'GET', path = '/api/version', headers } = what
+  return {
+    id,
+    title,
+    needs: ['haproxy.service'],
+    async check(look) {
+      const answer = await probe(look, target, method, path, headers)
+      const good = answer.status === status && /"Gateway: |^$/.test(answer.body)
+      return good
+        ? ok(`${status}`)
+        : missed(`${answer.status || answer.error} ${answer.body.slice(0, 100)}`.trim(), 'Run install.ts again.')
+    },
+  }
+}

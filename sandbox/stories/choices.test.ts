@@ -1,0 +1,196 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { consent, consentQuestion, exposeQuestion } from '../../lib/parts/haproxy.ts'
+import { labels } from '../../lib/places.ts'
+import { type Box, differences } from '../box.ts'
+import {
+  answer,
+  answerEach,
+  at,
+  cannot,
+  everything,
+  job,
+  listeners,
+  logs,
+  modest,
+  quickBox,
+  receipt,
+  run,
+  screen,
+  titled,
+  told,
+} from './witness.ts'
+
+/** The answers' own words, without the mark before them. */
+const answered = (text: string): string[] => [
+  ...new Set([...text.matchAll(/^✔ (.*?)\?/gm)].map(([, words = '']) => words)),
+]
+
+describe.skipIf(cannot)(titled('the questions on a bare Mac'), () => {
+  let box: Box
+  beforeAll(async () => {
+    box = await quickBox({ preset: 'bare', mac: { tailscale: { loginAfterMs: 300 }, firewall: { state: 1 } } })
+  })
+  afterAll(() => box.close())
+
+  const questions: [RegExp | string, string?][] = [
+    [consentQuestion],
+    ['Models to load at login'],
+    ['Keep this Mac awake'],
+    ['Let HAProxy through the application firewall'],
+    ['Do this?'],
+  ]
+
+  it('change nothing when the last one is declined', async () => {
+    const before = everything(box)
+    const asked = box.startScript('install.ts', [], { tty: true })
+    await answerEach(asked, questions.slice(0, -1))
+    await asked.expect('Do this?')
+    asked.write('n\r')
+    const { code } = await asked.done
+    expect(code, screen(asked)).toBe(4)
+    expect(screen(asked)).toContain('Nothing was changed.')
+    expect(differences(before, everything(box)).filter((line) => !/Library\/Logs$/.test(line))).toEqual([])
+  })
+
+  it('change no byte as a dry run, which leaves no log either', async () => {
+    const [before, runs] = [everything(box), logs(box)]
+    const outcome = await run(box, 'install.ts', '--dry-run')
+    expect(outcome.code, told(outcome)).toBe(0)
+    expect(outcome.stdout).toContain('What will be done:')
+    expect(outcome.stdout).toContain('Dry run: nothing was changed.')
+    expect(outcome.stdout).not.toContain('log: ')
+    expect(differences(before, everything(box))).toEqual([])
+    expect(logs(box)).toEqual(runs)
+  })
+
+  it('are at most six, each with a default that Enter takes, and lead to a green end', async () => {
+    const asked = box.startScript('install.ts', [], { tty: true })
+    await answerEach(asked, [...questions, ['Press RETURN/ENTER to continue']])
+    const { code } = await asked.done
+    const seen = screen(asked)
+    expect(code, seen).toBe(0)
+    for (const line of consent.split('\n')) expect(seen).toContain(line)
+    expect(answered(seen).length).toBeGreaterThan(2)
+    expect(answered(seen).length, answered(seen).join('\n')).toBeLessThanOrEqual(6)
+    expect(seen).toContain('ALL AS PROMISED')
+    expect(await answer(box, 'laptop', '/api/version')).toBe(200)
+    expect((await box.run(['pmset', '-g', 'custom'])).stdout).toMatch(/^ sleep\s+1$/m)
+  })
+})
+
+describe.skipIf(cannot)(titled('the proxy, declined and back'), () => {
+  let box: Box
+  beforeAll(async () => {
+    box = await quickBox({ mac: { pmset: { ac: { sleep: 0, autorestart: 1 } } } })
+    box.write(at(box).settings, modest, 0o600)
+  })
+  afterAll(() => box.close())
+
+  const places = async () => (await listeners(box, box.port)).map(({ command, at: place }) => `${command} ${place}`)
+
+  const dryRunChangesNothing = async (...words: string[]) => {
+    const [before, runs] = [everything(box), logs(box)]
+    const outcome = await run(box, 'install.ts', '--dry-run', ...words)
+    expect(outcome.code, told(outcome)).toBe(0)
+    expect(differences(before, everything(box))).toEqual([])
+    expect(logs(box)).toEqual(runs)
+    return outcome.stdout
+  }
+
+  it('cannot be exposed by accident', async () => {
+    const outcome = await run(box, 'install.ts', '--yes', '--expose-unprotected')
+    expect(outcome.code, told(outcome)).toBe(2)
+    expect(outcome.stderr).toContain('--no-proxy')
+    expect(await places()).toEqual([])
+  })
+
+  it('declined means loopback only, with exit code 0', async () => {
+    const outcome = await run(box, 'install.ts', '--yes', '--no-proxy')
+    expect(outcome.code, told(outcome)).toBe(0)
+    expect(outcome.stdout).toContain('no remote access: Ollama answers on this Mac only')
+    expect(outcome.stdout).not.toContain('brew install')
+    expect(await places()).toEqual(['ollama 127.0.0.1:11434'])
+    expect(await job(box, labels.gateway)).toBeUndefined()
+    expect(await answer(box, 'laptop', '/api/version')).toBe('refused')
+    expect(receipt(box).mode).toBe('local')
+    const status = await run(box, 'status.ts')
+    expect(status.code, told(status)).toBe(0)
+    expect(status.stdout).toContain('no remote access')
+  })
+
+  it('asks again later, and Enter, Enter keeps Ollama to this Mac', async () => {
+    const before = await places()
+    const asked = box.startScript('install.ts', [], { tty: true })
+    await answerEach(asked, [[consentQuestion, 'n'], [exposeQuestion]])
+    // inquirer's confirm takes a letter and then Enter
+    asked.write('\r')
+    const { code } = await asked.done
+    expect(code, screen(asked)).toBe(0)
+    expect(await places()).toEqual(before)
+  })
+
+  it('exposed says in the plan that every endpoint is open, and a dry run changes nothing', async () => {
+    const plan = await dryRunChangesNothing('--no-proxy', '--expose-unprotected')
+    expect(plan).toMatch(
+      /100\.64\.0\.1:11434 \(Ollama: every endpoint, deletion included, open to your tailnet, without source guard and Host check/,
+    )
+    expect(plan).toContain('`ollama` then needs OLLAMA_HOST=100.64.0.1:11434')
+  })
+
+  it('exposed binds the tailnet address, never a wildcard', async () => {
+    const outcome = await run(box, 'install.ts', '--yes', '--no-proxy', '--expose-unprotected')
+    expect(outcome.code, told(outcome)).toBe(0)
+    expect(outcome.stdout).toContain('NOT PROTECTED: every Ollama endpoint answers on 100.64.0.1:11434')
+    expect(await places()).toEqual(['ollama 100.64.0.1:11434'])
+    expect((await job(box, labels.engine))?.environment.OLLAMA_HOST).toBe('100.64.0.1:11434')
+    expect(await answer(box, 'laptop', '/api/ps')).toBe(200)
+  })
+
+  it.each(['test.ts', 'status.ts'])('exposed is never called passed by %s', async (script) => {
+    const outcome = await run(box, script)
+    expect(outcome.code, told(outcome)).toBe(1)
+    expect(outcome.stdout).toMatch(/✗ Ollama is protected by the proxy[^\n]*\n\s+not protected/)
+    expect(outcome.stdout).not.toMatch(/ALL AS PROMISED|All parts are as the settings say/)
+    expect(outcome.stdout).toContain('NOT AS PROMISED')
+  })
+
+  it('stays as chosen when nobody is asked', async () => {
+    const outcome = await run(box, 'install.ts', '--yes')
+    expect(outcome.code, told(outcome)).toBe(0)
+    expect(outcome.stdout).toContain('Nothing to do')
+    expect(await places()).toEqual(['ollama 100.64.0.1:11434'])
+  })
+
+  it('is put in front after all when the person agrees', async () => {
+    const asked = box.startScript('install.ts', [], { tty: true })
+    await answerEach(asked, [[consentQuestion], ['Do this?']])
+    const { code } = await asked.done
+    expect(code, screen(asked)).toBe(0)
+    expect((await places()).sort()).toEqual(
+      ['haproxy 100.64.0.1:11434', 'haproxy [fd7a:115c:a1e0::1]:11434', 'ollama 127.0.0.1:11434'].sort(),
+    )
+    expect(await answer(box, 'laptop', '/api/ps')).toBe(403)
+    await dryRunChangesNothing()
+  })
+
+  it('leaves nothing behind when it is given up again', async () => {
+    const plan = await dryRunChangesNothing('--no-proxy')
+    expect(plan).toContain(`launchctl bootout gui/501/${labels.gateway}`)
+    const outcome = await run(box, 'install.ts', '--yes', '--no-proxy')
+    expect(outcome.code, told(outcome)).toBe(0)
+    expect(await places()).toEqual(['ollama 127.0.0.1:11434'])
+    expect(box.exists(at(box).proxy)).toBe(false)
+    expect(box.exists(`${at(box).agents}/${labels.gateway}.plist`)).toBe(false)
+    await dryRunChangesNothing('--no-proxy')
+  })
+
+  it('comes back, and goes straight to exposed, too', async () => {
+    const asked = box.startScript('install.ts', [], { tty: true })
+    await answerEach(asked, [[consentQuestion], ['Do this?']])
+    expect((await asked.done).code, screen(asked)).toBe(0)
+    expect(await answer(box, 'laptop', '/api/version')).toBe(200)
+    const outcome = await run(box, 'install.ts', '--yes', '--no-proxy', '--expose-unprotected')
+    expect(outcome.code, told(outcome)).toBe(0)
+    expect(await places()).toEqual(['ollama 100.64.0.1:11434'])
+  })
+})

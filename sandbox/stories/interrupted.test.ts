@@ -1,0 +1,117 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { consentQuestion } from '../../lib/parts/haproxy.ts'
+import { type Box, differences } from '../box.ts'
+import { eventually } from './await.ts'
+import {
+  answer,
+  at,
+  cannot,
+  everything,
+  installed,
+  modest,
+  patience,
+  quickBox,
+  receipt,
+  run,
+  screen,
+  titled,
+  told,
+} from './witness.ts'
+
+const interrupted = 'Interrupted; what was done so far stays, and the next run goes on from there.'
+
+describe.skipIf(cannot)(titled('an install that does not come to its end'), () => {
+  let box: Box
+  beforeAll(async () => {
+    box = await quickBox()
+    box.write(at(box).settings, modest, 0o600)
+  })
+  afterAll(() => box.close())
+
+  it('by Ctrl-C at a question says one sentence, ends with 130 and has changed nothing', async () => {
+    const before = everything(box)
+    const asked = box.startScript('install.ts', [], { tty: true })
+    await asked.expect(consentQuestion, patience)
+    asked.write('\u0003')
+    const { code } = await asked.done
+    expect(code, screen(asked)).toBe(130)
+    expect(screen(asked)).toContain(interrupted)
+    expect(screen(asked)).not.toMatch(/^\s+at |ExitPromptError/m)
+    expect(differences(before, everything(box)).filter((line) => !/Library\/Logs$/.test(line))).toEqual([])
+  })
+
+  it('by Ctrl-C in the middle of the work says the same', async () => {
+    const working = box.startScript('install.ts', ['--yes'], { tty: true })
+    await working.expect('[runtime.copy]', patience)
+    working.write('\u0003')
+    const { code } = await working.done
+    expect(code, screen(working)).toBe(130)
+    expect(screen(working)).toContain(interrupted)
+    expect(screen(working)).not.toMatch(/^\s+at /m)
+  })
+
+  // Each run begins where the one before was killed, so every one of them heals a different half.
+  it.each([
+    ['before the plan is done', 'log: '],
+    ['when the plan is shown', 'What will be done:'],
+    ['while the runtime is copied', '[runtime.logs]'],
+    ['before Ollama’s job is there', '[ollama.environment]'],
+    ['when its job is written and not loaded', '[ollama.plist]'],
+    ['when Ollama runs', '[ollama.service]'],
+    ['when the gateway’s folders are there', '[haproxy.run]'],
+    ['when the configuration is written', '[haproxy.config]'],
+    ['when the gateway’s job is written', '[haproxy.plist]'],
+    ['while the model is pulled', 'pulling manifest'],
+    ['before the proof', '[models.service]'],
+  ])('by kill -9 %s leaves its lock behind', async (_when, line) => {
+    const working = box.startScript('install.ts', ['--yes'])
+    await working.expect(line, patience)
+    working.kill('SIGKILL')
+    const { code } = await working.done
+    expect(code).not.toBe(0)
+  })
+
+  it('is healed by the next run, which takes the stale lock over and ends green', async () => {
+    expect(box.exists(at(box).lock)).toBe(true)
+    const outcome = await installed(box)
+    expect(outcome.stdout).toContain('ALL AS PROMISED')
+    expect(box.exists(at(box).lock)).toBe(false)
+    expect(await answer(box, 'laptop', '/api/version')).toBe(200)
+    const left = [...box.snapshot('.').keys()].filter((path) => /\.new(-\d+)?(\/|$)|\.next$/.test(path))
+    expect(left).toEqual([])
+    expect(receipt(box).backups).toEqual([])
+  })
+
+  it('by kill -9 in a change of the configuration heals, too', async () => {
+    box.write(at(box).settings, `log: requests\n${modest}`, 0o600)
+    const working = box.startScript('install.ts', ['--yes'])
+    await eventually('the old configuration is set aside', () => box.exists(at(box).lastGood), patience)
+    working.kill('SIGKILL')
+    await working.done
+    await installed(box)
+    expect((await run(box, 'status.ts')).code).toBe(0)
+  })
+
+  it('is alone: a second run at the same time says so and stops with 3', async () => {
+    box.write(at(box).settings, `log: off\n${modest}`, 0o600)
+    const first = box.startScript('install.ts', ['--yes'])
+    await eventually('the first run holds the lock', () => box.exists(at(box).lock), patience)
+    const second = await run(box, 'install.ts', '--yes')
+    const third = await run(box, 'uninstall.ts', '--yes')
+    for (const outcome of [second, third]) {
+      expect(outcome.code, told(outcome)).toBe(3)
+      expect(outcome.stderr).toMatch(
+        /^Another run of remote-ollama-proxy is at work \(process \d+\); wait for it, then run again\.\n$/,
+      )
+    }
+    const { code } = await first.done
+    expect(code, first.output()).toBe(0)
+    expect(await answer(box, 'laptop', '/api/version')).toBe(200)
+  })
+
+  it('a lock whose process number was given to another program is taken over', async () => {
+    box.write(at(box).lock, '1 Thu Jan 1 00:00:00 1970\n', 0o600)
+    await installed(box)
+    expect(box.exists(at(box).lock)).toBe(false)
+  })
+})
