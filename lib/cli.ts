@@ -145,7 +145,7 @@ function makeUi(flags: Flags, note: (line: string) => void): Ui {
     },
     busy(text) {
       if (!process.stderr.isTTY || json || quiet) return () => {}
-      const spinner = ora({ text, color: process.env.NO_COLOR ? undefined : 'cyan' }).start()
+      const spinner = ora({ text, discardStdin: false, color: process.env.NO_COLOR ? undefined : 'cyan' }).start()
       return () => void spinner.stop()
     },
     confirm: (text, initial) =>

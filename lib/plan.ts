@@ -149,7 +149,7 @@ export async function applyAll(ui: Ui, host: Host, machine: Machine, setup: Setu
 async function applyPart(ui: Ui, host: Host, part: Part, machine: Machine, setup: Setup): Promise<Result[]> {
   const results: Result[] = []
   for (const check of part.steps(machine, setup)) {
-    const done = ui.busy(check.title)
+    const done = isStep(check) && check.interactive ? () => {} : ui.busy(check.title)
     const result = await (isStep(check) ? converge(check, host) : observe(check, host)).finally(done)
     results.push(result)
     ui.result(result)

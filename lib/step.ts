@@ -26,6 +26,8 @@ export interface Check {
 
 export interface Step extends Check {
   apply(host: Host): Promise<void>
+  /** hands the terminal to a command, asks or shows progress: no spinner may turn meanwhile */
+  interactive?: boolean
   /** ms within which the check must turn ok after apply; 0 when absent */
   settlesWithin?: number
   undo?(host: Host): Promise<void>

@@ -12,6 +12,7 @@ export const homebrew: Part = {
       id: 'homebrew.present',
       title: 'Homebrew is installed',
       keeps: 'other programs may need it',
+      interactive: true,
       async check() {
         if (machine.brew) return ok(machine.brew)
         const there = `${machine.prefix}/bin/brew`

@@ -30,6 +30,7 @@ function pulled(machine: Machine, setup: Setup, name: string): Step {
     id: `models.${name}`,
     title: `The model ${name} is on this machine`,
     keeps: 'models are valuable: `ollama rm` removes one',
+    interactive: true,
     needs: ['ollama.service'],
     async check(look) {
       const list = await tags(look, engineAddress(machine, setup), setup.settings.engine.port)

@@ -104,6 +104,7 @@ function engineService(machine: Machine, setup: Setup, agent: Agent): Step {
   })
   return {
     ...base,
+    interactive: true,
     needs: ['ollama.package', 'ollama.alone'],
     apply: (host) => base.apply(host).finally(() => setDraining(host, false).catch(() => {})),
   }

@@ -26,6 +26,7 @@ function sleep(setup: Setup): Check {
   if (!setup.answers.power) return check
   const step: Step = {
     ...check,
+    interactive: true,
     keeps: 'a setting of your Mac; `sudo pmset -c sleep 1` brings sleep back',
     async check(look) {
       const finding = await sleepFinding(look)
@@ -126,6 +127,7 @@ function throughFirewall(setup: Setup): Check {
   if (!setup.answers.firewall) return check
   const step: Step = {
     ...check,
+    interactive: true,
     keeps: 'a setting of your Mac’s firewall',
     async check(look) {
       const finding = await firewallFinding(look, haproxy)

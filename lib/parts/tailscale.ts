@@ -36,6 +36,7 @@ function present(machine: Machine, setup: Setup): Step {
     id: 'tailscale.package',
     title: 'Tailscale is installed',
     keeps: 'you may use it for other things',
+    interactive: true,
     exit: 3,
     async check(look) {
       const { cli, variants } = await surveyTailscale(look)
@@ -55,6 +56,7 @@ function up(setup: Setup): Step {
     id: 'tailscale.up',
     title: 'This machine is on the tailnet',
     keeps: 'your tailnet stays as it is',
+    interactive: true,
     exit: 3,
     needs: ['tailscale.package'],
     check: async (look) => upFinding(await surveyTailscale(look)),
