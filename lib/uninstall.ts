@@ -31,9 +31,11 @@ export async function uninstall(ui: Ui, flags: Flags): Promise<number> {
   )
   if (!(await ui.confirm('Remove it?', true))) return exitCodes.declined
   const release = await takeLock(host)
+  setup.say = ui.say
   const results: Result[] = []
   for (const step of steps) {
-    const result = await withdraw(step, host)
+    const done = ui.busy(step.title)
+    const result = await withdraw(step, host).finally(done)
     results.push(result)
     ui.result(result)
   }

@@ -7,10 +7,11 @@ import { describe, listeners } from '../platform/listeners.ts'
 import { type Configuration, render } from '../proxy/config.ts'
 import type { Gateway } from '../proxy/policy.ts'
 import { fault, swap } from '../proxy/reload.ts'
-import { closeFrontend, engineLoad, engineUp, runningFingerprint, workerInfo } from '../proxy/runtime.ts'
+import { closeFrontend, engineUp, runningFingerprint, workerInfo } from '../proxy/runtime.ts'
 import { agentFileStep, folder, packaged, service, tilde } from '../resources.ts'
 import { isForeign, saveReceipt } from '../state.ts'
 import { type Check, type Finding, missed, ok, type Step, skipped } from '../step.ts'
+import { awaitIdle } from './drain.ts'
 import { plistKeys } from './ollama.ts'
 import type { Part, Question, Setup } from './part.ts'
 
@@ -123,10 +124,7 @@ async function answers(look: Look, wanted: Configuration, pid: number, address: 
 async function drain(host: Host, setup: Setup): Promise<void> {
   if (!(await runningFingerprint(host))) return
   await closeFrontend(host, 'tailnet')
-  await host.until('running answers to end', setup.settings.drain, async () => {
-    const load = await engineLoad(host)
-    return !load || load.running + load.waiting === 0
-  })
+  await awaitIdle(host, setup)
 }
 
 function gatewayService(machine: Machine, setup: Setup): Step {

@@ -8,6 +8,7 @@ import { engineLoad, setDraining } from '../proxy/runtime.ts'
 import { agentFileStep, packaged, readAgent, service } from '../resources.ts'
 import { contextLength, openGroups, type Settings, spell } from '../settings.ts'
 import { advice, type Check, type Finding, missed, ok, type Step, skipped } from '../step.ts'
+import { awaitIdle } from './drain.ts'
 import { others, stopOthers } from './other-ollamas.ts'
 import type { Part, Question, Setup } from './part.ts'
 
@@ -76,12 +77,8 @@ async function answers(look: Look, machine: Machine, setup: Setup, pid: number):
 async function drain(host: Host, setup: Setup): Promise<void> {
   if ((await engineLoad(host)) === undefined) return
   await setDraining(host, true)
-  const idle = await host.until('running answers to end', setup.settings.drain, async () => {
-    const load = await engineLoad(host)
-    return !load || load.running + load.waiting === 0
-  })
-  if (idle || setup.answers.cutStreams) return
-  const left = (await engineLoad(host))?.running ?? 0
+  const left = await awaitIdle(host, setup)
+  if (left === 0 || setup.answers.cutStreams) return
   if (
     setup.confirm &&
     (await setup.confirm(
