@@ -48,7 +48,10 @@ if ! node=$(find_node); then
   node=$(find_node) || fail 1 'node was installed, but was not found; open a new terminal and run this again.'
 fi
 
-PATH="$(dirname "$node"):$PATH"
-export PATH
+# A Node that PATH finds already is not moved before the Mac's own programs.
+if [ "$(command -v node || true)" != "$node" ]; then
+  PATH="$(dirname "$node"):$PATH"
+  export PATH
+fi
 [ -d node_modules/zx ] || npm ci --omit=dev --no-audit --no-fund || fail 1 'npm ci failed; its own words are above.'
 exec "$node" --import tsx install.ts "$@"

@@ -208,6 +208,10 @@ function converse(socket: string, command: string): Promise<string> {
   })
 }
 
+/** A GET on an address of this machine, with that address as Host; 5 s unless told. */
+export const getAt = (look: Look, at: { address: string; port: number }, target: string, timeoutMs = 5000) =>
+  look.probe({ ...at, method: 'GET', target, headers: { host: `${at.address}:${at.port}` }, timeoutMs })
+
 async function until(_what: string, withinMs: number, test: () => Promise<boolean>): Promise<boolean> {
   const deadline = Date.now() + withinMs
   for (;;) {

@@ -38,7 +38,7 @@ export async function install(ui: Ui, flags: Flags): Promise<number> {
 
 async function work(ui: Ui, host: Host, machine: Machine, setup: Setup, plan: Plan): Promise<number> {
   const nothing = !plan.results.some((result) => result.state === 'planned') && setup.mode === setup.receipt.mode
-  if (nothing) ui.say('Nothing to do: everything is as the settings say.')
+  if (nothing) ui.say(nothingToDo(plan, setup))
   else {
     ui.say(planText(plan, machine, setup))
     for (const diff of diffs(plan, host)) ui.say(diff)
@@ -58,6 +58,13 @@ async function work(ui: Ui, host: Host, machine: Machine, setup: Setup, plan: Pl
     awake()
     await release()
   }
+}
+
+function nothingToDo(plan: Plan, setup: Setup): string {
+  const kept = setup.answers.keepEdited.length === 0 ? [] : plan.results.filter((result) => result.state === 'skipped')
+  return kept.length === 0
+    ? 'Nothing to do: everything is as the settings say.'
+    : `Nothing to do; ${kept.map((result) => result.saw).join(', ')}.`
 }
 
 function declined(ui: Ui): number {
@@ -98,7 +105,7 @@ function showDry(ui: Ui, plan: Plan, machine: Machine, setup: Setup): number {
   else if (plan.results.some((result) => result.state === 'planned')) {
     ui.say(planText(plan, machine, setup))
     for (const intent of plan.intents) if (intent.diff) ui.say(intent.diff)
-  } else ui.say('Nothing to do: everything is as the settings say.')
+  } else ui.say(nothingToDo(plan, setup))
   ui.say('Dry run: nothing was changed.')
   return exitCodes.done
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { Stop } from './command.ts'
-import type { Host, Look } from './host.ts'
+import { getAt, type Host, type Look } from './host.ts'
 
 const tagList = z.object({
   models: z.array(z.object({ name: z.string(), size: z.number(), modified_at: z.string().optional() })).nullable(),
@@ -12,13 +12,7 @@ export async function tags(
   address: string,
   port: number,
 ): Promise<{ name: string; size: number }[] | undefined> {
-  const answer = await look.probe({
-    address,
-    port,
-    method: 'GET',
-    target: '/api/tags',
-    headers: { host: `${address}:${port}` },
-  })
+  const answer = await getAt(look, { address, port }, '/api/tags')
   const parsed = tagList.safeParse(json(answer.body))
   return parsed.success ? (parsed.data.models ?? []) : undefined
 }
@@ -42,13 +36,7 @@ export async function running(
   address: string,
   port: number,
 ): Promise<{ name: string; size: number }[] | undefined> {
-  const answer = await look.probe({
-    address,
-    port,
-    method: 'GET',
-    target: '/api/ps',
-    headers: { host: `${address}:${port}` },
-  })
+  const answer = await getAt(look, { address, port }, '/api/ps')
   const parsed = loaded.safeParse(json(answer.body))
   return parsed.success ? (parsed.data.models ?? []) : undefined
 }

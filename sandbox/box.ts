@@ -211,7 +211,7 @@ function makeWires({ layout, ground }: Inside, env: () => Record<string, string>
   const dialers = new Map<Machine, Dialer>()
   const dialer = (from: Machine) => {
     const known = dialers.get(from)
-    if (known) return known
+    if (known?.alive()) return known
     const argv = ground.enter(from, [node, join(layout.dir, 'standins.mjs'), 'box-dialer'])
     const fresh = startDialer(argv, { ...env(), BOX: layout.dir })
     dialers.set(from, fresh)

@@ -7,6 +7,8 @@ import type { Dial, Dialed } from './dialer.ts'
 /** Opens connections from one machine of a box. */
 export interface Dialer {
   dial(host: string, port: number, from?: string): Promise<Socket>
+  /** false after the box's restart, which ends it */
+  alive(): boolean
   close(): void
 }
 
@@ -44,6 +46,7 @@ export function startDialer(argv: string[], env: Record<string, string>): Dialer
         child.send(ask, (error) => error && reject(error))
       }).finally(() => waiting.size === 0 && child.channel?.unref()) as Promise<Socket>
     },
+    alive: () => child.connected,
     close: () => child.connected && child.disconnect(),
   }
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { exitCodes } from '../lib/command.ts'
 import { endpointTable } from '../lib/endpoints.ts'
-import { consent, consentQuestion } from '../lib/parts/haproxy.ts'
+import { consent, consentQuestion } from '../lib/parts/consent.ts'
 import { passedHeaders } from '../lib/proxy/policies/rewrite.ts'
 import { parseSettings } from '../lib/settings.ts'
 

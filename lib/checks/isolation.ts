@@ -1,6 +1,6 @@
-import type { Look } from '../host.ts'
+import { getAt, type Look } from '../host.ts'
 import type { Machine } from '../machine.ts'
-import { gatewayOf } from '../parts/haproxy.ts'
+import { gatewayOf } from '../parts/gateway.ts'
 import type { Setup } from '../parts/part.ts'
 import { labels, places } from '../places.ts'
 import { launchd } from '../platform/launchd.ts'
@@ -40,15 +40,7 @@ const notProtected = (): Check => ({
     ),
 })
 
-const ask = (look: Look, address: string, port: number) =>
-  look.probe({
-    address,
-    port,
-    method: 'GET',
-    target: '/api/version',
-    headers: { host: `${address}:${port}` },
-    timeoutMs: 2000,
-  })
+const ask = (look: Look, address: string, port: number) => getAt(look, { address, port }, '/api/version', 2000)
 
 /** On a LAN address nobody may answer, on either port. */
 function silent(address: string, device: string, setup: Setup): Check {
@@ -75,14 +67,7 @@ function enginePort(machine: Machine, setup: Setup): Check {
       const address = machine.tailscale.ipv4
       if (!address) return skipped('no tailnet address')
       const { port, engine } = setup.settings
-      const answer = await look.probe({
-        address,
-        port: engine.port,
-        method: 'GET',
-        target: '/api/ps',
-        headers: { host: `${address}:${engine.port}` },
-        timeoutMs: 2000,
-      })
+      const answer = await getAt(look, { address, port: engine.port }, '/api/ps', 2000)
       if (engine.port !== port || setup.mode === 'local')
         return answer.status
           ? missed(`port ${engine.port} answered ${answer.status}`, 'Run install.ts again.')

@@ -1,52 +1,20 @@
+import { gatewayChecks } from '../checks/gateway.ts'
 import { Stop } from '../command.ts'
 import type { Host, Look } from '../host.ts'
 import { atLeast, type Machine, versionNumbers } from '../machine.ts'
 import { labels, places } from '../places.ts'
-import { type Agent, fillAgent, launchd } from '../platform/launchd.ts'
+import { launchd } from '../platform/launchd.ts'
 import { describe, listeners } from '../platform/listeners.ts'
-import { type Configuration, render } from '../proxy/config.ts'
-import type { Gateway } from '../proxy/policy.ts'
-import { fault, swap } from '../proxy/reload.ts'
+import type { Configuration } from '../proxy/config.ts'
+import { swap } from '../proxy/reload.ts'
 import { closeFrontend, engineUp, runningFingerprint, workerInfo } from '../proxy/runtime.ts'
 import { agentFileStep, folder, packaged, service, tilde } from '../resources.ts'
-import { isForeign, saveReceipt } from '../state.ts'
+import { saveReceipt } from '../state.ts'
 import { type Check, type Finding, missed, ok, type Step, skipped } from '../step.ts'
+import { editedFiles, ourFolder } from './consent.ts'
 import { awaitIdle } from './drain.ts'
-import { plistKeys } from './ollama.ts'
+import { configurationOf, gatewayAgent, gatewayOf } from './gateway.ts'
 import type { Part, Question, Setup } from './part.ts'
-
-const unknown4 = '100.64.0.1'
-
-/** Everything the configuration is made from, for this machine. The tailnet's networks: tailscale.com/kb/1015, kb/1033. */
-export function gatewayOf(machine: Machine, setup: Setup): Gateway {
-  const { ipv4, ipv6, name, hostName } = machine.tailscale
-  const present6 = machine.addresses.some((address) => address.address === ipv6)
-  const addresses = [ipv4 ?? unknown4, ...(ipv6 && present6 ? [ipv6] : [])]
-  const short = name?.split('.')[0]
-  const names = [...addresses, name, short, hostName?.toLowerCase(), ...setup.settings.hosts]
-  return {
-    settings: setup.settings,
-    listeners: [
-      { name: 'tailnet', addresses, port: setup.settings.port, sources: ['100.64.0.0/10', 'fd7a:115c:a1e0::/48'] },
-    ],
-    hosts: [...new Set(names.filter((entry): entry is string => Boolean(entry) && /^[\w.:-]+$/.test(entry ?? '')))],
-    home: machine.home,
-  }
-}
-
-/** The gateway's configuration as the settings and the tailnet give it now. */
-export const configurationOf = (machine: Machine, setup: Setup): Configuration =>
-  render(gatewayOf(machine, setup), setup.templates)
-
-export function gatewayAgent(machine: Machine, setup: Setup): Agent {
-  const at = places(machine.home)
-  return fillAgent(setup.agents[labels.gateway] ?? '', {
-    bin: `${at.current}/templates/bin`,
-    haproxy: setup.programs.haproxy,
-    address: machine.tailscale.ipv4 ?? '100.x.y.z',
-    logs: at.logs,
-  })
-}
 
 function config(machine: Machine, setup: Setup): Step {
   const wanted = configurationOf(machine, setup)
@@ -178,9 +146,6 @@ function without(machine: Machine, setup: Setup): Step[] {
   ]
 }
 
-const ourFolder = (machine: Machine, setup: Setup): boolean =>
-  Object.keys(setup.receipt.files).some((path) => path.startsWith(`${places(machine.home).proxy}/`))
-
 /** Somebody else's ~/.haproxy is moved to the backups as a whole, since uninstall removes ours as a whole. */
 function foreignFolder(machine: Machine, setup: Setup): Step {
   const at = places(machine.home)
@@ -246,83 +211,11 @@ function withProxy(machine: Machine, setup: Setup): Check[] {
   ]
 }
 
-function valid(setup: Setup): Check {
-  return {
-    id: 'haproxy.valid',
-    title: 'HAProxy finds no fault in its configuration',
-    async check(look) {
-      const complaint = await fault(look, setup.programs.haproxy, places(look.home).config)
-      return complaint ? missed(complaint, again) : ok('haproxy -c')
-    },
-  }
-}
-
-function sockets(): Check {
-  return {
-    id: 'haproxy.sockets',
-    title: 'The admin and master sockets are for their owner alone',
-    needs: ['haproxy.service'],
-    async check(look) {
-      const at = places(look.home)
-      const modes = await Promise.all(
-        [at.adminSocket, at.masterSocket].map(async (socket) => (await look.stat(socket))?.mode),
-      )
-      return modes.every((mode) => mode === 0o600)
-        ? ok('mode 600')
-        : missed(`modes ${modes.map((mode) => mode?.toString(8) ?? 'missing').join(', ')}`, again)
-    },
-  }
-}
-
-/** After a new login to another tailnet the proxy stays down rather than wrong. */
-function address(machine: Machine): Check {
-  return {
-    id: 'haproxy.address',
-    title: 'The configured address is this machine’s tailnet address',
-    async check(look) {
-      const text = (await look.read(places(look.home).config)) ?? ''
-      const configured = /^ {4}bind (\S+):\d+$/m.exec(text)?.[1]
-      const { ipv4 } = machine.tailscale
-      if (configured && configured === ipv4) return ok(`${ipv4}`)
-      return missed(
-        `configured is ${configured ?? 'none'}, the tailnet gives ${ipv4 ?? 'none'}`,
-        'Run install.ts again: it moves the gateway to the new address.',
-      )
-    },
-  }
-}
-
-/** The consent screen of the product's description, word for word. */
-export const consent = [
-  '───────────────────────────────────────',
-  'Security Layer: HAProxy Proxy (Highly Recommended)',
-  '───────────────────────────────────────',
-  '',
-  'This adds a security proxy between clients and Ollama.',
-  '',
-  'Benefits:',
-  '  • Only allowlisted endpoints exposed (prevents accidental exposure)',
-  '  • Kernel-enforced isolation (Ollama unreachable from network)',
-  '  • Future-expandable (auth, rate limits can be added later)',
-  '',
-  'Without proxy:',
-  '  • Ollama directly exposed to Tailscale network',
-  '  • All Ollama endpoints reachable (including future ones)',
-  '  • Higher risk of accidental exposure',
-  '',
-].join('\n')
-
-export const consentQuestion = 'Install HAProxy proxy?'
-export const exposeQuestion = 'Open every Ollama endpoint to your whole tailnet without the proxy?'
-
 /** What clients may ask. */
 export const haproxy: Part = {
   name: 'haproxy',
   steps: (machine, setup) => (setup.mode === 'proxy' ? withProxy(machine, setup) : without(machine, setup)),
-  checks: (machine, setup) =>
-    setup.mode === 'proxy'
-      ? [plistKeys('haproxy.plist-keys', labels.gateway), valid(setup), sockets(), address(machine)]
-      : [],
+  checks: gatewayChecks,
   async questions(look, machine, setup): Promise<Question[]> {
     const edited = await editedFiles(look, machine, setup)
     return edited.map((path) => ({
@@ -333,15 +226,4 @@ export const haproxy: Part = {
       initial: true,
     }))
   },
-}
-
-/** Files that are there, are not as we wrote them, and would be replaced. */
-export async function editedFiles(look: Look, machine: Machine, setup: Setup): Promise<string[]> {
-  const at = places(machine.home)
-  const theirs = (await look.stat(at.proxy)) !== undefined && !ourFolder(machine, setup)
-  const paths = [...(theirs ? [] : [at.config]), ...Object.values(labels).map((label) => `${at.agents}/${label}.plist`)]
-  const foreign = await Promise.all(
-    paths.map(async (path) => ((await isForeign(look, setup.receipt, path)) ? [path] : [])),
-  )
-  return [...(theirs ? [at.proxy] : []), ...foreign.flat()]
 }

@@ -4,7 +4,7 @@ import { labels, places } from '../places.ts'
 import { fillAgent } from '../platform/launchd.ts'
 import { agentFileStep, file, service } from '../resources.ts'
 import { type Check, missed, ok, type Step, skipped } from '../step.ts'
-import { engineAddress } from './ollama.ts'
+import { engineAddress } from './engine.ts'
 import type { Part, Question, Setup } from './part.ts'
 
 /** Models worth having, with what they take on disk and about as much again of memory (bytes; ollama.com/library). */

@@ -1,61 +1,18 @@
+import { engineChecks } from '../checks/engine.ts'
 import { Stop } from '../command.ts'
 import type { Host, Look } from '../host.ts'
 import { atLeast, type Machine, versionNumbers } from '../machine.ts'
 import { labels, places } from '../places.ts'
-import { type Agent, fillAgent, launchd } from '../platform/launchd.ts'
-import { describe, isLoopback, listeners } from '../platform/listeners.ts'
+import type { Agent } from '../platform/launchd.ts'
+import { listeners } from '../platform/listeners.ts'
 import { engineLoad, setDraining } from '../proxy/runtime.ts'
-import { agentFileStep, packaged, readAgent, service } from '../resources.ts'
-import { contextLength, openGroups, type Settings, spell } from '../settings.ts'
-import { advice, type Check, type Finding, missed, ok, type Step, skipped } from '../step.ts'
+import { agentFileStep, packaged, service } from '../resources.ts'
+import { spell } from '../settings.ts'
+import { advice, type Check, type Finding, missed, ok, type Step } from '../step.ts'
 import { awaitIdle } from './drain.ts'
+import { askEngine, engineAgent, minimumVersion, ownVersion } from './engine.ts'
 import { others, stopOthers } from './other-ollamas.ts'
 import type { Part, Question, Setup } from './part.ts'
-
-const bundled = '/Applications/Ollama.app/Contents/Resources/ollama'
-
-/** The program: the app's own when the app is there, since formula and cask conflict; else Homebrew's by its stable path. */
-export const engineProgram = async (look: Look, machine: Machine): Promise<string> =>
-  (await look.find([bundled])) ?? `${machine.prefix}/opt/ollama/bin/ollama`
-
-/** `ollama --version` asks whoever listens, and waits for one that never answers; nobody listens on port 1. */
-const ownVersion = ['env', 'OLLAMA_HOST=127.0.0.1:1']
-
-/** Routes came with these versions (ollama/ollama commits 1eb5e7597 and 2b2cda7a2). */
-export function minimumVersion(settings: Settings): number[] {
-  const groups = openGroups(settings)
-  if (groups.includes('anthropic')) return [0, 14, 0]
-  return groups.includes('responses') ? [0, 13, 3] : [0, 5, 0]
-}
-
-/** Where Ollama listens: loopback, or the tailnet address when the person chose to open it. */
-export function engineAddress(machine: Machine, setup: Setup): string {
-  return setup.mode === 'exposed' ? (machine.tailscale.ipv4 ?? '100.x.y.z') : '127.0.0.1'
-}
-
-/** The property list of `com.ollama`. */
-export function engineAgent(machine: Machine, setup: Setup, program: string): Agent {
-  const { settings } = setup
-  const at = places(machine.home)
-  const address = engineAddress(machine, setup)
-  return fillAgent(setup.agents[labels.engine] ?? '', {
-    bin: `${at.current}/templates/bin`,
-    ollama: program,
-    host: `${address}:${settings.engine.port}`,
-    context: `${contextLength(settings, machine.memory)}`,
-    parallel: `${settings.inference.parallel}`,
-    keepAlive: spell(settings.keep_alive),
-    logs: at.logs,
-    waitsFor: setup.mode === 'exposed' ? address : '',
-  })
-}
-
-/** Asks the engine itself, past the gateway. */
-export const askEngine = (look: Look, machine: Machine, setup: Setup, target: string) => {
-  const address = engineAddress(machine, setup)
-  const { port } = setup.settings.engine
-  return look.probe({ address, port, method: 'GET', target, headers: { host: `${address}:${port}` }, timeoutMs: 5000 })
-}
 
 async function answers(look: Look, machine: Machine, setup: Setup, pid: number): Promise<Finding> {
   const version = await askEngine(look, machine, setup, '/api/version')
@@ -169,119 +126,6 @@ function leaks(): Check {
   }
 }
 
-/** Listing, not binding: on macOS a wildcard and a single address coexist on a port. */
-function loopbackOnly(machine: Machine, setup: Setup): Check {
-  return {
-    id: 'ollama.loopback-only',
-    title: 'Ollama listens on loopback only',
-    needs: ['ollama.service'],
-    async check(look) {
-      if (setup.mode === 'exposed')
-        return missed(
-          'Ollama is open to the whole tailnet, as you chose: not protected',
-          'Run install.ts to put the proxy in front.',
-        )
-      const facts = await listeners(look, setup.settings.engine.port)
-      const job = await launchd(machine.home, machine.uid).job(look, labels.engine)
-      const mine = facts.filter((fact) => fact.pid === job?.pid)
-      const open = mine.filter((fact) => !isLoopback(fact.address))
-      if (mine.length === 0) return missed('nobody listens for Ollama', 'Run install.ts again.')
-      return open.length
-        ? missed(open.map(describe).join(', '), 'Run install.ts again: it writes OLLAMA_HOST=127.0.0.1.')
-        : ok(mine.map(describe).join(', '))
-    },
-  }
-}
-
-function nobodyElse(machine: Machine, setup: Setup): Check {
-  return {
-    id: 'ollama.nobody-else',
-    title: 'Nobody else listens on the ports, on any address',
-    async check(look) {
-      const jobs = launchd(machine.home, machine.uid)
-      const engine = await jobs.job(look, labels.engine)
-      const worker = new Set(
-        (await listeners(look, setup.settings.port))
-          .filter((fact) => fact.command?.includes('haproxy'))
-          .map((fact) => fact.pid),
-      )
-      const ports = [...new Set([setup.settings.port, setup.settings.engine.port])]
-      const facts = (await Promise.all(ports.map((port) => listeners(look, port)))).flat()
-      const foreign = facts.filter((fact) => fact.pid !== engine?.pid && !worker.has(fact.pid))
-      return foreign.length
-        ? missed(foreign.map(describe).join(', '), 'Stop it: it answers without any protection.')
-        : ok(facts.map(describe).join(', '))
-    },
-  }
-}
-
-function ownUser(machine: Machine): Check {
-  return {
-    id: 'ollama.user',
-    title: 'Ollama does not run as root',
-    needs: ['ollama.service'],
-    async check(look) {
-      const job = await launchd(machine.home, machine.uid).job(look, labels.engine)
-      const { stdout } = await look.query(['ps', '-o', 'user=', '-p', `${job?.pid ?? 0}`])
-      const user = stdout.trim()
-      return user === machine.user
-        ? ok(`process ${job?.pid} is ${user}’s`)
-        : missed(`its user is ${user || 'unknown'}`, 'Run install.ts as yourself.')
-    },
-  }
-}
-
-function cloudOff(machine: Machine, setup: Setup): Check {
-  return {
-    id: 'ollama.cloud-off',
-    title: 'Ollama forwards nothing to its cloud',
-    needs: ['ollama.service'],
-    async check(look) {
-      const answer = await askEngine(look, machine, setup, '/api/status')
-      if (answer.status === 404) return skipped('this Ollama has no cloud (before 0.16.2)')
-      return /"disabled":\s*true/.test(answer.body)
-        ? ok('cloud disabled')
-        : missed(`/api/status says ${answer.body.slice(0, 80)}`, 'Run install.ts again: it writes OLLAMA_NO_CLOUD=1.')
-    },
-  }
-}
-
-function sameVersion(machine: Machine, setup: Setup): Check {
-  return {
-    id: 'ollama.same-version',
-    title: 'The running Ollama is the installed one',
-    needs: ['ollama.service'],
-    async check(look) {
-      const running = (
-        JSON.parse((await askEngine(look, machine, setup, '/api/version')).body || '{}') as { version?: string }
-      ).version
-      const { stdout } = await look.query([...ownVersion, await engineProgram(look, machine), '--version'])
-      const installed = /\d+(\.\d+)+/.exec(stdout)?.[0]
-      if (running === installed) return ok(`${running}`)
-      return advice(
-        `${running} runs, ${installed} is installed`,
-        `launchctl kickstart -k ${launchd(machine.home, machine.uid).target(labels.engine)}`,
-      )
-    },
-  }
-}
-
-/** RunAtLoad, KeepAlive and Interactive as the file has them; what launchd made of them is in `ollama.service`. */
-export function plistKeys(id: string, label: string): Check {
-  return {
-    id,
-    title: `${label}.plist starts at login and is kept alive`,
-    async check(look) {
-      const agent = await readAgent(look, label)
-      if (!agent) return missed(`${label}.plist is missing or broken`, 'Run install.ts again.')
-      const good = agent.RunAtLoad === true && agent.KeepAlive === true && agent.ProcessType === 'Interactive'
-      return good
-        ? ok('RunAtLoad, KeepAlive, ProcessType Interactive')
-        : missed('RunAtLoad, KeepAlive or ProcessType differs', 'Run install.ts again.')
-    },
-  }
-}
-
 /** The engine, on loopback. */
 export const ollama: Part = {
   name: 'ollama',
@@ -316,14 +160,7 @@ export const ollama: Part = {
       engineService(machine, setup, agent),
     ]
   },
-  checks: (machine, setup) => [
-    plistKeys('ollama.plist-keys', labels.engine),
-    loopbackOnly(machine, setup),
-    nobodyElse(machine, setup),
-    ownUser(machine),
-    cloudOff(machine, setup),
-    sameVersion(machine, setup),
-  ],
+  checks: engineChecks,
   async questions(look, machine, setup): Promise<Question[]> {
     const found = await others(look, machine, setup.settings.engine.port)
     if (found.length === 0 || setup.answers.stopOther) return []

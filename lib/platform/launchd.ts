@@ -50,11 +50,16 @@ export const agentText = (agent: Agent): string => `${build({ ...agent })}\n`
 
 /** Reads a property list; undefined when it is none. */
 export function parseAgent(text: string): Agent | undefined {
+  const complain = console.error
+  // The parser also writes to the console what it throws.
+  console.error = () => {}
   try {
     const value = parse(text) as unknown
     return typeof value === 'object' && value !== null && 'Label' in value ? (value as Agent) : undefined
   } catch {
     return undefined
+  } finally {
+    console.error = complain
   }
 }
 

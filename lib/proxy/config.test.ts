@@ -57,7 +57,7 @@ describe('listeners', () => {
       .text.split('\n')
       .filter((line) => /^\s*bind /.test(line))
       .map((line) => line.trim())
-    expect(binds).toEqual(['bind 100.64.0.7:11434', 'bind [fd7a:115c:a1e0::7]:11434'])
+    expect(binds).toEqual(['bind 100.64.0.7:11434', 'bind [fd7a:115c:a1e0::7]:11434 v6only'])
   })
 
   test.each([

@@ -60,11 +60,16 @@ function frontend(listener: Listener, list: Policy[], template: string): string 
   const slots = Object.fromEntries(frontendSlots.map((slot) => [slot, collect(list, slot)]))
   const lines = { ...slots, connection: [...guard(listener), ...(slots.connection ?? [])] }
   const blocks = Object.fromEntries(Object.entries(lines).map(([slot, rules]) => [slot, indent(rules)]))
-  const binds = listener.addresses.map(
-    (address) => `bind ${isIP(address) === 6 ? `[${address}]` : address}:${listener.port}`,
-  )
+  const binds = listener.addresses.map((address) => bind(address, listener.port))
   return fill(template, { ...blocks, name: listener.name, binds: indent(binds) })
 }
+
+/**
+ * Linux marks a socket on an IPv6 address as v6only. Without that word here a reload does not know the inherited one
+ * again, binds anew, pauses the old worker for that, and so closes the IPv4 socket that both share (seen with 2.6.12).
+ */
+const bind = (address: string, port: number): string =>
+  isIP(address) === 6 ? `bind [${address}]:${port} v6only` : `bind ${address}:${port}`
 
 const collect = (list: Policy[], slot: Slot): string[] => list.flatMap((policy) => policy.lines[slot] ?? [])
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { consent, consentQuestion, exposeQuestion } from '../../lib/parts/haproxy.ts'
+import { consent, consentQuestion, exposeQuestion } from '../../lib/parts/consent.ts'
 import { labels } from '../../lib/places.ts'
 import { type Box, differences } from '../box.ts'
 import {

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { type Box, differences } from '../box.ts'
 import { node } from '../paths.ts'
 import { eventually } from './await.ts'
-import { answers, install, installedBox, job, readyBox, status } from './installed.ts'
+import { answers, install, installedBox, installs, job, readyBox, status } from './installed.ts'
 
 let box: Box
 afterEach(() => box?.close())
@@ -32,7 +32,7 @@ async function isNamed(what: string | RegExp): Promise<void> {
 
 /** With the flag it is stopped, the install goes through, and uninstall says how to bring it back. */
 async function isReplaced(back: string | RegExp): Promise<void> {
-  expect(await install(box, '--stop-other-ollama')).toMatchObject({ code: 0 })
+  await installs(box, ['--stop-other-ollama'])
   await answers(box)
   expect(await status(box)).toMatchObject({ code: 0 })
   const { code, stdout } = await box.script('uninstall.ts', ['--yes'])
@@ -109,7 +109,7 @@ describe('what leaks in from elsewhere', () => {
     expect(code).toBe(1)
     wild.kill('SIGKILL')
     await wild.done
-    expect(await install(installed)).toMatchObject({ code: 0 })
+    await installs(installed)
   })
 
   it('a variable of the session that Ollama would take is advice', async () => {

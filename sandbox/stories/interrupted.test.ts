@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { consentQuestion } from '../../lib/parts/haproxy.ts'
+import { consentQuestion } from '../../lib/parts/consent.ts'
 import { type Box, differences } from '../box.ts'
 import { eventually } from './await.ts'
 import {

@@ -103,4 +103,7 @@ describe('a setting that needs a restart of Ollama, while an answer is under way
 
 /** A question that is not refused waits behind the running one; it is given up soon and asked again. */
 const within = (answer: ReturnType<typeof ask>) =>
-  Promise.race([answer.catch(() => undefined), new Promise<undefined>((resolve) => setTimeout(resolve, 500))])
+  Promise.race([
+    answer.catch(() => undefined),
+    new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), 500)),
+  ])

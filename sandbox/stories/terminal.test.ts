@@ -2,7 +2,7 @@ import { cpSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { consentQuestion } from '../../lib/parts/haproxy.ts'
+import { consentQuestion } from '../../lib/parts/consent.ts'
 import { type Box, differences } from '../box.ts'
 import { scriptCommand } from '../layout.ts'
 import { checkout, node, program } from '../paths.ts'
@@ -114,7 +114,7 @@ describe.skipIf(fixed)(`bootstrap.sh${fixed ? ` (skipped: ${fixed})` : ''}`, () 
     box = await quickBox({ preset: 'bare' })
     // A PATH with what the script calls and without Node.
     mkdirSync(box.outside('tools'))
-    for (const name of ['sh', 'bash', 'dirname', 'mktemp', 'rm', 'cat', 'env', 'printf'])
+    for (const name of ['sh', 'bash', 'dirname', 'mktemp', 'rm', 'cat', 'env', 'script', 'stty'])
       symlinkSync(program(name) ?? `/bin/${name}`, box.outside(`tools/${name}`))
   })
   afterAll(() => box.close())

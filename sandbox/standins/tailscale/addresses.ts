@@ -23,7 +23,11 @@ export function putAddresses(box: Box): void {
   for (const address of addresses(box, false)) {
     // nodad: an IPv6 address can be bound at once.
     if (address.includes(':')) ip(box, ['-6', 'addr', 'replace', `${address}/128`, 'dev', device, 'nodad'])
-    else ip(box, ['addr', 'replace', `${address}/32`, 'dev', device])
+    else {
+      ip(box, ['addr', 'replace', `${address}/32`, 'dev', device])
+      // Linux forgot it with the device's last address.
+      ip(box, ['route', 'replace', '100.64.0.0/10', 'dev', device])
+    }
   }
 }
 

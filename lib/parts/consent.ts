@@ -1,0 +1,43 @@
+import type { Look } from '../host.ts'
+import type { Machine } from '../machine.ts'
+import { labels, places } from '../places.ts'
+import { isForeign } from '../state.ts'
+import type { Setup } from './part.ts'
+
+/** The consent screen of the product's description, word for word. */
+export const consent = [
+  '───────────────────────────────────────',
+  'Security Layer: HAProxy Proxy (Highly Recommended)',
+  '───────────────────────────────────────',
+  '',
+  'This adds a security proxy between clients and Ollama.',
+  '',
+  'Benefits:',
+  '  • Only allowlisted endpoints exposed (prevents accidental exposure)',
+  '  • Kernel-enforced isolation (Ollama unreachable from network)',
+  '  • Future-expandable (auth, rate limits can be added later)',
+  '',
+  'Without proxy:',
+  '  • Ollama directly exposed to Tailscale network',
+  '  • All Ollama endpoints reachable (including future ones)',
+  '  • Higher risk of accidental exposure',
+  '',
+].join('\n')
+
+export const consentQuestion = 'Install HAProxy proxy?'
+export const exposeQuestion = 'Open every Ollama endpoint to your whole tailnet without the proxy?'
+
+/** Whether ~/.haproxy was made by us. */
+export const ourFolder = (machine: Machine, setup: Setup): boolean =>
+  Object.keys(setup.receipt.files).some((path) => path.startsWith(`${places(machine.home).proxy}/`))
+
+/** Files that are there, are not as we wrote them, and would be replaced. */
+export async function editedFiles(look: Look, machine: Machine, setup: Setup): Promise<string[]> {
+  const at = places(machine.home)
+  const theirs = (await look.stat(at.proxy)) !== undefined && !ourFolder(machine, setup)
+  const paths = [...(theirs ? [] : [at.config]), ...Object.values(labels).map((label) => `${at.agents}/${label}.plist`)]
+  const foreign = await Promise.all(
+    paths.map(async (path) => ((await isForeign(look, setup.receipt, path)) ? [path] : [])),
+  )
+  return [...(theirs ? [at.proxy] : []), ...foreign.flat()]
+}

@@ -1,0 +1,48 @@
+import { getAt, type Look } from '../host.ts'
+import type { Machine } from '../machine.ts'
+import { labels, places } from '../places.ts'
+import { type Agent, fillAgent } from '../platform/launchd.ts'
+import { contextLength, openGroups, type Settings, spell } from '../settings.ts'
+import type { Setup } from './part.ts'
+
+const bundled = '/Applications/Ollama.app/Contents/Resources/ollama'
+
+/** The program: the app's own when the app is there, since formula and cask conflict; else Homebrew's by its stable path. */
+export const engineProgram = async (look: Look, machine: Machine): Promise<string> =>
+  (await look.find([bundled])) ?? `${machine.prefix}/opt/ollama/bin/ollama`
+
+/** `ollama --version` asks whoever listens, and waits for one that never answers; nobody listens on port 1. */
+export const ownVersion = ['env', 'OLLAMA_HOST=127.0.0.1:1']
+
+/** Routes came with these versions (ollama/ollama commits 1eb5e7597 and 2b2cda7a2). */
+export function minimumVersion(settings: Settings): number[] {
+  const groups = openGroups(settings)
+  if (groups.includes('anthropic')) return [0, 14, 0]
+  return groups.includes('responses') ? [0, 13, 3] : [0, 5, 0]
+}
+
+/** Where Ollama listens: loopback, or the tailnet address when the person chose to open it. */
+export function engineAddress(machine: Machine, setup: Setup): string {
+  return setup.mode === 'exposed' ? (machine.tailscale.ipv4 ?? '100.x.y.z') : '127.0.0.1'
+}
+
+/** The property list of `com.ollama`. */
+export function engineAgent(machine: Machine, setup: Setup, program: string): Agent {
+  const { settings } = setup
+  const at = places(machine.home)
+  const address = engineAddress(machine, setup)
+  return fillAgent(setup.agents[labels.engine] ?? '', {
+    bin: `${at.current}/templates/bin`,
+    ollama: program,
+    host: `${address}:${settings.engine.port}`,
+    context: `${contextLength(settings, machine.memory)}`,
+    parallel: `${settings.inference.parallel}`,
+    keepAlive: spell(settings.keep_alive),
+    logs: at.logs,
+    waitsFor: setup.mode === 'exposed' ? address : '',
+  })
+}
+
+/** Asks the engine itself, past the gateway. */
+export const askEngine = (look: Look, machine: Machine, setup: Setup, target: string) =>
+  getAt(look, { address: engineAddress(machine, setup), port: setup.settings.engine.port }, target)

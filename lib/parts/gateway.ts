@@ -1,0 +1,39 @@
+import type { Machine } from '../machine.ts'
+import { labels, places } from '../places.ts'
+import { type Agent, fillAgent } from '../platform/launchd.ts'
+import { type Configuration, render } from '../proxy/config.ts'
+import type { Gateway } from '../proxy/policy.ts'
+import type { Setup } from './part.ts'
+
+const unknown4 = '100.64.0.1'
+
+/** Everything the configuration is made from, for this machine. The tailnet's networks: tailscale.com/kb/1015, kb/1033. */
+export function gatewayOf(machine: Machine, setup: Setup): Gateway {
+  const { ipv4, ipv6, name, hostName } = machine.tailscale
+  const present6 = machine.addresses.some((address) => address.address === ipv6)
+  const addresses = [ipv4 ?? unknown4, ...(ipv6 && present6 ? [ipv6] : [])]
+  const short = name?.split('.')[0]
+  const names = [...addresses, name, short, hostName?.toLowerCase(), ...setup.settings.hosts]
+  return {
+    settings: setup.settings,
+    listeners: [
+      { name: 'tailnet', addresses, port: setup.settings.port, sources: ['100.64.0.0/10', 'fd7a:115c:a1e0::/48'] },
+    ],
+    hosts: [...new Set(names.filter((entry): entry is string => Boolean(entry) && /^[\w.:-]+$/.test(entry ?? '')))],
+    home: machine.home,
+  }
+}
+
+/** The gateway's configuration as the settings and the tailnet give it now. */
+export const configurationOf = (machine: Machine, setup: Setup): Configuration =>
+  render(gatewayOf(machine, setup), setup.templates)
+
+export function gatewayAgent(machine: Machine, setup: Setup): Agent {
+  const at = places(machine.home)
+  return fillAgent(setup.agents[labels.gateway] ?? '', {
+    bin: `${at.current}/templates/bin`,
+    haproxy: setup.programs.haproxy,
+    address: machine.tailscale.ipv4 ?? '100.x.y.z',
+    logs: at.logs,
+  })
+}
