@@ -80,7 +80,8 @@ export async function loadModel(host: Host, base: string, name: string, keepAliv
   let failure: string | undefined
   const status = await host.post(
     `${base}/api/generate`,
-    { model: name, ...(keepAlive ? { keep_alive: keepAlive } : {}) },
+    // Ollama reads a text as a time with its unit, so for ever is a number.
+    { model: name, ...(keepAlive ? { keep_alive: keepAlive === '-1' ? -1 : keepAlive } : {}) },
     (line) => {
       const said = (json(line) ?? {}) as { error?: string }
       failure = said.error ?? failure
@@ -117,6 +118,8 @@ export function progress(say: (text: string) => void, model: string): (progress:
     const completed = now.completed ?? 0
     if (now.status !== status) first = undefined
     first ??= { at, bytes: completed }
+    // Licences and templates are a few KB.
+    if (now.total !== undefined && now.total < 100_000) return
     if (now.status === status && at - last < 1000) return
     status = now.status
     last = at

@@ -37,10 +37,13 @@ export async function warm(ui: Ui, flags: Flags, names: string[]): Promise<numbe
   const address = engineAddress(machine, setup)
   const engine = { address, port: setup.settings.engine.port, base: `http://${address}:${setup.settings.engine.port}` }
   await awake(ui, host, engine)
+  const fetched: Warmed[] = []
+  for (const name of wanted)
+    fetched.push(await timed(ui, name, () => fetchOne(ui, host, engine, name, flags['no-pull'] !== true)))
+  // The sizes are known now, and nothing is loaded yet.
   await warnTooMany(ui, host, engine, wanted, machine.memory)
   const results: Warmed[] = []
-  for (const name of wanted)
-    results.push(await warmOne(ui, host, engine, name, { pull: flags['no-pull'] !== true, keepAlive }))
+  for (const before of fetched) results.push(before.error ? before : await loadOne(ui, host, engine, before, keepAlive))
   if (ui.json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`)
   const failed = results.filter((result) => !result.loaded)
   if (failed.length)
@@ -92,29 +95,36 @@ async function warnTooMany(ui: Ui, host: Host, engine: Engine, wanted: string[],
   }
 }
 
-async function warmOne(
-  ui: Ui,
-  host: Host,
-  engine: Engine,
-  model: string,
-  how: { pull: boolean; keepAlive?: string },
-): Promise<Warmed> {
+/** Does one thing for a model; what it throws becomes the model's error, so that the others still get their turn. */
+async function timed(ui: Ui, model: string, work: () => Promise<Partial<Warmed>>, before = 0): Promise<Warmed> {
   const started = performance.now()
-  const ended = () => Math.round(performance.now() - started)
+  const ended = () => before + Math.round(performance.now() - started)
   try {
-    const there = ((await tags(host, engine.address, engine.port)) ?? []).some((tag) => sameModel(tag.name, model))
-    if (!there && !how.pull) throw new Stop(1, `${model} is not installed, and --no-pull was given`)
-    if (!there) await pullModel(host, engine.base, model, progress(ui.say, model))
-    const done = ui.busy(`loading ${model}`)
-    await loadModel(host, engine.base, model, how.keepAlive).finally(done)
-    const loaded = ((await running(host, engine.address, engine.port)) ?? []).find((entry) =>
-      sameModel(entry.name, model),
-    )
-    if (!loaded) throw new Stop(1, `${model} answered, but is not in memory afterwards`)
-    ui.say(`${model}: loaded, ${gigabytes(loaded.size)}, ${(ended() / 1000).toFixed(1)} s`)
-    return { model, loaded: true, size: loaded.size, ms: ended() }
+    return { model, loaded: false, ...(await work()), ms: ended() }
   } catch (error) {
     ui.say(`${model}: not loaded: ${(error as Error).message}`)
     return { model, loaded: false, ms: ended(), error: (error as Error).message }
   }
+}
+
+async function fetchOne(ui: Ui, host: Host, engine: Engine, model: string, pull: boolean): Promise<Partial<Warmed>> {
+  const there = ((await tags(host, engine.address, engine.port)) ?? []).some((tag) => sameModel(tag.name, model))
+  if (!there && !pull) throw new Stop(1, `${model} is not installed, and --no-pull was given`)
+  if (!there) await pullModel(host, engine.base, model, progress(ui.say, model))
+  return {}
+}
+
+async function loadOne(ui: Ui, host: Host, engine: Engine, before: Warmed, keepAlive?: string): Promise<Warmed> {
+  const { model } = before
+  const load = async () => {
+    const done = ui.busy(`loading ${model}`)
+    await loadModel(host, engine.base, model, keepAlive).finally(done)
+    const list = (await running(host, engine.address, engine.port)) ?? []
+    const loaded = list.find((entry) => sameModel(entry.name, model))
+    if (!loaded) throw new Stop(1, `${model} answered, but is not in memory afterwards`)
+    return { loaded: true, size: loaded.size }
+  }
+  const result = await timed(ui, model, load, before.ms)
+  if (result.loaded) ui.say(`${model}: loaded, ${gigabytes(result.size ?? 0)}, ${(result.ms / 1000).toFixed(1)} s`)
+  return result
 }

@@ -55,7 +55,7 @@ export function main(argv: string[], box: Box): number {
     case '--getappblocked':
       return blocked(mac, path)
     case '--add':
-      return change(box, path, allow(true), 'Application at path ( ' + path + ' ) added to firewall')
+      return change(box, path, allow(true), `Application at path ( ${path} ) added to firewall`)
     case '--unblockapp':
       return change(box, path, allow(true), 'Incoming connection to the application is permitted')
     case '--blockapp':

@@ -114,6 +114,12 @@ describe('warm-models.ts', () => {
     expect(await run.done).toMatchObject({ code: 0, stdout: expect.stringContaining('qwen3:0.6b: loaded') })
   })
 
+  it('keeps a model for ever when told so', async () => {
+    expect(await warm('--keep-alive=-1', 'qwen3:0.6b')).toMatchObject({ code: 0 })
+    const until = (await loaded()).find(({ name }) => name === 'qwen3:0.6b')?.expires_at ?? ''
+    expect(Date.parse(until) - Date.now()).toBeGreaterThan(365 * 86_400_000)
+  })
+
   it('refuses a name that is none, before anything is asked', async () => {
     for (const name of ['../etc/passwd', 'two words', 'x;reboot', 'x'.repeat(300)]) {
       const { code, stderr } = await warm(name)
@@ -133,7 +139,7 @@ describe('warm-models.ts', () => {
 
 describe('an Ollama that cannot run any model (a bottle without llama-server)', () => {
   it('is a miss of test.ts that quotes Ollama’s reason', async () => {
-    await box.run(['launchctl', 'kickstart', '-k', 'gui/501/com.ollama'])
+    await box.run(['ollama', 'stop', 'qwen3:0.6b'], { env: { OLLAMA_HOST: `127.0.0.1:${box.enginePort}` } })
     setFaults(box, { noLlamaServer: true })
     const { code, stdout } = await box.script('test.ts', ['--only', 'openai', '--model', 'qwen3:0.6b'])
     setFaults(box, {})

@@ -29,7 +29,13 @@ export function log(gateway: Gateway): Policy {
       // Only `err` and worse get out, and lines of requests are given that level: HAProxy's own words ("Proxy … stopped",
       // "Server … is DOWN") are no JSON, and are on standard error anyway.
       global: ['log stdout len 8192 format raw daemon err'],
-      defaults: ['log global', 'option dontlognull', 'option log-separate-errors'],
+      // A normal line is not even written for the waste basket: it is the dearest part of a request (haproxy-operations.md §7).
+      defaults: [
+        'log global',
+        'option dontlognull',
+        'option log-separate-errors',
+        ...(level === 'errors' ? ['option dontlog-normal'] : []),
+      ],
       inference: ['no log'],
       metadata: ['no log'],
       prepare: [
