@@ -244,9 +244,12 @@ export function realLook(note: (line: string) => void = () => {}): Look {
   }
 }
 
+/** One name for each file, so that what a killed run left is overwritten by the next write and goes with the file. */
+const draft = (file: string): string => `${file}.writing`
+
 async function writeFile(file: string, text: string, mode = 0o600): Promise<void> {
   await fs.mkdir(path.dirname(file), { recursive: true, mode: 0o700 })
-  const temporary = `${file}.new-${process.pid}`
+  const temporary = draft(file)
   try {
     await fs.writeFile(temporary, text, { mode, flush: true })
     await fs.chmod(temporary, mode)
@@ -259,7 +262,7 @@ async function writeFile(file: string, text: string, mode = 0o600): Promise<void
 
 async function linkFile(target: string, file: string): Promise<void> {
   await fs.mkdir(path.dirname(file), { recursive: true, mode: 0o700 })
-  const temporary = `${file}.new-${process.pid}`
+  const temporary = draft(file)
   await fs.rm(temporary, { force: true })
   await fs.symlink(target, temporary)
   await fs.rename(temporary, file)
@@ -287,7 +290,7 @@ export function realHost(note: (line: string) => void = () => {}): Host {
       const output = await execute(argv, { timeoutMs: 3_600_000, ...options })
       note(`  -> ${output.code} ${output.stderr.trim()}`)
       if ((options.codes ?? [0]).includes(output.code)) return output
-      throw new Unexpected(argv, output)
+      throw new Unexpected(argv, options.interactive ? { ...output, stderr: 'its own words are above' } : output)
     },
     async write(file, text, mode) {
       note(`write ${file} (${text.length} bytes)`)
@@ -308,7 +311,7 @@ export function realHost(note: (line: string) => void = () => {}): Host {
     },
     async remove(file) {
       note(`remove ${file}`)
-      await fs.rm(file, { recursive: true, force: true })
+      for (const name of [file, draft(file)]) await fs.rm(name, { recursive: true, force: true })
     },
     post: postLines,
     async tell(socket, command) {
@@ -322,10 +325,20 @@ export function realHost(note: (line: string) => void = () => {}): Host {
   }
 }
 
+/** Logs of runs that are kept. */
+const keptLogs = 30
+
+/** Removes all but the newest logs of runs; their names begin with the time. */
+async function prune(folder: string): Promise<void> {
+  const runs = (await fs.readdir(folder)).filter((name) => /^\d{4}-\d\d-\d\dT.*\.log$/.test(name)).sort()
+  for (const name of runs.slice(0, -keptLogs)) await fs.rm(path.join(folder, name), { force: true })
+}
+
 /** Appends to a file, synchronously in order; the run's log. */
 export async function openLog(file: string): Promise<{ note(line: string): void; close(): Promise<void> }> {
   await fs.mkdir(path.dirname(file), { recursive: true, mode: 0o700 })
   const handle = await fs.open(file, 'a', 0o600)
+  await prune(path.dirname(file))
   let tail: Promise<unknown> = Promise.resolve()
   return {
     note(line) {
@@ -338,14 +351,18 @@ export async function openLog(file: string): Promise<{ note(line: string): void;
   }
 }
 
-/** Creates a file only when it is not there; false when it is. */
+/** Creates a file with its text in one step, only when it is not there; false when it is. */
 export async function claim(file: string, text: string): Promise<boolean> {
+  const temporary = `${file}.new-${process.pid}`
   await fs.mkdir(path.dirname(file), { recursive: true, mode: 0o700 })
-  return fs.writeFile(file, text, { flag: 'wx', mode: 0o600 }).then(
-    () => true,
-    (error) => {
-      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
-      throw error
-    },
-  )
+  await fs.writeFile(temporary, text, { mode: 0o600 })
+  try {
+    await fs.link(temporary, file)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  } finally {
+    await fs.rm(temporary, { force: true })
+  }
 }

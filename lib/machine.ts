@@ -28,8 +28,8 @@ export interface Machine {
   addresses: Address[]
 }
 
-/** Homebrew's programs: PATH first, then the Mac's places (docs/Installation.md of Homebrew/brew). */
-export const brewCandidates = ['brew', '/opt/homebrew/bin/brew']
+/** Apple silicon's Homebrew first: an Intel one may come before it in PATH (docs/Installation.md of Homebrew/brew). */
+export const brewCandidates = ['/opt/homebrew/bin/brew', 'brew']
 
 /** Reads the machine by its own commands; nothing is changed. */
 export async function survey(look: Look): Promise<Machine> {
@@ -37,7 +37,7 @@ export async function survey(look: Look): Promise<Machine> {
     const { code, stdout } = await look.query(argv)
     return code === 0 ? stdout.trim() : ''
   }
-  const [kernel, version, memory, arm, translated, uid, user, brew, node, ifconfig, ssh] = await Promise.all([
+  const [kernel, version, memory, arm, translated, uid, user, brew, ifconfig, ssh] = await Promise.all([
     say('uname', '-s'),
     // A program built against an old SDK, or this variable, makes sw_vers lie (python/cpython#135675).
     say('env', '-u', 'SYSTEM_VERSION_COMPAT', 'sw_vers', '-productVersion'),
@@ -47,7 +47,6 @@ export async function survey(look: Look): Promise<Machine> {
     say('id', '-u'),
     say('id', '-un'),
     look.find(brewCandidates),
-    look.find(['node']),
     say('ifconfig'),
     say('printenv', 'SSH_CONNECTION'),
   ])
@@ -65,7 +64,8 @@ export async function survey(look: Look): Promise<Machine> {
     ssh: ssh !== '',
     brew,
     prefix: await prefix(look, brew),
-    node,
+    // Not the one in PATH: version managers put a path there that ends with the shell.
+    node: process.execPath,
     tailscale: await surveyTailscale(look),
     addresses: parseIfconfig(ifconfig),
   }

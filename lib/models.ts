@@ -75,19 +75,37 @@ export async function pullModel(
     )
 }
 
-/** Loads a model by a request without a prompt and proves it by /api/ps; throws when it is not there afterwards. */
+/** Loads a model by a request without a prompt; one for embeddings by one without a text. Throws with Ollama's own words. */
 export async function loadModel(host: Host, base: string, name: string, keepAlive?: string): Promise<void> {
-  let failure: string | undefined
-  const status = await host.post(
-    `${base}/api/generate`,
-    // Ollama reads a text as a time with its unit, so for ever is a number.
-    { model: name, ...(keepAlive ? { keep_alive: keepAlive === '-1' ? -1 : keepAlive } : {}) },
-    (line) => {
-      const said = (json(line) ?? {}) as { error?: string }
-      failure = said.error ?? failure
-    },
-  )
-  if (status !== 200 || failure) throw new Stop(1, `${name} could not be loaded: ${failure ?? `status ${status}`}`)
+  // Ollama reads a text as a time with its unit, so for ever is a number.
+  const stay = keepAlive ? { keep_alive: keepAlive === '-1' ? -1 : keepAlive } : {}
+  const first = await fault(host, `${base}/api/generate`, { model: name, ...stay })
+  const other = first?.includes('does not support generate')
+  const failure = other ? await fault(host, `${base}/api/embed`, { model: name, input: [], ...stay }) : first
+  if (failure !== undefined) throw new Stop(1, `${name} could not be loaded: ${failure}`)
+}
+
+/** What is wrong with the answer to a request, in Ollama's words; undefined when nothing is. */
+async function fault(host: Host, url: string, body: object): Promise<string | undefined> {
+  let said: string | undefined
+  const status = await host.post(url, body, (line) => {
+    said = ((json(line) ?? {}) as { error?: string }).error ?? said
+  })
+  return said ?? (status === 200 ? undefined : `status ${status}`)
+}
+
+/** The file that a model's weights are in, as `/api/show` tells it; models made from one another share it. */
+export async function weightsOf(look: Look, address: string, port: number, name: string): Promise<string | undefined> {
+  const answer = await look.probe({
+    address,
+    port,
+    method: 'POST',
+    target: '/api/show',
+    headers: { host: `${address}:${port}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ model: name }),
+  })
+  const { modelfile = '' } = (json(answer.body) ?? {}) as { modelfile?: string }
+  return /^FROM (\/.*)$/m.exec(modelfile)?.[1]
 }
 
 /** `qwen3` and `qwen3:latest` are one model. */

@@ -112,8 +112,12 @@ export function planText(plan: Plan, machine: Machine, setup: Setup): string {
     'Ports:',
     ...ports(machine, setup).map((port) => `  ${port}`),
     ...sudo,
+    ...(plan.intents.some((intent) => intent.kind === 'service') ? [background] : []),
   ].join('\n')
 }
+
+const background =
+  'macOS will show "Background Items Added" for ollama-engine, haproxy-gateway and warm-models: these are ours; switched off there, they do not start.'
 
 const shorten = (text: string, machine: Machine): string => text.replaceAll(machine.home, '~')
 

@@ -53,7 +53,15 @@ export const tilde = (look: { home: string }, file: string): string =>
 export async function removeOurs(host: Host, receipt: Receipt, file: string): Promise<void> {
   if (await isForeign(host, receipt, file)) await keepForeign(host, receipt, file)
   await host.remove(file)
-  delete receipt.files[file]
+  await forget(host, receipt, file)
+}
+
+/** Takes a path and what lies below it out of the receipt. */
+export async function forget(host: Host, receipt: Receipt, place: string): Promise<void> {
+  const below = (path: string) => path === place || path.startsWith(`${place}/`)
+  for (const hashes of [receipt.files, receipt.before])
+    for (const path of Object.keys(hashes).filter(below)) delete hashes[path]
+  receipt.folders = receipt.folders.filter((path) => !below(path))
   await saveReceipt(host, receipt)
 }
 
@@ -122,6 +130,8 @@ export interface PackageSpec {
   /** words before the program, for one that would tell another program's version */
   before?: string[]
   enough?(version: string): string | undefined
+  /** what makes it newer; Homebrew unless told */
+  upgrade?: string
   keeps: string
 }
 
@@ -129,9 +139,11 @@ export interface PackageSpec {
 export function packaged(spec: PackageSpec): Step {
   const { machine, name, kind = 'formula' } = spec
   const brew = machine.brew ?? `${machine.prefix}/bin/brew`
+  const upgrade = spec.upgrade ?? `${brew} upgrade ${name}`
   return {
     id: `${name}.package`,
     title: spec.title,
+    interactive: spec.attended,
     keeps: spec.keeps,
     async check(look) {
       const program = await look.find(spec.program)
@@ -139,17 +151,22 @@ export function packaged(spec: PackageSpec): Step {
       const { stdout, stderr } = await look.query([...(spec.before ?? []), program, '--version'])
       const version = /\d+(\.\d+)+/.exec(`${stdout} ${stderr}`)?.[0] ?? 'of unknown version'
       const fault = spec.enough?.(version)
-      return fault
-        ? missed(`${name} ${version}: ${fault}`, `${brew} upgrade ${name}`)
-        : ok(`${name} ${version}, ${program}`)
+      return fault ? missed(`${name} ${version}: ${fault}`, upgrade) : ok(`${name} ${version}, ${program}`)
     },
     async apply(host) {
       if (await host.find(spec.program))
-        throw new Stop(1, `${name} is too old; upgrade it with \`${brew} upgrade ${name}\` and run install.ts again.`)
-      await host.run([brew, 'install', `--${kind}`, name], {
-        env: brewEnv,
-        interactive: spec.attended,
-        timeoutMs: 3_600_000,
+        throw new Stop(1, `${name} is too old; upgrade it (${upgrade}) and run install.ts again.`)
+      const install = () =>
+        host.run([brew, 'install', `--${kind}`, name], {
+          env: brewEnv,
+          interactive: spec.attended,
+          timeoutMs: 3_600_000,
+        })
+      await install().catch(async (error: Error) => {
+        // An old Homebrew may not know the name yet; it is refreshed once.
+        if (!/no available|no formulae or casks/i.test(error.message)) throw error
+        await host.run([brew, 'update'], { env: brewEnv, interactive: spec.attended })
+        await install()
       })
     },
   }
@@ -167,6 +184,8 @@ export interface ServiceSpec {
   beforeStop?(host: Host): Promise<void>
   /** jobs that end by themselves need no pid */
   oneShot?: boolean
+  /** the person keeps a property list edited by hand: the job is compared with that one */
+  keepEdited?: boolean
 }
 
 /** A LaunchAgent that is loaded as written and answers: a pid alone proves nothing. */
@@ -180,13 +199,20 @@ export function service(spec: ServiceSpec): Step {
     if (await jobs.disabled(look, label)) return missed(`${label} is switched off`, enableAdvice(jobs.target(label)))
     const job = await jobs.job(look, label)
     if (!job) return missed(`${label} is not loaded`, again)
-    const unlike = differences(agent, job)
+    const unlike = differences(await written(look, spec), job)
     if (unlike.length > 0) return missed(`${label} runs with other ${unlike.join(', ')}`, again)
     if (job.pid === undefined)
       return spec.oneShot
         ? finished(job.lastExit, label)
         : missed(`${label} is ${job.state}, last exit ${job.lastExit ?? 'none'}`, again)
     return (await spec.answers?.(look, job.pid)) ?? ok(`${label} runs as process ${job.pid}`)
+  }
+
+  /** A job that runs and does not answer may only be slow: it gets 10 s, and its streams their time, before it is restarted. */
+  const revive = async (host: Host): Promise<void> => {
+    if (await host.until(`${label} answers`, 10_000, async () => (await check(host)).is !== 'missed')) return
+    await spec.beforeStop?.(host)
+    await jobs.restart(host, label)
   }
 
   return {
@@ -201,14 +227,14 @@ export function service(spec: ServiceSpec): Step {
           `${label} is switched off (by you or in System Settings), so it stays off: ${enableAdvice(jobs.target(label))}`,
         )
       const job = await jobs.job(host, label)
-      const changed = job !== undefined && differences(agent, job).length > 0
+      const changed = job !== undefined && differences(await written(host, spec), job).length > 0
       if (changed) {
         if (job.pid !== undefined) await spec.beforeStop?.(host)
         await jobs.unload(host, label, stopMs)
       }
       if (!job || changed) await jobs.load(host, label)
       else if (job.pid === undefined) await jobs.kick(host, label)
-      else if (!spec.oneShot) await jobs.restart(host, label)
+      else if (!spec.oneShot) await revive(host)
     },
     async undo(host) {
       if (await jobs.job(host, label)) {
@@ -224,6 +250,9 @@ export function service(spec: ServiceSpec): Step {
     },
   }
 }
+
+const written = async (look: Look, spec: ServiceSpec): Promise<Agent> =>
+  (spec.keepEdited ? await readAgent(look, spec.agent.Label) : undefined) ?? spec.agent
 
 const finished = (code: number | undefined, label: string): Finding =>
   code === 0 || code === undefined

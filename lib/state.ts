@@ -10,8 +10,12 @@ const schema = z.object({
   version: z.literal(1),
   /** how Ollama is reached from outside: through the proxy, not at all, or without any protection */
   mode: z.enum(['proxy', 'local', 'exposed']),
-  /** SHA-256 of every file as we wrote it */
+  /** SHA-256 of every file as we wrote it, or are about to */
   files: z.record(z.string(), z.string()),
+  /** what those files were before: a kill may come between the receipt and the write */
+  before: z.record(z.string(), z.string()).default({}),
+  /** folders that we made */
+  folders: z.array(z.string()).default([]),
   /** what install stopped, and the command that brings it back */
   stopped: z.array(stopped),
   backups: z.array(z.object({ original: z.string(), backup: z.string() })),
@@ -21,7 +25,15 @@ const schema = z.object({
 export type Receipt = z.infer<typeof schema>
 export type Mode = Receipt['mode']
 
-export const emptyReceipt = (): Receipt => ({ version: 1, mode: 'proxy', files: {}, stopped: [], backups: [] })
+export const emptyReceipt = (): Receipt => ({
+  version: 1,
+  mode: 'proxy',
+  files: {},
+  before: {},
+  folders: [],
+  stopped: [],
+  backups: [],
+})
 
 /** The receipt, or undefined when nothing was ever installed (or the file is beyond reading: then every file counts as foreign). */
 export async function readReceipt(look: Look): Promise<Receipt | undefined> {
@@ -46,7 +58,14 @@ export async function writeOurs(
   mode?: number,
 ): Promise<void> {
   await keepForeign(host, receipt, file)
+  await announce(host, receipt, file, text)
   await host.write(file, text, mode)
+}
+
+/** Writes into the receipt what a file is about to become, so that it counts as ours whenever a kill comes. */
+export async function announce(host: Host, receipt: Receipt, file: string, text: string): Promise<void> {
+  const was = receipt.files[file]
+  if (was !== undefined) receipt.before[file] = was
   receipt.files[file] = sha256(text)
   await saveReceipt(host, receipt)
 }
@@ -54,7 +73,7 @@ export async function writeOurs(
 /** Whether a file is there and not as we wrote it. */
 export async function isForeign(look: Look, receipt: Receipt, file: string): Promise<boolean> {
   const text = await look.read(file)
-  return text !== undefined && sha256(text) !== receipt.files[file]
+  return text !== undefined && ![receipt.files[file], receipt.before[file]].includes(sha256(text))
 }
 
 /** Copies a file that is not as we wrote it to the backups; gives the copy's path. */
@@ -87,5 +106,7 @@ export async function takeLock(host: Host): Promise<() => Promise<void>> {
 
 /** When a process started, as text; a number alone could have been given to another process since. */
 async function startOf(look: Look, pid: number): Promise<string> {
-  return (await look.query(['ps', '-o', 'lstart=', '-p', `${pid}`])).stdout.trim().replaceAll(/\s+/g, ' ')
+  return (await look.query(['env', 'LC_ALL=C', 'TZ=UTC', 'ps', '-o', 'lstart=', '-p', `${pid}`])).stdout
+    .trim()
+    .replaceAll(/\s+/g, ' ')
 }

@@ -29,7 +29,10 @@ export async function uninstall(ui: Ui, flags: Flags): Promise<number> {
   ui.say(
     `Removes the jobs, ~/.haproxy, the copy that jobs run, logs and state; keeps Homebrew, Tailscale, both programs and all models${flags.purge ? '' : ', and your settings'}.`,
   )
-  if (!(await ui.confirm('Remove it?', true))) return exitCodes.declined
+  if (!(await ui.confirm('Remove it?', true))) {
+    ui.say('Nothing was changed.')
+    return exitCodes.declined
+  }
   const release = await takeLock(host)
   setup.say = ui.say
   const results: Result[] = []
@@ -111,7 +114,8 @@ async function showDry(ui: Ui, host: Host, steps: Step[]): Promise<number> {
 /** What install stopped or moved away is offered back; unattended runs are told the commands. */
 async function giveBack(ui: Ui, host: Host, setup: Setup): Promise<void> {
   for (const { what, back } of setup.receipt.stopped) {
-    if (ui.attended && (await ui.confirm(`Start ${what} again (${back.join(' ')})?`, true)))
+    if (back.length === 0) ui.say(`install.ts stopped ${what}; start it again as you did before`)
+    else if (ui.attended && (await ui.confirm(`Start ${what} again (${back.join(' ')})?`, true)))
       await host.run(back).catch((error: Error) => ui.say(error.message))
     else ui.say(`install.ts stopped ${what}; bring it back with: ${back.join(' ')}`)
   }

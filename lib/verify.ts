@@ -171,6 +171,11 @@ export function statement(proof: Proof): string {
     silent.length
       ? `  nothing on ${silent.map((result) => /on (\S+)/.exec(result.title)?.[1]).join(', ')}`
       : '  no other address was tried',
+    ...(results.some((result) => result.id === 'firewall.haproxy' && result.state === 'advice')
+      ? [
+          '  NOT PROVEN from outside: the application firewall is on and may hold back HAProxy; try the curl below from another device',
+        ]
+      : []),
     good('ollama.loopback-only') ? '  Ollama itself on loopback only' : '  NOT PROVEN that Ollama is on loopback only',
     good('ollama.cloud-off') ? '  cloud forwarding off' : '  NOT PROVEN that cloud forwarding is off',
     unproven.length ? `  not proven (skipped): ${unproven.join(', ')}` : '  nothing was skipped',

@@ -1,7 +1,7 @@
 import type { Flags, Ui } from './cli.ts'
 import { exitCodes, Stop } from './command.ts'
 import { type Host, realHost } from './host.ts'
-import { gigabytes, loadModel, progress, pullModel, running, sameModel, tags } from './models.ts'
+import { gigabytes, loadModel, progress, pullModel, running, sameModel, tags, weightsOf } from './models.ts'
 import { engineAddress } from './parts/engine.ts'
 import { fits } from './parts/models.ts'
 import { modelName } from './settings.ts'
@@ -114,13 +114,24 @@ async function fetchOne(ui: Ui, host: Host, engine: Engine, model: string, pull:
   return {}
 }
 
+/** What `/api/ps` says of a model; models with the same weights are in memory once, under the first one's name. */
+async function inMemory(host: Host, engine: Engine, model: string): Promise<{ size: number } | undefined> {
+  const { address, port } = engine
+  const list = (await running(host, address, port)) ?? []
+  const own = list.find((entry) => sameModel(entry.name, model))
+  if (own) return own
+  const weights = await weightsOf(host, address, port, model)
+  for (const entry of list)
+    if (weights !== undefined && (await weightsOf(host, address, port, entry.name)) === weights) return entry
+  return undefined
+}
+
 async function loadOne(ui: Ui, host: Host, engine: Engine, before: Warmed, keepAlive?: string): Promise<Warmed> {
   const { model } = before
   const load = async () => {
     const done = ui.busy(`loading ${model}`)
     await loadModel(host, engine.base, model, keepAlive).finally(done)
-    const list = (await running(host, engine.address, engine.port)) ?? []
-    const loaded = list.find((entry) => sameModel(entry.name, model))
+    const loaded = await inMemory(host, engine, model)
     if (!loaded) throw new Stop(1, `${model} answered, but is not in memory afterwards`)
     return { loaded: true, size: loaded.size }
   }

@@ -1,11 +1,11 @@
 import type { Machine } from '../machine.ts'
-import { askEngine, engineProgram, ownVersion } from '../parts/engine.ts'
+import { askEngine } from '../parts/engine.ts'
 import type { Setup } from '../parts/part.ts'
 import { labels } from '../places.ts'
 import { launchd } from '../platform/launchd.ts'
 import { describe, isLoopback, listeners } from '../platform/listeners.ts'
 import { readAgent } from '../resources.ts'
-import { advice, type Check, missed, ok, skipped } from '../step.ts'
+import { type Check, missed, ok } from '../step.ts'
 
 /** What must hold of the running engine beyond its own steps. */
 export const engineChecks = (machine: Machine, setup: Setup): Check[] => [
@@ -14,7 +14,6 @@ export const engineChecks = (machine: Machine, setup: Setup): Check[] => [
   nobodyElse(machine, setup),
   ownUser(machine),
   cloudOff(machine, setup),
-  sameVersion(machine, setup),
 ]
 
 /** Listing, not binding: on macOS a wildcard and a single address coexist on a port. */
@@ -55,7 +54,9 @@ function nobodyElse(machine: Machine, setup: Setup): Check {
       )
       const ports = [...new Set([setup.settings.port, setup.settings.engine.port])]
       const facts = (await Promise.all(ports.map((port) => listeners(look, port)))).flat()
-      const foreign = facts.filter((fact) => fact.pid !== engine?.pid && !worker.has(fact.pid))
+      const foreign = facts.filter(
+        (fact) => fact.pid === undefined || (fact.pid !== engine?.pid && !worker.has(fact.pid)),
+      )
       return foreign.length
         ? missed(foreign.map(describe).join(', '), 'Stop it: it answers without any protection.')
         : ok(facts.map(describe).join(', '))
@@ -86,30 +87,14 @@ function cloudOff(machine: Machine, setup: Setup): Check {
     needs: ['ollama.service'],
     async check(look) {
       const answer = await askEngine(look, machine, setup, '/api/status')
-      if (answer.status === 404) return skipped('this Ollama has no cloud (before 0.16.2)')
+      if (answer.status === 404)
+        return missed(
+          'this Ollama cannot switch its cloud off (before 0.16.2)',
+          'brew upgrade ollama, then run install.ts again.',
+        )
       return /"disabled":\s*true/.test(answer.body)
         ? ok('cloud disabled')
         : missed(`/api/status says ${answer.body.slice(0, 80)}`, 'Run install.ts again: it writes OLLAMA_NO_CLOUD=1.')
-    },
-  }
-}
-
-function sameVersion(machine: Machine, setup: Setup): Check {
-  return {
-    id: 'ollama.same-version',
-    title: 'The running Ollama is the installed one',
-    needs: ['ollama.service'],
-    async check(look) {
-      const running = (
-        JSON.parse((await askEngine(look, machine, setup, '/api/version')).body || '{}') as { version?: string }
-      ).version
-      const { stdout } = await look.query([...ownVersion, await engineProgram(look, machine), '--version'])
-      const installed = /\d+(\.\d+)+/.exec(stdout)?.[0]
-      if (running === installed) return ok(`${running}`)
-      return advice(
-        `${running} runs, ${installed} is installed`,
-        `launchctl kickstart -k ${launchd(machine.home, machine.uid).target(labels.engine)}`,
-      )
     },
   }
 }

@@ -3,6 +3,7 @@ import type { Machine } from '../machine.ts'
 import { gatewayOf } from '../parts/gateway.ts'
 import type { Setup } from '../parts/part.ts'
 import { labels, places } from '../places.ts'
+import { isTailnet4 } from '../platform/ifconfig.ts'
 import { launchd } from '../platform/launchd.ts'
 import { describe, isLoopback, listeners } from '../platform/listeners.ts'
 import { runningFingerprint, workerInfo } from '../proxy/runtime.ts'
@@ -25,6 +26,7 @@ export function isolation(machine: Machine, setup: Setup): Check[] {
           bySockets(machine, setup),
           answersItself(machine, setup),
           throughMagicName(machine, setup),
+          noForgery(machine),
         ]
       : []),
   ]
@@ -144,6 +146,25 @@ function answersItself(machine: Machine, setup: Setup): Check {
       return answer.status === 403 && answer.body.includes('Gateway: ')
         ? ok(`fingerprint ${fingerprint}; it refuses /api/delete`)
         : missed(`DELETE /api/delete got ${answer.status}`, 'Stop what listens there.')
+    },
+  }
+}
+
+/** The source guard trusts 100.64.0.0/10; a network of that number beside the tunnel could pass it, and macOS has no rule against that. */
+function noForgery(machine: Machine): Check {
+  return {
+    id: 'isolation.no-carrier-network',
+    title: 'No other network here is numbered like a tailnet',
+    async check() {
+      const others = machine.addresses.filter(
+        ({ address, device }) => isTailnet4(address) && !device.startsWith('utun'),
+      )
+      return others.length === 0
+        ? ok('100.64.0.0/10 is the tunnel’s alone')
+        : missed(
+            others.map(({ address, device }) => `${address} on ${device}`).join(', '),
+            'Its neighbours look like tailnet devices; leave that network, or switch the gateway off: launchctl bootout.',
+          )
     },
   }
 }

@@ -1,6 +1,7 @@
 import type { Look } from '../host.ts'
 import type { Machine } from '../machine.ts'
 import { labels, places } from '../places.ts'
+import { fingerprintOf } from '../proxy/reload.ts'
 import { isForeign } from '../state.ts'
 import type { Setup } from './part.ts'
 
@@ -27,14 +28,18 @@ export const consent = [
 export const consentQuestion = 'Install HAProxy proxy?'
 export const exposeQuestion = 'Open every Ollama endpoint to your whole tailnet without the proxy?'
 
-/** Whether ~/.haproxy was made by us. */
-export const ourFolder = (machine: Machine, setup: Setup): boolean =>
-  Object.keys(setup.receipt.files).some((path) => path.startsWith(`${places(machine.home).proxy}/`))
+/** Whether ~/.haproxy was made by us: the receipt says so, or our fingerprint is in its configuration. */
+export async function ourFolder(look: Look, machine: Machine, setup: Setup): Promise<boolean> {
+  const { proxy, config } = places(machine.home)
+  if (setup.receipt.folders.includes(proxy)) return true
+  if (Object.keys(setup.receipt.files).some((path) => path.startsWith(`${proxy}/`))) return true
+  return fingerprintOf((await look.read(config)) ?? '') !== ''
+}
 
 /** Files that are there, are not as we wrote them, and would be replaced. */
 export async function editedFiles(look: Look, machine: Machine, setup: Setup): Promise<string[]> {
   const at = places(machine.home)
-  const theirs = (await look.stat(at.proxy)) !== undefined && !ourFolder(machine, setup)
+  const theirs = (await look.stat(at.proxy)) !== undefined && !(await ourFolder(look, machine, setup))
   const paths = [...(theirs ? [] : [at.config]), ...Object.values(labels).map((label) => `${at.agents}/${label}.plist`)]
   const foreign = await Promise.all(
     paths.map(async (path) => ((await isForeign(look, setup.receipt, path)) ? [path] : [])),

@@ -2,7 +2,7 @@ import { getAt, type Look } from '../host.ts'
 import type { Machine } from '../machine.ts'
 import { labels, places } from '../places.ts'
 import { type Agent, fillAgent } from '../platform/launchd.ts'
-import { contextLength, openGroups, type Settings, spell } from '../settings.ts'
+import { contextLength, spell } from '../settings.ts'
 import type { Setup } from './part.ts'
 
 const bundled = '/Applications/Ollama.app/Contents/Resources/ollama'
@@ -14,12 +14,8 @@ export const engineProgram = async (look: Look, machine: Machine): Promise<strin
 /** `ollama --version` asks whoever listens, and waits for one that never answers; nobody listens on port 1. */
 export const ownVersion = ['env', 'OLLAMA_HOST=127.0.0.1:1']
 
-/** Routes came with these versions (ollama/ollama commits 1eb5e7597 and 2b2cda7a2). */
-export function minimumVersion(settings: Settings): number[] {
-  const groups = openGroups(settings)
-  if (groups.includes('anthropic')) return [0, 14, 0]
-  return groups.includes('responses') ? [0, 13, 3] : [0, 5, 0]
-}
+/** The cloud can be switched off since 0.16.2, and the routes of every group are older (facts: macos.md §6.1, §6.4). */
+export const minimumVersion = [0, 16, 2]
 
 /** Where Ollama listens: loopback, or the tailnet address when the person chose to open it. */
 export function engineAddress(machine: Machine, setup: Setup): string {

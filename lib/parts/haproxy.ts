@@ -6,9 +6,9 @@ import { labels, places } from '../places.ts'
 import { launchd } from '../platform/launchd.ts'
 import { describe, listeners } from '../platform/listeners.ts'
 import type { Configuration } from '../proxy/config.ts'
-import { swap } from '../proxy/reload.ts'
-import { closeFrontend, engineUp, runningFingerprint, workerInfo } from '../proxy/runtime.ts'
-import { agentFileStep, folder, packaged, service, tilde } from '../resources.ts'
+import { fingerprintOf, swap } from '../proxy/reload.ts'
+import { closeFrontend, engineUp, isDraining, runningFingerprint, workerInfo } from '../proxy/runtime.ts'
+import { absent, agentFileStep, folder, forget, packaged, service, tilde } from '../resources.ts'
 import { saveReceipt } from '../state.ts'
 import { type Check, type Finding, missed, ok, type Step, skipped } from '../step.ts'
 import { editedFiles, ourFolder } from './consent.ts'
@@ -44,10 +44,6 @@ function config(machine: Machine, setup: Setup): Step {
       await swap(host, { receipt: setup.receipt, configuration: wanted, haproxy: setup.programs.haproxy })
     },
     settlesWithin: 5000,
-    async undo(host) {
-      for (const name of [at.config, at.lastGood, `${at.config}.next`, at.maps]) await host.remove(name)
-      delete setup.receipt.files[at.config]
-    },
   }
 }
 
@@ -58,6 +54,7 @@ async function running(look: Look, wanted: Configuration, haproxy: string): Prom
   const fingerprint = await runningFingerprint(look)
   if (fingerprint === undefined) return ok('written; not running yet')
   if (fingerprint !== wanted.fingerprint) return missed('the running worker still has another configuration', again)
+  if (await isDraining(look)) return missed('new requests are still refused for a restart that was not finished', again)
   const worker = await workerInfo(look)
   const installed = /version (\S+)/i.exec((await look.query([haproxy, '-v'])).stdout)?.[1]
   if (worker && installed && worker.version !== installed)
@@ -71,20 +68,14 @@ async function running(look: Look, wanted: Configuration, haproxy: string): Prom
 const again = 'Run install.ts again.'
 
 /** The worker is a child of the job's process, and its answer is what counts. */
-async function answers(look: Look, wanted: Configuration, pid: number, address: string | undefined): Promise<Finding> {
+async function answers(look: Look, wanted: string, pid: number, address: string | undefined): Promise<Finding> {
   const fingerprint = await runningFingerprint(look)
   if (!fingerprint)
     return missed(
       `process ${pid} runs, but no worker answers yet`,
       `See ${places('~').logs}/haproxy.job.log: it waits until ${address ?? 'the tailnet address'} is on an interface.`,
     )
-  if (fingerprint !== wanted.fingerprint) return missed('the worker answers another configuration', again)
-  // Until its first health check HAProxy takes a server for up; a list must not meet a 503 right after install.
-  if (!(await engineUp(look)))
-    return missed(
-      'the gateway runs, but Ollama does not answer it',
-      'launchctl print the job com.ollama; then run install.ts again.',
-    )
+  if (fingerprint !== wanted) return missed('the worker answers another configuration', again)
   return ok(`process ${pid}, worker ${(await workerInfo(look))?.pid}`)
 }
 
@@ -95,15 +86,35 @@ async function drain(host: Host, setup: Setup): Promise<void> {
   await awaitIdle(host, setup)
 }
 
+/** A wait, not a change: after a restart of Ollama the gateway's health check needs a moment to see it. */
+function reachesEngine(): Step {
+  return {
+    id: 'haproxy.engine',
+    title: 'The gateway finds Ollama up',
+    needs: ['haproxy.service'],
+    check: async (look) =>
+      (await engineUp(look))
+        ? ok('its health check succeeds')
+        : missed('the gateway runs, but Ollama does not answer it', 'See `npx tsx status.ts` for ollama.service.'),
+    apply: async () => {},
+    settlesWithin: 30_000,
+  }
+}
+
 function gatewayService(machine: Machine, setup: Setup): Step {
   const wanted = configurationOf(machine, setup)
+  const { keepEdited } = setup.answers
+  const { config, agents } = places(machine.home)
+  const fingerprint = async (look: Look) =>
+    keepEdited.includes(config) ? fingerprintOf((await look.read(config)) ?? '') : wanted.fingerprint
   const step = service({
     id: 'haproxy.service',
     title: 'The gateway runs and answers with this configuration',
     machine,
     agent: gatewayAgent(machine, setup),
     receipt: setup.receipt,
-    answers: (look, pid) => answers(look, wanted, pid, machine.tailscale.ipv4),
+    keepEdited: keepEdited.includes(`${agents}/${labels.gateway}.plist`),
+    answers: async (look, pid) => answers(look, await fingerprint(look), pid, machine.tailscale.ipv4),
     beforeStop: (host) => drain(host, setup),
   })
   return { ...step, needs: ['haproxy.package', 'haproxy.config'] }
@@ -125,22 +136,25 @@ function program(machine: Machine, setup: Setup): Step {
 
 /** Without the proxy nothing of it may be left behind, and the choice is a fact that can be checked. */
 function without(machine: Machine, setup: Setup): Step[] {
+  const at = places(machine.home)
   const step = gatewayService(machine, setup)
+  const plist = `${at.agents}/${labels.gateway}.plist`
+  const chosen = setup.mode === 'exposed' ? 'not protected: Ollama is open to the tailnet' : 'no remote access'
   return [
     {
       id: 'haproxy.absent',
       title: 'The gateway is not installed, as you chose',
       async check(look) {
-        const finding = await step.gone?.(look)
-        if (finding?.is === 'missed') return finding
-        const left = await look.stat(places(machine.home).config)
-        return left
-          ? missed('its configuration is still there', again)
-          : ok(setup.mode === 'exposed' ? 'not protected: Ollama is open to the tailnet' : 'no remote access')
+        if (plist in setup.receipt.files) {
+          const finding = await step.gone?.(look)
+          if (finding?.is === 'missed') return finding
+        }
+        const left = (await look.stat(at.proxy)) && (await ourFolder(look, machine, setup))
+        return left ? missed('its configuration is still there', again) : ok(chosen)
       },
       async apply(host) {
-        await step.undo?.(host)
-        await host.remove(places(machine.home).proxy)
+        if (plist in setup.receipt.files) await step.undo?.(host)
+        await proxyFolder(machine, setup).undo?.(host)
       },
     },
   ]
@@ -153,7 +167,7 @@ function foreignFolder(machine: Machine, setup: Setup): Step {
     id: 'haproxy.foreign',
     title: '~/.haproxy is not somebody else’s',
     check: async (look) =>
-      (await look.stat(at.proxy)) && !ourFolder(machine, setup)
+      (await look.stat(at.proxy)) && !(await ourFolder(look, machine, setup))
         ? missed('~/.haproxy is there, and we did not make it', again)
         : ok('ours or none'),
     async apply(host) {
@@ -188,6 +202,28 @@ function portFree(machine: Machine, setup: Setup): Check {
   }
 }
 
+/** ~/.haproxy with all that is in it; one that is not ours is never removed. */
+function proxyFolder(machine: Machine, setup: Setup): Step {
+  const { proxy } = places(machine.home)
+  const step = folder({ id: 'haproxy.folder', title: '~/.haproxy is private', path: proxy })
+  const theirs = async (look: Look) =>
+    (await look.stat(proxy)) !== undefined && !(await ourFolder(look, machine, setup))
+  return {
+    ...step,
+    async apply(host) {
+      if (!setup.receipt.folders.includes(proxy)) setup.receipt.folders.push(proxy)
+      await saveReceipt(host, setup.receipt)
+      await step.apply(host)
+    },
+    async undo(host) {
+      if (await theirs(host)) return
+      await host.remove(proxy)
+      await forget(host, setup.receipt, proxy)
+    },
+    gone: async (look) => ((await theirs(look)) ? ok('not ours, so it stays') : absent(look, proxy)),
+  }
+}
+
 function withProxy(machine: Machine, setup: Setup): Check[] {
   const at = places(machine.home)
   const agent = gatewayAgent(machine, setup)
@@ -196,8 +232,8 @@ function withProxy(machine: Machine, setup: Setup): Check[] {
     portFree(machine, setup),
     program(machine, setup),
     foreignFolder(machine, setup),
-    folder({ id: 'haproxy.folder', title: '~/.haproxy is private', path: at.proxy }),
-    folder({ id: 'haproxy.run', title: 'The sockets’ folder is private', path: at.run }),
+    proxyFolder(machine, setup),
+    { ...folder({ id: 'haproxy.run', title: 'The sockets’ folder is private', path: at.run }), undo: undefined },
     config(machine, setup),
     agentFileStep({
       id: 'haproxy.plist',
@@ -208,6 +244,7 @@ function withProxy(machine: Machine, setup: Setup): Check[] {
       keepEdited: edited,
     }),
     gatewayService(machine, setup),
+    reachesEngine(),
   ]
 }
 

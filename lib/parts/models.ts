@@ -51,6 +51,7 @@ function atLogin(machine: Machine, setup: Setup): Check[] {
     logs: at.logs,
     node: machine.node ?? '',
   })
+  const edited = setup.answers.keepEdited.includes(`${at.agents}/${labels.warm}.plist`)
   const job = service({
     id: 'models.service',
     title: 'Models are loaded at login',
@@ -58,6 +59,7 @@ function atLogin(machine: Machine, setup: Setup): Check[] {
     agent,
     receipt: setup.receipt,
     oneShot: true,
+    keepEdited: edited,
   })
   if (setup.settings.models.length > 0) {
     return [
@@ -67,6 +69,7 @@ function atLogin(machine: Machine, setup: Setup): Check[] {
         home: machine.home,
         agent,
         receipt: setup.receipt,
+        keepEdited: edited,
       }),
       job,
     ]

@@ -27,7 +27,16 @@ async function answers(look: Look, machine: Machine, setup: Setup, pid: number):
       `the answer comes from another program than process ${pid}`,
       'Stop the other Ollama and run install.ts again.',
     )
-  return ok(`Ollama ${(JSON.parse(version.body) as { version: string }).version}, process ${pid}`)
+  const { version: running } = JSON.parse(version.body) as { version: string }
+  const { stdout } = await look.query([...ownVersion, setup.programs.ollama, '--version'])
+  const installed = /\d+(\.\d+)+/.exec(stdout)?.[0]
+  // After an upgrade the old process lacks the files that it starts its runners from (ollama/ollama#11694).
+  if (installed && installed !== running)
+    return missed(
+      `${running} runs, ${installed} is installed`,
+      'Run install.ts again: it restarts Ollama when running answers are done.',
+    )
+  return ok(`Ollama ${running}, process ${pid}`)
 }
 
 /** Gives running answers their time; what is left is named and cut only when a person says so. */
@@ -53,6 +62,7 @@ function engineService(machine: Machine, setup: Setup, agent: Agent): Step {
     machine,
     agent,
     receipt: setup.receipt,
+    keepEdited: setup.answers.keepEdited.includes(`${places(machine.home).agents}/${labels.engine}.plist`),
     answers: (look, pid) => answers(look, machine, setup, pid),
     beforeStop: (host) => drain(host, setup),
   })
@@ -85,6 +95,12 @@ function alone(machine: Machine, setup: Setup): Step {
           `Another Ollama is in the way (${found.map((other) => other.what).join('; ')}); stop it, or run install.ts --stop-other-ollama.`,
         )
       }
+      const foreign = found.find((other) => other.stop.length === 0)
+      if (foreign)
+        throw new Stop(
+          3,
+          `${foreign.what} belongs to another user; stop it there, for instance with \`sudo brew services stop ollama\`.`,
+        )
       await stopOthers(host, setup.receipt, found)
     },
     settlesWithin: 15_000,
@@ -130,7 +146,7 @@ function leaks(): Check {
 export const ollama: Part = {
   name: 'ollama',
   steps(machine, setup) {
-    const minimum = minimumVersion(setup.settings)
+    const minimum = minimumVersion
     const agent = engineAgent(machine, setup, setup.programs.ollama)
     const edited = setup.answers.keepEdited.includes(`${places(machine.home).agents}/${labels.engine}.plist`)
     return [
@@ -145,6 +161,7 @@ export const ollama: Part = {
           atLeast(versionNumbers(version), minimum)
             ? undefined
             : `too old for the open groups, which need ${minimum.join('.')}`,
+        upgrade: setup.programs.ollama.startsWith('/Applications/') ? 'update Ollama.app from its menu' : undefined,
         keeps: 'you may want it without the gateway; `brew uninstall ollama` removes it',
       }),
       alone(machine, setup),

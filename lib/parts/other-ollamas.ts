@@ -8,7 +8,9 @@ import { type Receipt, saveReceipt } from '../state.ts'
 /** An Ollama (or something else on its port) that is not ours: how to stop it, and how to bring it back. */
 export interface Other {
   what: string
+  /** commands that stop it; none when it belongs to another user */
   stop: string[][]
+  /** the command that brings it back; empty when only the person knows it */
   back: string[]
 }
 
@@ -16,25 +18,35 @@ export interface Other {
 export async function others(look: Look, machine: Machine, port: number): Promise<Other[]> {
   const list = (await look.query(['launchctl', 'list'])).stdout
   const found: Other[] = []
-  if (/application\.com\.electron\.ollama/.test(list)) found.push(app(machine))
+  if (/application\.com\.electron\.ollama/.test(list) || (await loginItem(look, machine))) found.push(app(machine))
   if (/homebrew\.mxcl\.ollama$/m.test(list) && machine.brew) {
     found.push({
       what: 'the Homebrew service ollama',
       stop: [[machine.brew, 'services', 'stop', 'ollama']],
-      back: ['brew', 'services', 'start', 'ollama'],
+      back: [machine.brew, 'services', 'start', 'ollama'],
     })
   }
   return found.length > 0 ? found : holders(look, machine, port)
 }
 
+/** The app's login item, when it is registered and not switched off: it would start the app at the next login. */
+async function loginItem(look: Look, machine: Machine): Promise<boolean> {
+  const jobs = launchd(machine.home, machine.uid)
+  if (!(await look.stat('/Applications/Ollama.app'))) return false
+  return (await jobs.job(look, appItem)) !== undefined && !(await jobs.disabled(look, appItem))
+}
+
+const appItem = 'com.ollama.ollama'
+
 /** Its login item (label com.ollama.ollama) would bring it back at login, and it then ends every other `ollama serve`. */
 function app(machine: Machine): Other {
-  const item = `gui/${machine.uid}/com.ollama.ollama`
+  const item = launchd(machine.home, machine.uid).target(appItem)
   return {
     what: 'Ollama.app',
     stop: [
       ['launchctl', 'disable', item],
-      ['osascript', '-e', 'quit app "Ollama"'],
+      // Quitting by AppleScript needs a permission that may be denied; the signal does not.
+      ['sh', '-c', 'osascript -e \'quit app "Ollama"\' || pkill -x Ollama || true'],
     ],
     back: ['sh', '-c', `launchctl enable ${item}; open -a Ollama`],
   }
@@ -43,7 +55,7 @@ function app(machine: Machine): Other {
 async function holders(look: Look, machine: Machine, port: number): Promise<Other[]> {
   const job = await launchd(machine.home, machine.uid).job(look, labels.engine)
   const foreign = (await listeners(look, port)).filter(
-    (fact) => fact.pid !== job?.pid && !fact.command?.includes('haproxy'),
+    (fact) => (fact.pid === undefined || fact.pid !== job?.pid) && !fact.command?.includes('haproxy'),
   )
   const pids = new Map(foreign.map((fact) => [fact.pid ?? fact.address, fact]))
   return Promise.all(
@@ -51,8 +63,8 @@ async function holders(look: Look, machine: Machine, port: number): Promise<Othe
       const args = (await look.query(['ps', '-o', 'args=', '-p', `${fact.pid ?? 0}`])).stdout.trim()
       return {
         what: `${describe(fact)}${args ? `: ${args}` : ''}`,
-        stop: [['kill', `${fact.pid ?? 0}`]],
-        back: [args || 'start it again'],
+        stop: fact.pid === undefined ? [] : [['kill', `${fact.pid}`]],
+        back: [],
       }
     }),
   )
@@ -61,8 +73,8 @@ async function holders(look: Look, machine: Machine, port: number): Promise<Othe
 /** Stops them and remembers how to bring them back. */
 export async function stopOthers(host: Host, receipt: Receipt, found: Other[]): Promise<void> {
   for (const other of found) {
-    for (const argv of other.stop) await host.run(argv)
     receipt.stopped.push({ what: other.what, back: other.back })
     await saveReceipt(host, receipt)
+    for (const argv of other.stop) await host.run(argv)
   }
 }

@@ -1,4 +1,5 @@
 import { Stop } from '../command.ts'
+import type { Host } from '../host.ts'
 import type { Machine } from '../machine.ts'
 import { surveyTailscale, type Tailscale } from '../platform/tailscale.ts'
 import { brewEnv } from '../resources.ts'
@@ -51,6 +52,18 @@ function present(machine: Machine, setup: Setup): Step {
   }
 }
 
+/** The fresh app starts its daemon only when its system extension was allowed at the screen. */
+async function wakeApp(host: Host, setup: Setup): Promise<void> {
+  await host.run(['open', '-a', 'Tailscale'], { codes: [0, 1] })
+  const answering = async () => (await surveyTailscale(host)).state !== 'unreachable'
+  if (!(await answering()))
+    setup.say?.(
+      'Allow Tailscale in the windows that macOS shows (System Settings > General > Login Items & Extensions); waiting 10 minutes, Ctrl-C to stop.',
+    )
+  if (!(await host.until('Tailscale answers', 600_000, answering)))
+    throw new Stop(3, 'Tailscale did not start; open the app, allow its extension, log in, and run install.ts again.')
+}
+
 function up(setup: Setup): Step {
   return {
     id: 'tailscale.up',
@@ -61,14 +74,14 @@ function up(setup: Setup): Step {
     needs: ['tailscale.package'],
     check: async (look) => upFinding(await surveyTailscale(look)),
     async apply(host) {
-      const { cli, variants, state } = await surveyTailscale(host)
+      const { variants } = await surveyTailscale(host)
+      if (variants.some((variant) => variant !== 'formula')) await wakeApp(host, setup)
+      const { cli, state } = await surveyTailscale(host)
+      if (state === 'Running') return
       if (state === 'NeedsMachineAuth') throw new Stop(3, remedies.NeedsMachineAuth ?? '')
-      if (variants.some((variant) => variant !== 'formula'))
-        await host.run(['open', '-a', 'Tailscale'], { codes: [0, 1] })
       // Waits for the login in the browser; Ctrl-C is the way out, and the next run goes on here.
       await host.run(['env', 'TAILSCALE_BE_CLI=1', cli ?? 'tailscale', 'up', '--timeout=10m'], {
         interactive: setup.attended,
-        shows: true,
         timeoutMs: 660_000,
       })
     },
@@ -82,7 +95,9 @@ const oneVariant = (): Check => ({
   exit: 3,
   async check(look) {
     const { variants } = await surveyTailscale(look)
-    return variants.length < 2
+    // The formula beside the app is often there for its command alone; its daemon is what fights.
+    const fights = variants.length > 1 && (await look.query(['pgrep', '-x', 'tailscaled'])).code === 0
+    return !fights
       ? ok(variants[0] ?? 'none yet')
       : missed(
           `two variants: ${variants.join(' and ')}`,

@@ -108,7 +108,10 @@ describe('loading a job', () => {
   it('goes on when launchd answers 5 because the old process is still dying', async () => {
     let tries = 0
     const host = memoryHost({
-      commands: { 'launchctl bootstrap': () => ({ code: ++tries < 3 ? 5 : 0 }), 'launchctl print': { code: 113 } },
+      commands: {
+        'launchctl bootstrap': () => ({ code: ++tries < 3 ? 5 : 0 }),
+        'launchctl print': () => ({ code: tries < 3 ? 113 : 0, stdout: '\truns = 1\n' }),
+      },
     })
     await launchd('/Users/ada', 501).load(host, 'com.ollama')
     expect(tries).toBe(3)

@@ -23,6 +23,8 @@ export interface Job {
   path?: string
   pid?: number
   lastExit?: number
+  /** how often it was started since it was loaded */
+  runs?: number
   arguments: string[]
   environment: Record<string, string>
   properties: string[]
@@ -40,7 +42,10 @@ export function fillAgent(template: string, values: Record<string, string>): Age
     if (value === null || typeof value !== 'object') return value
     return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, fill(inner)]))
   }
-  return fill(parse(template)) as Agent
+  const agent = fill(parse(template)) as Agent
+  // launchctl prints no variable without a value, so one could never be found as written.
+  const environment = Object.entries(agent.EnvironmentVariables ?? {}).filter(([, value]) => value !== '')
+  return agent.EnvironmentVariables ? { ...agent, EnvironmentVariables: Object.fromEntries(environment) } : agent
 }
 
 export const agentFile = (home: string, label: string): string => `${places(home).agents}/${label}.plist`
@@ -76,6 +81,7 @@ export function parsePrint(text: string): Job {
     path: value('path'),
     pid: number('pid'),
     lastExit: number('last exit code'),
+    runs: number('runs'),
     arguments: block(text, 'arguments'),
     environment: Object.fromEntries(pairs.map(([name, ...rest]) => [name, rest.join(' => ')])),
     properties: (value('properties') ?? '').split(' | ').filter(Boolean),
@@ -109,13 +115,15 @@ export function launchd(home: string, uid: number): Launchd {
   const target = (label: string) => `${domain}/${label}`
 
   const job: Launchd['job'] = async (look, label) => {
-    const { code, stdout } = await look.query(['launchctl', 'print', target(label)])
-    return code === 0 ? parsePrint(stdout) : undefined
+    const { code, stdout, stderr } = await look.query(['launchctl', 'print', target(label)])
+    if (code === 0) return parsePrint(stdout)
+    if ([112, 113, 125, 127].includes(code)) return undefined
+    throw new Unexpected(['launchctl', 'print', target(label)], { code, stdout, stderr })
   }
 
   /** On macOS 12+ bootout returns before the process is dead, and bootstrap then answers 5 (DeterminateSystems/nix-installer, openclaw). */
   const unload: Launchd['unload'] = async (host, label, waitMs) => {
-    await host.run(['launchctl', 'bootout', target(label)], { codes: [0, 3, 36, 113, 125] })
+    await host.run(['launchctl', 'bootout', target(label)], { codes: [0, 3, 5, 36, 113, 125] })
     const left = await host.until(`${label} gone`, waitMs, async () => !(await job(host, label)))
     if (!left) throw new Error(`${label} is still shutting down after ${waitMs / 1000} s; run again in a minute.`)
   }
@@ -129,6 +137,9 @@ export function launchd(home: string, uid: number): Launchd {
       return (await job(host, label))?.path === agentFile(home, label)
     })
     if (!loaded) throw new Unexpected(bootstrap, last)
+    // Rarely a loaded job is not started (openbase-community/openbase#15); a kick that is not needed does nothing.
+    const started = await host.until(`${label} started`, 5000, async () => ((await job(host, label))?.runs ?? 0) > 0)
+    if (!started) await host.run(['launchctl', 'kickstart', target(label)], { codes: [0, 37] })
   }
 
   return {

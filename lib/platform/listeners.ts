@@ -20,7 +20,7 @@ export function parseLsof(text: string): ListenerFact[] {
   })
 }
 
-/** Reads macOS's netstat: `127.0.0.1.11434`, `*.11434`, the state in the last column. */
+/** Reads macOS's netstat (with -l, which alone writes IPv6 addresses in full): `127.0.0.1.11434`, `*.11434`, the state in the last column. */
 export function parseNetstat(text: string, port: number): ListenerFact[] {
   return text.split('\n').flatMap((line) => {
     const cells = line.trim().split(/\s+/)
@@ -33,7 +33,7 @@ export function parseNetstat(text: string, port: number): ListenerFact[] {
 /** Everybody who listens on a port, on any address. Binding proves nothing: on macOS a wildcard and one address coexist. */
 export async function listeners(look: Look, port: number): Promise<ListenerFact[]> {
   const lsof = await look.query(['lsof', '-nP', `-iTCP:${port}`, '-sTCP:LISTEN', '-Fpcutn'])
-  const netstat = await look.query(['netstat', '-an', '-p', 'tcp'])
+  const netstat = await look.query(['netstat', '-anl', '-p', 'tcp'])
   const own = parseLsof(lsof.stdout)
   const foreign = parseNetstat(netstat.stdout, port).filter(
     ({ address }) => !own.some((fact) => fact.address === address),

@@ -1,7 +1,7 @@
-import { type Output, sha256 } from '../command.ts'
+import type { Output } from '../command.ts'
 import type { Host, Look } from '../host.ts'
 import { places } from '../places.ts'
-import { isForeign, keepForeign, type Receipt, saveReceipt, writeOurs } from '../state.ts'
+import { announce, isForeign, keepForeign, type Receipt, writeOurs } from '../state.ts'
 import type { Configuration } from './config.ts'
 import { runningFingerprint } from './runtime.ts'
 
@@ -43,9 +43,8 @@ export async function swap(host: Host, change: Change): Promise<void> {
   const old = await host.read(at.config)
   if (await isForeign(host, receipt, at.config)) await keepForeign(host, receipt, at.config)
   if (old !== undefined) await host.write(at.lastGood, old)
+  await announce(host, receipt, at.config, configuration.text)
   await host.move(next, at.config)
-  receipt.files[at.config] = sha256(configuration.text)
-  await saveReceipt(host, receipt)
   if (await runningFingerprint(host)) await prove(host, change, old)
   await tidy(host, [configuration.text, old])
 }

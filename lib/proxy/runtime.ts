@@ -42,12 +42,22 @@ export async function engineUp(look: Look): Promise<boolean> {
 /** Switches new inference off (429 with Retry-After) or on again, without a reload. */
 export async function setDraining(host: Host, draining: boolean): Promise<void> {
   const socket = places(host.home).adminSocket
-  // By number: a home folder may hold blanks.
-  const id = /^(\d+) \(.*\/engine\.map\)/m.exec((await host.ask(socket, 'show map')) ?? '')?.[1]
+  const id = await engineMap(host)
   if (id) await host.tell(socket, `set map #${id} draining ${draining ? 'yes' : 'no'}`)
 }
 
-/** Stops taking connections on a frontend; running ones go on. */
+/** Whether new inference is being refused for a restart that was never finished. */
+export async function isDraining(look: Look): Promise<boolean> {
+  const socket = places(look.home).adminSocket
+  const id = await engineMap(look)
+  return id !== undefined && /draining yes/.test((await look.ask(socket, `show map #${id}`)) ?? '')
+}
+
+/** By number: a home folder may hold blanks. */
+const engineMap = async (look: Look): Promise<string | undefined> =>
+  /^(\d+) \(.*\/engine\.map\)/m.exec((await look.ask(places(look.home).adminSocket, 'show map')) ?? '')?.[1]
+
+/** Closes a frontend's listeners for good; running connections go on. (`disable frontend` works on Linux only: HAProxy src/proto_tcp.c.) */
 export async function closeFrontend(host: Host, name: string): Promise<void> {
-  await host.tell(places(host.home).adminSocket, `disable frontend ${name}`)
+  await host.tell(places(host.home).adminSocket, `shutdown frontend ${name}`)
 }

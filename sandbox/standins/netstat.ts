@@ -4,8 +4,9 @@ import { type Endpoint, type Socket, sockets } from './sockets.ts'
 import { complain, say } from './system.ts'
 
 function written({ address, port }: Endpoint, width: number): string {
-  const text = `${address}.${port || '*'}`
-  return text.slice(0, width).padEnd(width)
+  // inet6print of netstat's inet6.c cuts the address alone, at 16 characters, unless -l or -W is given; then comes the port.
+  const shown = width < 40 && address.includes(':') ? address.slice(0, 16) : address
+  return `${shown}.${port || '*'}`.padEnd(width)
 }
 
 /** A wildcard IPv6 socket takes IPv4 too, unless another holds that port there. */

@@ -21,8 +21,14 @@ function matches(argv: string[], box: Box): Process[] {
   })
 }
 
+/** Tailscale's own daemon is a state of the Mac here, no process. */
+function tailscaled(argv: string[], { mac: { tailscale } }: Box): boolean {
+  return argv.at(-1) === 'tailscaled' && tailscale.daemon && [tailscale.variant, tailscale.second].includes('formula')
+}
+
 /** pgrep [-f] [-x] [-l] [-P pid] PATTERN over the box's processes. */
 export function pgrep(argv: string[], box: Box): number {
+  if (tailscaled(argv, box)) return say('321')
   const found = matches(argv, box)
   const long = argv.some((word) => /^-\w*l/.test(word))
   const full = argv.some((word) => /^-\w*f/.test(word))

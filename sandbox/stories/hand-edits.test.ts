@@ -60,8 +60,7 @@ describe.skipIf(cannot)(titled('a file of ours that somebody edited'), () => {
   it('stays when the answer is no, and status.ts names it', async () => {
     const { after } = edit(plist(), '<!-- mine: the job -->')
     const asked = box.startScript('install.ts', [], { tty: true })
-    await answerEach(asked, [['com.ollama.plist was edited by hand or is not ours. Back it up and replace it?', 'n']])
-    asked.write('\r')
+    await answerEach(asked, [['com.ollama.plist was edited by hand or is not ours. Back it up and replace it?', 'n\r']])
     const { code } = await asked.done
     expect(code, screen(asked)).not.toBe(130)
     expect(screen(asked)).toContain('left as edited by hand')

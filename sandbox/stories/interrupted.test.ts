@@ -77,7 +77,7 @@ describe.skipIf(cannot)(titled('an install that does not come to its end'), () =
     expect(outcome.stdout).toContain('ALL AS PROMISED')
     expect(box.exists(at(box).lock)).toBe(false)
     expect(await answer(box, 'laptop', '/api/version')).toBe(200)
-    const left = [...box.snapshot('.').keys()].filter((path) => /\.new(-\d+)?(\/|$)|\.next$/.test(path))
+    const left = [...box.snapshot('.').keys()].filter((path) => /\.(new|writing)(\/|$)|\.next$/.test(path))
     expect(left).toEqual([])
     expect(receipt(box).backups).toEqual([])
   })

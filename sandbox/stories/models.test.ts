@@ -114,6 +114,19 @@ describe('warm-models.ts', () => {
     expect(await run.done).toMatchObject({ code: 0, stdout: expect.stringContaining('qwen3:0.6b: loaded') })
   })
 
+  it('loads a model for embeddings', async () => {
+    expect(await warm('all-minilm')).toMatchObject({ code: 0, stdout: expect.stringContaining('all-minilm: loaded, ') })
+    expect((await loaded()).map(({ name }) => name)).toContain('all-minilm:latest')
+  })
+
+  it('takes models made from the same weights for loaded, though Ollama lists only one of them', async () => {
+    const { code, stdout } = await warm('tiny', 'tiny-json')
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^tiny: loaded, /m)
+    expect(stdout).toMatch(/^tiny-json: loaded, /m)
+    expect((await loaded()).map(({ name }) => name)).not.toContain('tiny-json:latest')
+  })
+
   it('keeps a model for ever when told so', async () => {
     expect(await warm('--keep-alive=-1', 'qwen3:0.6b')).toMatchObject({ code: 0 })
     const until = (await loaded()).find(({ name }) => name === 'qwen3:0.6b')?.expires_at ?? ''

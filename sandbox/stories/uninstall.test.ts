@@ -64,6 +64,16 @@ describe.skipIf(cannot)(titled('uninstall'), () => {
     expect(logs(box)).toEqual(logged)
   })
 
+  it('declined changes nothing', async () => {
+    const before = everything(box)
+    const asked = box.startScript('uninstall.ts', [], { tty: true })
+    await answerEach(asked, [['Remove it?', 'n\r']])
+    const { code } = await asked.done
+    expect(code, screen(asked)).toBe(4)
+    expect(screen(asked)).toContain('Nothing was changed.')
+    expect(differences(before, everything(box))).toEqual([])
+  })
+
   it('removes all that install made, checks it, and leaves models and settings byte for byte', async () => {
     const [models, settings] = [box.snapshot('.ollama/models'), box.snapshot('.config')]
     expect(models.size).toBeGreaterThan(3)
@@ -88,11 +98,13 @@ describe.skipIf(cannot)(titled('uninstall'), () => {
     expect(box.state().tailscale.state).toBe('Running')
   })
 
-  it('twice in a row does no harm, and writes no log', async () => {
+  it('twice in a row does no harm, writes no log, and leaves another’s ~/.haproxy alone', async () => {
+    box.write('.haproxy/haproxy.cfg', 'global # of another program\n')
     const before = everything(box)
     expectDone(await run(box, 'uninstall.ts', '--yes'))
     expect(differences(before, everything(box))).toEqual([])
     expect(box.exists(at(box).logs)).toBe(false)
+    await box.run(['rm', '-r', '.haproxy'])
   })
 
   it('with --purge removes the settings and nothing else', async () => {
