@@ -14,7 +14,8 @@ find_node() {
   return 1
 }
 
-find_brew() { command -v brew || { [ -x /opt/homebrew/bin/brew ] && echo /opt/homebrew/bin/brew; }; }
+# Apple silicon's Homebrew first: an Intel one may come before it in PATH.
+find_brew() { if [ -x /opt/homebrew/bin/brew ]; then echo /opt/homebrew/bin/brew; else command -v brew; fi; }
 
 consent() {
   for argument in "$@"; do case $argument in --yes) return 0 ;; esac; done
@@ -24,10 +25,20 @@ consent() {
   case $answer in '' | [Yy]*) ;; *) fail 4 'Nothing was changed.' ;; esac
 }
 
+mac() {
+  major=$(env -u SYSTEM_VERSION_COMPAT sw_vers -productVersion | cut -d. -f1)
+  [ "$major" -ge 14 ] || fail 3 'macOS 14 or newer is needed; upgrade and run this again.'
+  [ "$(sysctl -n hw.optional.arm64 2> /dev/null)" = 1 ] || fail 3 'A Mac with Apple silicon is needed; this one has an Intel processor.'
+}
+
 [ "$(id -u)" -ne 0 ] || fail 3 'Run this as yourself, without sudo; it asks for your password where macOS needs it.'
 
 if ! node=$(find_node); then
   [ "$(uname -s)" = Darwin ] || fail 3 'Node 20 or newer is needed; install it with your package manager and run this again.'
+  mac
+  for argument in "$@"; do
+    case $argument in --dry-run | --json) fail 3 "Node 20 or newer is needed for $argument; ./bootstrap.sh --yes brings it." ;; esac
+  done
   brew=$(find_brew) || brew=
   echo 'This Mac has no Node 20 or newer. It will be brought by:'
   [ -n "$brew" ] || echo '  - Homebrew (https://brew.sh), by its own installer, which asks for your password'

@@ -45,7 +45,11 @@ export async function runScript(script: Script, argv: string[]): Promise<void> {
       process.exit(exitCodes.interrupted)
     })
   }
-  process.exitCode = await attempt(script, argv).catch(explain)
+  process.exitCode = await attempt(script, argv).catch((error) => {
+    const code = explain(error)
+    if (argv.includes('--json')) process.stdout.write(`${JSON.stringify({ code, error: said(error) }, null, 2)}\n`)
+    return code
+  })
 }
 
 async function attempt(script: Script, argv: string[]): Promise<number> {
@@ -95,6 +99,8 @@ function parse(script: Script, argv: string[]) {
 }
 
 const interrupted = 'Interrupted; what was done so far stays, and the next run goes on from there.'
+
+const said = (error: unknown): string => (error instanceof Error ? error.message : `${error}`)
 
 /** Ctrl-C at a question rejects with ExitPromptError. */
 function explain(error: unknown): number {

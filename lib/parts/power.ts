@@ -89,6 +89,12 @@ function advices(): Check[] {
   ]
 }
 
+/** The stable path and the one its link leads to: the firewall may list either. */
+const bothNames = async (look: Look, haproxy: string): Promise<string[]> => {
+  const real = (await look.query(['readlink', '-f', haproxy])).stdout.trim()
+  return real && real !== haproxy ? [haproxy, real] : [haproxy]
+}
+
 async function firewallFinding(look: Look, haproxy: string): Promise<Finding> {
   const tool = await look.find(firewallCandidates)
   if (!tool) return skipped('no application firewall here')
@@ -99,16 +105,10 @@ async function firewallFinding(look: Look, haproxy: string): Promise<Finding> {
       'it blocks every incoming connection',
       'System Settings > Network > Firewall > Options: switch "Block all" off.',
     )
-  const blocked = await look.query([tool, '--listapps'])
-  const entry = blocked.stdout.split('\n').findIndex((line) => line.includes(haproxy))
-  const allowed =
-    entry >= 0 &&
-    /Allow/i.test(
-      blocked.stdout
-        .split('\n')
-        .slice(entry, entry + 2)
-        .join(' '),
-    )
+  const apps = (await look.query([tool, '--listapps'])).stdout.split('\n')
+  const names = await bothNames(look, haproxy)
+  const entry = apps.findIndex((line) => names.some((name) => line.includes(name)))
+  const allowed = entry >= 0 && /Allow/i.test(apps.slice(entry, entry + 2).join(' '))
   return allowed
     ? ok('HAProxy is allowed in')
     : advice(
@@ -125,18 +125,22 @@ function throughFirewall(setup: Setup): Check {
     check: (look) => firewallFinding(look, haproxy),
   }
   if (!setup.answers.firewall) return check
+  // When the firewall does not list it afterwards, that is advice again: nothing more can be done by command.
+  let tried = false
   const step: Step = {
     ...check,
     interactive: true,
     keeps: 'a setting of your Mac’s firewall',
     async check(look) {
       const finding = await firewallFinding(look, haproxy)
-      return finding.is === 'advice' ? { ...finding, is: 'missed' } : finding
+      return finding.is === 'advice' && !tried ? { ...finding, is: 'missed' } : finding
     },
     async apply(host) {
+      tried = true
       const tool = (await host.find(firewallCandidates)) ?? firewall
-      for (const verb of ['--add', '--unblockapp'])
-        await host.run(['sudo', tool, verb, haproxy], { interactive: setup.attended })
+      for (const path of await bothNames(host, haproxy))
+        for (const verb of ['--add', '--unblockapp'])
+          await host.run(['sudo', tool, verb, path], { interactive: setup.attended })
     },
   }
   return step

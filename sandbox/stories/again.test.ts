@@ -3,7 +3,7 @@ import { labels } from '../../lib/places.ts'
 import { type Box, differences } from '../box.ts'
 import { setFaults } from './installed.ts'
 import { longChat, openStream } from './stream.ts'
-import { at, cannot, everything, installed, job, logs, pids, quickBox, run, titled, told } from './witness.ts'
+import { at, cannot, everything, installed, job, logs, pids, quickBox, titled } from './witness.ts'
 
 describe.skipIf(cannot)(titled('install once more'), () => {
   let box: Box
@@ -31,8 +31,7 @@ describe.skipIf(cannot)(titled('install once more'), () => {
     const stream = await openStream(box, longChat(300))
     await stream.sees('w05')
     box.write(at(box).settings, 'models: [tiny-loop]\nlog: requests\n', 0o600)
-    const outcome = await run(box, 'install.ts', '--yes')
-    expect(outcome.code, told(outcome)).toBe(0)
+    const outcome = await installed(box)
     expect(outcome.stdout).toMatch(/\+ The gateway’s configuration is the one the settings give/)
     expect(outcome.stdout).not.toMatch(/\+ Ollama runs as written/)
     const after = await pids(box)

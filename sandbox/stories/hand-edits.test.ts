@@ -6,6 +6,7 @@ import {
   answerEach,
   at,
   cannot,
+  expectGreen,
   installed,
   job,
   modest,
@@ -50,7 +51,7 @@ describe.skipIf(cannot)(titled('a file of ours that somebody edited'), () => {
       ['Do this?'],
     ])
     const { code } = await asked.done
-    expect(code, screen(asked)).toBe(0)
+    expectGreen(code, screen(asked))
     expect(screen(asked)).toContain('-# mine: the configuration')
     expect(screen(asked)).toMatch(/a copy of ~\/\.haproxy\/haproxy\.cfg from before is kept in ~\/Library\/.*backups/)
     expect(box.read(at(box).config)).toBe(before)

@@ -13,6 +13,11 @@ wait_for_address() {
   done
 }
 
+# What a job itself says (not its program's log) is appended by launchd for ever: begun anew when it is over 1 MB.
+bound_job_log() {
+  if [ "$(cat "$1" 2> /dev/null | wc -c)" -gt 1000000 ]; then : > "$1"; fi
+}
+
 # Opens file descriptor 3 towards a log that stays bounded; launchd itself never rotates.
 open_log() {
   folder=$(mktemp -d "${TMPDIR:-/tmp}/job-log.XXXXXX") && mkfifo -m 600 "$folder/log" || exit 1
