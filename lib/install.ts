@@ -51,7 +51,7 @@ async function work(ui: Ui, host: Host, machine: Machine, setup: Setup, plan: Pl
     setup.say = ui.say
     if (ui.attended && !ui.yes) setup.confirm = (text) => ui.confirm(text, false)
     const results = nothing ? plan.results : await applyAll(ui, host, machine, setup)
-    return await finish(ui, host, setup, results)
+    return await finish(ui, host, machine, setup, results)
   } finally {
     for (const { original, backup } of setup.receipt.backups.slice(copies))
       ui.say(`a copy of ${tilde(host, original)} from before is kept in ${tilde(host, backup)}`)
@@ -110,9 +110,9 @@ function showDry(ui: Ui, plan: Plan, machine: Machine, setup: Setup): number {
   return exitCodes.done
 }
 
-async function finish(ui: Ui, host: Host, setup: Setup, applied: Result[]): Promise<number> {
+async function finish(ui: Ui, host: Host, machine: Machine, setup: Setup, applied: Result[]): Promise<number> {
   ui.say(ui.chalk.bold('\nProof'))
-  const proof = await prove(ui, host, setup)
+  const proof = await prove(ui, host, setup.mode, machine)
   ui.say(`\n${statement(proof)}`)
   if (!ui.json) ui.say(`\n${nextSteps(proof.machine, setup, proof.target.model?.name)}`)
   else

@@ -31,13 +31,30 @@ export interface Machine {
 /** Apple silicon's Homebrew first: an Intel one may come before it in PATH (docs/Installation.md of Homebrew/brew). */
 export const brewCandidates = ['/opt/homebrew/bin/brew', 'brew']
 
-/** Reads the machine by its own commands; nothing is changed. */
-export async function survey(look: Look): Promise<Machine> {
+/** What no part of ours can change. */
+type Fixed = Pick<
+  Machine,
+  'home' | 'kernel' | 'version' | 'appleSilicon' | 'translated' | 'memory' | 'uid' | 'user' | 'desktop' | 'ssh' | 'node'
+>
+
+/** Reads the machine by its own commands; nothing is changed. What never changes is taken from an earlier survey. */
+export async function survey(look: Look, before?: Machine): Promise<Machine> {
+  const [fixed, brew, ifconfig, tailscale] = await Promise.all([
+    before ?? surveyFixed(look),
+    look.find(brewCandidates),
+    look.query(['ifconfig']),
+    surveyTailscale(look),
+  ])
+  const place = brew && brew === before?.brew ? before.prefix : await prefix(look, brew)
+  return { ...fixed, brew, prefix: place, tailscale, addresses: parseIfconfig(ifconfig.stdout) }
+}
+
+async function surveyFixed(look: Look): Promise<Fixed> {
   const say = async (...argv: string[]) => {
     const { code, stdout } = await look.query(argv)
     return code === 0 ? stdout.trim() : ''
   }
-  const [kernel, version, memory, arm, translated, uid, user, brew, ifconfig, ssh] = await Promise.all([
+  const [kernel, version, memory, arm, translated, uid, user, ssh] = await Promise.all([
     say('uname', '-s'),
     // A program built against an old SDK, or this variable, makes sw_vers lie (python/cpython#135675).
     say('env', '-u', 'SYSTEM_VERSION_COMPAT', 'sw_vers', '-productVersion'),
@@ -46,8 +63,6 @@ export async function survey(look: Look): Promise<Machine> {
     say('sysctl', '-n', 'sysctl.proc_translated'),
     say('id', '-u'),
     say('id', '-un'),
-    look.find(brewCandidates),
-    say('ifconfig'),
     say('printenv', 'SSH_CONNECTION'),
   ])
   const gui = await look.query(['launchctl', 'print', `gui/${uid}`])
@@ -62,12 +77,8 @@ export async function survey(look: Look): Promise<Machine> {
     user,
     desktop: gui.code === 0,
     ssh: ssh !== '',
-    brew,
-    prefix: await prefix(look, brew),
     // Not the one in PATH: version managers put a path there that ends with the shell.
     node: process.execPath,
-    tailscale: await surveyTailscale(look),
-    addresses: parseIfconfig(ifconfig),
   }
 }
 

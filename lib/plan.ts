@@ -142,10 +142,13 @@ export async function applyAll(ui: Ui, host: Host, machine: Machine, setup: Setu
   setup.receipt.mode = setup.mode
   await saveReceipt(host, setup.receipt)
   let now = machine
+  let changed = false
   for (const part of partsOf(setup.mode)) {
-    now = await survey(host)
+    if (changed) now = await survey(host, now)
     setup.programs = { ollama: await engineProgram(host, now), haproxy: `${now.prefix}/opt/haproxy/bin/haproxy` }
-    results.push(...(await applyPart(ui, host, part, now, setup)))
+    const done = await applyPart(ui, host, part, now, setup)
+    changed = done.some((result) => result.state === 'done')
+    results.push(...done)
   }
   Object.assign(machine, now)
   return results

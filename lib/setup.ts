@@ -19,7 +19,11 @@ export interface Prepared {
 }
 
 /** Reads settings, receipt, templates and the machine. Throws `Stop` (exit 2) on faulty settings, before anything else. */
-export async function prepare(look: Look, ui: Ui, options: { config?: string; mode?: Mode } = {}): Promise<Prepared> {
+export async function prepare(
+  look: Look,
+  ui: Ui,
+  options: { config?: string; mode?: Mode; before?: Machine } = {},
+): Promise<Prepared> {
   const file = options.config ?? settingsFile(look.home)
   const template = (await look.read(`${checkout}/templates/settings.yaml`)) ?? ''
   const written = await look.read(file)
@@ -28,7 +32,7 @@ export async function prepare(look: Look, ui: Ui, options: { config?: string; mo
   const settingsText = written ?? template
   const settings = parseSettings(settingsText, file)
   const receipt = (await readReceipt(look)) ?? emptyReceipt()
-  const machine = await survey(look)
+  const machine = await survey(look, options.before)
   const setup: Setup = {
     settings,
     settingsText,

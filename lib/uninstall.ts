@@ -4,6 +4,7 @@ import { dryHost, type Intent } from './dry-run.ts'
 import { type Host, realHost } from './host.ts'
 import type { Machine } from './machine.ts'
 import { parts } from './parts/index.ts'
+import { typed } from './parts/other-ollamas.ts'
 import type { Setup } from './parts/part.ts'
 import { places } from './places.ts'
 import { absent } from './resources.ts'
@@ -114,10 +115,10 @@ async function showDry(ui: Ui, host: Host, steps: Step[]): Promise<number> {
 /** What install stopped or moved away is offered back; unattended runs are told the commands. */
 async function giveBack(ui: Ui, host: Host, setup: Setup): Promise<void> {
   for (const { what, back } of setup.receipt.stopped) {
-    if (back.length === 0) ui.say(`install.ts stopped ${what}; start it again as you did before`)
-    else if (ui.attended && (await ui.confirm(`Start ${what} again (${back.join(' ')})?`, true)))
+    if (back.length === 0) ui.say(`install.ts stopped ${what}; ${typed(back)}`)
+    else if (ui.attended && (await ui.confirm(`Start ${what} again (${typed(back)})?`, true)))
       await host.run(back).catch((error: Error) => ui.say(error.message))
-    else ui.say(`install.ts stopped ${what}; bring it back with: ${back.join(' ')}`)
+    else ui.say(`install.ts stopped ${what}; bring it back with: ${typed(back)}`)
   }
   setup.receipt.stopped = []
   for (const { original, backup } of [...setup.receipt.backups]) {

@@ -11,6 +11,7 @@ import { smallest } from './parts/models.ts'
 import type { Setup } from './parts/part.ts'
 import { counts, junit, tap } from './report.ts'
 import { installed, prepare } from './setup.ts'
+import type { Mode } from './state.ts'
 import { type Check, observeAll, type Result } from './step.ts'
 
 export interface Proof {
@@ -118,8 +119,8 @@ export async function status(ui: Ui): Promise<number> {
 }
 
 /** The end of install: everything that does not disturb, with three inferences at most. */
-export async function prove(ui: Ui, look: Look, before: Setup): Promise<Proof> {
-  const { machine, setup } = await prepare(look, ui, { mode: before.mode })
+export async function prove(ui: Ui, look: Look, mode: Mode, before: Machine): Promise<Proof> {
+  const { machine, setup } = await prepare(look, ui, { mode, before })
   const target = await findTarget(look, machine, setup)
   const all = [
     ...partChecks(machine, setup),

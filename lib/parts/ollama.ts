@@ -11,7 +11,7 @@ import { spell } from '../settings.ts'
 import { advice, type Check, type Finding, missed, ok, type Step } from '../step.ts'
 import { awaitIdle } from './drain.ts'
 import { askEngine, engineAgent, minimumVersion, ownVersion } from './engine.ts'
-import { others, stopOthers } from './other-ollamas.ts'
+import { others, stopOthers, typed } from './other-ollamas.ts'
 import type { Part, Question, Setup } from './part.ts'
 
 async function answers(look: Look, machine: Machine, setup: Setup, pid: number): Promise<Finding> {
@@ -181,7 +181,7 @@ export const ollama: Part = {
   async questions(look, machine, setup): Promise<Question[]> {
     const found = await others(look, machine, setup.settings.engine.port)
     if (found.length === 0 || setup.answers.stopOther) return []
-    const text = `Another Ollama is in the way (${found.map((other) => other.what).join('; ')}). Stop it? It can be brought back: ${found.map((other) => other.back.join(' ')).join('; ')}`
+    const text = `Another Ollama is in the way (${found.map((other) => other.what).join('; ')}). Stop it? It can be brought back: ${found.map((other) => typed(other.back)).join('; ')}`
     return [{ id: 'stopOther', kind: 'confirm', text, initial: false }]
   },
 }

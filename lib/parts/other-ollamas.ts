@@ -14,6 +14,13 @@ export interface Other {
   back: string[]
 }
 
+/** The command that brings one back, as a person types it. */
+export function typed(back: string[]): string {
+  if (back.length === 0) return 'start it again as you did before'
+  const [shell, flag, script] = back
+  return shell === 'sh' && flag === '-c' && script !== undefined ? script : back.join(' ')
+}
+
 /** The app (which would end our server and take the port), a Homebrew service, and whoever holds the port. */
 export async function others(look: Look, machine: Machine, port: number): Promise<Other[]> {
   const list = (await look.query(['launchctl', 'list'])).stdout

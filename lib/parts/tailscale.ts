@@ -1,7 +1,7 @@
 import { Stop } from '../command.ts'
 import type { Host } from '../host.ts'
 import type { Machine } from '../machine.ts'
-import { surveyTailscale, type Tailscale } from '../platform/tailscale.ts'
+import { type Tailscale, tailscaleState } from '../platform/tailscale.ts'
 import { brewEnv } from '../resources.ts'
 import { advice, type Check, type Finding, missed, ok, type Step } from '../step.ts'
 import type { Part, Setup } from './part.ts'
@@ -18,7 +18,7 @@ const remedies: Partial<Record<Tailscale['state'], string>> = {
   InUseOtherUser: 'Tailscale is used by another user of this Mac; log out there first.',
 }
 
-export function upFinding(tailscale: Tailscale): Finding {
+export function upFinding(tailscale: Omit<Tailscale, 'serves'>): Finding {
   if (tailscale.state === 'Running' && tailscale.ipv4)
     return ok(`${tailscale.ipv4}${tailscale.name ? `, ${tailscale.name}` : ''}`)
   const saw = tailscale.expired ? 'the key of this machine has expired' : `Tailscale is ${tailscale.state}`
@@ -40,7 +40,7 @@ function present(machine: Machine, setup: Setup): Step {
     interactive: true,
     exit: 3,
     async check(look) {
-      const { cli, variants } = await surveyTailscale(look)
+      const { cli, variants } = await tailscaleState(look)
       return cli
         ? ok(`${cli}${variants[0] ? ` (${variants[0]})` : ''}`)
         : missed('Tailscale is not installed', `${brew} install --cask tailscale-app`)
@@ -55,7 +55,7 @@ function present(machine: Machine, setup: Setup): Step {
 /** The fresh app starts its daemon only when its system extension was allowed at the screen. */
 async function wakeApp(host: Host, setup: Setup): Promise<void> {
   await host.run(['open', '-a', 'Tailscale'], { codes: [0, 1] })
-  const answering = async () => (await surveyTailscale(host)).state !== 'unreachable'
+  const answering = async () => (await tailscaleState(host)).state !== 'unreachable'
   if (!(await answering()))
     setup.say?.(
       'Allow Tailscale in the windows that macOS shows (System Settings > General > Login Items & Extensions); waiting 10 minutes, Ctrl-C to stop.',
@@ -72,16 +72,17 @@ function up(setup: Setup): Step {
     interactive: true,
     exit: 3,
     needs: ['tailscale.package'],
-    check: async (look) => upFinding(await surveyTailscale(look)),
+    check: async (look) => upFinding(await tailscaleState(look)),
     async apply(host) {
-      const { variants } = await surveyTailscale(host)
+      const { variants } = await tailscaleState(host)
       if (variants.some((variant) => variant !== 'formula')) await wakeApp(host, setup)
-      const { cli, state } = await surveyTailscale(host)
+      const { cli, state } = await tailscaleState(host)
       if (state === 'Running') return
       if (state === 'NeedsMachineAuth') throw new Stop(3, remedies.NeedsMachineAuth ?? '')
       // Waits for the login in the browser; Ctrl-C is the way out, and the next run goes on here.
       await host.run(['env', 'TAILSCALE_BE_CLI=1', cli ?? 'tailscale', 'up', '--timeout=10m'], {
         interactive: setup.attended,
+        shows: true,
         timeoutMs: 660_000,
       })
     },
@@ -89,12 +90,12 @@ function up(setup: Setup): Step {
   }
 }
 
-const oneVariant = (): Check => ({
+const oneVariant = (machine: Machine): Check => ({
   id: 'tailscale.one-variant',
   title: 'Only one Tailscale is installed',
   exit: 3,
   async check(look) {
-    const { variants } = await surveyTailscale(look)
+    const { variants } = machine.tailscale
     // The formula beside the app is often there for its command alone; its daemon is what fights.
     const fights = variants.length > 1 && (await look.query(['pgrep', '-x', 'tailscaled'])).code === 0
     return !fights
@@ -106,11 +107,11 @@ const oneVariant = (): Check => ({
   },
 })
 
-const keyExpiry = (): Check => ({
+const keyExpiry = (machine: Machine): Check => ({
   id: 'tailscale.key-expiry',
   title: 'The key of this machine lasts for another month',
-  async check(look) {
-    const { keyExpiry: expiry } = await surveyTailscale(look)
+  async check() {
+    const { keyExpiry: expiry } = machine.tailscale
     if (!expiry || expiry.getTime() < day) return ok('no expiry')
     const days = Math.floor((expiry.getTime() - Date.now()) / day)
     const text = `expires on ${expiry.toISOString().slice(0, 10)}`
@@ -123,12 +124,12 @@ const keyExpiry = (): Check => ({
   },
 })
 
-const nothingServed = (setup: Setup): Check => ({
+const nothingServed = (machine: Machine, setup: Setup): Check => ({
   id: 'tailscale.serve',
   title: 'tailscale serve does not hold the gateway’s port',
   exit: 3,
-  async check(look) {
-    const { serves } = await surveyTailscale(look)
+  async check() {
+    const { serves } = machine.tailscale
     const { port } = setup.settings
     if (!serves.includes(port)) return ok(serves.length ? `serves ${serves.join(', ')}` : 'nothing served')
     return missed(
@@ -151,6 +152,6 @@ const policyAdvice = (): Check => ({
 /** Who can reach the machine. */
 export const tailscale: Part = {
   name: 'tailscale',
-  steps: (machine, setup) => [oneVariant(), present(machine, setup), up(setup), nothingServed(setup)],
-  checks: () => [keyExpiry(), policyAdvice()],
+  steps: (machine, setup) => [oneVariant(machine), present(machine, setup), up(setup), nothingServed(machine, setup)],
+  checks: (machine) => [keyExpiry(machine), policyAdvice()],
 }

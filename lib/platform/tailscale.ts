@@ -52,14 +52,21 @@ const status = z.object({
     .nullish(),
 })
 
-/** Reads `status --json`, which exits 0 in every state as long as the daemon answers. */
+/** Tailscale's state, and the ports that `tailscale serve` holds. */
 export async function surveyTailscale(look: Look): Promise<Tailscale> {
+  const state = await tailscaleState(look)
+  if (!state.cli) return { ...state, serves: [] }
+  const serve = await look.query(['env', 'TAILSCALE_BE_CLI=1', state.cli, 'serve', 'status', '--json'])
+  return { ...state, serves: parseServe(serve.stdout) }
+}
+
+/** Reads `status --json`, which exits 0 in every state as long as the daemon answers. */
+export async function tailscaleState(look: Look): Promise<Omit<Tailscale, 'serves'>> {
   const cli = await look.find(candidates)
   const variants = await findVariants(look)
-  if (!cli) return { variants, state: 'absent', health: [], serves: [] }
+  if (!cli) return { variants, state: 'absent', health: [] }
   const { stdout } = await look.query(['env', 'TAILSCALE_BE_CLI=1', cli, 'status', '--json'], { timeoutMs: 15_000 })
-  const serve = await look.query(['env', 'TAILSCALE_BE_CLI=1', cli, 'serve', 'status', '--json'])
-  return { cli, variants, ...parseStatus(stdout), serves: parseServe(serve.stdout) }
+  return { cli, variants, ...parseStatus(stdout) }
 }
 
 /** The parts of `tailscale status --json` that matter here; `unreachable` for anything else. */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { type Box, type Machine, namespaces, net } from '../box.ts'
 import { eventually } from './await.ts'
-import { answers, installedBox, runningPid, setFaults } from './installed.ts'
+import { answers, installedBox, runningPid, setFaults, worker } from './installed.ts'
 import { endless, longChat, openStream } from './stream.ts'
 
 const possible = namespaces()
@@ -175,8 +175,7 @@ describe.skipIf(why)('a client that hangs up is noticed by Ollama', () => {
   })
 
   async function queued(): Promise<number> {
-    const program = `const s=require('net').connect(process.env.HOME+'/.haproxy/run/admin.sock');s.on('data',d=>process.stdout.write(d));s.end('show stat inference 2 -1\\n')`
-    const { stdout } = await box.run([process.execPath, '-e', program])
+    const stdout = await worker(box, 'show stat inference 2 -1')
     const [head = '', row = ''] = stdout.split('\n')
     return Number(row.split(',')[head.replace('# ', '').split(',').indexOf('qcur')])
   }

@@ -104,8 +104,7 @@ describe.skipIf(cannot)(titled('a machine that will not do'), () => {
   it('a login that nobody makes shows its address, and Ctrl-C is the way out', async () => {
     box.mac(combine(first, { tailscale: { state: 'NeedsLogin', joined: false } }) as unknown as MacState)
     const waiting = box.startScript('install.ts', ['--yes'])
-    await waiting.expect('https://login.tailscale.com/a/', 120_000)
-    waiting.kill('SIGINT')
+    await waiting.expect('https://login.tailscale.com/a/', 60_000).finally(() => waiting.kill('SIGINT'))
     const outcome = await waiting.done
     refused(outcome, 130, /Interrupted; /)
   })

@@ -48,7 +48,7 @@ describe('an Ollama that is not ours', () => {
     await serves()
     await isNamed(/Ollama\.app/)
     expect(box.state().ollamaApp.running).toBe(true)
-    await isReplaced(/bring it back with: open -a Ollama/)
+    await isReplaced(/bring it back with: launchctl enable gui\/501\/com\.ollama\.ollama; open -a Ollama$/m)
     expect(box.state().ollamaApp.running).toBe(false)
   })
 
@@ -58,7 +58,7 @@ describe('an Ollama that is not ours', () => {
     await serves()
     await isNamed(/the Homebrew service ollama/)
     expect(await job(box, 'homebrew.mxcl.ollama')).toBeDefined()
-    await isReplaced(/bring it back with: brew services start ollama/)
+    await isReplaced(/bring it back with: \S*brew services start ollama$/m)
     expect(await job(box, 'homebrew.mxcl.ollama')).toBeUndefined()
   })
 
@@ -67,7 +67,7 @@ describe('an Ollama that is not ours', () => {
     const terminal = box.start(['ollama', 'serve'], { env: { OLLAMA_HOST: `127.0.0.1:${box.enginePort}` } })
     await serves()
     await isNamed(/ollama \(process \d+\) on 127\.0\.0\.1: .*ollama serve/)
-    await isReplaced(/bring it back with: .*ollama serve/)
+    await isReplaced(/install\.ts stopped ollama .*ollama serve; start it again as you did before$/m)
     await terminal.done
   })
 })

@@ -109,9 +109,13 @@ export function setFaults(box: Box, faults: Faults): void {
   writeFileSync(join(box.dir, 'ollama-faults.json'), JSON.stringify(faults))
 }
 
-/** The fingerprint that the running worker answers. */
-export async function fingerprint(box: Box): Promise<string | undefined> {
-  const program = `const s=require('net').connect(process.env.HOME+'/.haproxy/run/admin.sock');s.on('data',d=>process.stdout.write(d));s.end('show env CFG_ID\\n')`
-  const { stdout } = await box.run([process.execPath, '-e', program])
-  return /CFG_ID=([0-9a-f]{64})/.exec(stdout)?.[1]
+/** What the running worker answers on its socket; empty when none runs. */
+export async function worker(box: Box, command: string): Promise<string> {
+  const program =
+    "const s=require('net').connect(process.env.HOME+'/.haproxy/run/admin.sock');s.on('data',d=>process.stdout.write(d));s.end(process.argv[1]+'\\n')"
+  return (await box.run([process.execPath, '-e', program, command])).stdout
 }
+
+/** The fingerprint that the running worker answers. */
+export const fingerprint = async (box: Box): Promise<string | undefined> =>
+  /CFG_ID=([0-9a-f]{64})/.exec(await worker(box, 'show env CFG_ID'))?.[1]
