@@ -26,8 +26,9 @@ consent() {
 }
 
 mac() {
-  major=$(env -u SYSTEM_VERSION_COMPAT sw_vers -productVersion | cut -d. -f1)
-  [ "$major" -ge 14 ] || fail 3 'macOS 14 or newer is needed; upgrade and run this again.'
+  unset SYSTEM_VERSION_COMPAT
+  version=$(sw_vers -productVersion)
+  [ "${version%%.*}" -ge 14 ] || fail 3 'macOS 14 or newer is needed; upgrade and run this again.'
   [ "$(sysctl -n hw.optional.arm64 2> /dev/null)" = 1 ] || fail 3 'A Mac with Apple silicon is needed; this one has an Intel processor.'
 }
 

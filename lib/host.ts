@@ -107,6 +107,21 @@ async function unless<T>(work: Promise<T>, otherwise: T): Promise<T> {
   })
 }
 
+/** zx reads `ps -lx` as a table and throws, where nobody can catch it, when some process's words do not fit; two numbers a line always do. */
+$.kill = async (pid, signal = 'SIGTERM') => {
+  const { stdout } = await $({ nothrow: true, quiet: true })`ps -Ao pid=,ppid=`
+  const rows = stdout.split('\n').map((line) => line.trim().split(/\s+/).map(Number))
+  const found = [Number(pid)]
+  for (const parent of found) for (const [child, of] of rows) if (child && of === parent) found.push(child)
+  for (const one of found.reverse()) {
+    try {
+      process.kill(one, signal)
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+}
+
 async function execute(argv: string[], options: RunOptions & QueryOptions): Promise<Output> {
   const shell = $({
     nothrow: true,

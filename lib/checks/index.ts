@@ -20,7 +20,7 @@ import { json, type ModelFacts, type Target } from './target.ts'
 export const partChecks = (machine: Machine, setup: Setup): Check[] => [
   ...partsOf(setup.mode).flatMap((part) => [...part.steps(machine, setup), ...(part.checks?.(machine, setup) ?? [])]),
   ...isolation(machine, setup),
-  ...files(machine),
+  ...files(machine, setup),
 ]
 
 /** What no step implies: the proof of every policy, and the answers of models through the gateway. */

@@ -192,14 +192,15 @@ function throughMagicName(machine: Machine, setup: Setup): Check {
 }
 
 /** Every file that the project wrote and others must not read. */
-export function files(machine: Machine): Check[] {
+export function files(machine: Machine, setup: Setup): Check[] {
   const at = places(machine.home)
   return [
     {
       id: 'files.private',
       title: 'Settings, state and configuration are for their owner alone',
       async check(look) {
-        const paths = [at.settings, at.receipt, at.config]
+        // Without the proxy a configuration that lies there is somebody else's.
+        const paths = [at.settings, at.receipt, ...(setup.mode === 'proxy' ? [at.config] : [])]
         const facts = await Promise.all(paths.map(async (path) => [path, (await look.stat(path))?.mode] as const))
         const open = facts.filter(([, mode]) => mode !== undefined && (mode & 0o077) !== 0)
         return open.length

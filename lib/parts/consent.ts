@@ -39,8 +39,10 @@ export async function ourFolder(look: Look, machine: Machine, setup: Setup): Pro
 /** Files that are there, are not as we wrote them, and would be replaced. */
 export async function editedFiles(look: Look, machine: Machine, setup: Setup): Promise<string[]> {
   const at = places(machine.home)
-  const theirs = (await look.stat(at.proxy)) !== undefined && !(await ourFolder(look, machine, setup))
-  const paths = [...(theirs ? [] : [at.config]), ...Object.values(labels).map((label) => `${at.agents}/${label}.plist`)]
+  const proxied = setup.mode === 'proxy'
+  const theirs = proxied && (await look.stat(at.proxy)) !== undefined && !(await ourFolder(look, machine, setup))
+  const written = Object.values(labels).filter((label) => proxied || label !== labels.gateway)
+  const paths = [...(proxied && !theirs ? [at.config] : []), ...written.map((label) => `${at.agents}/${label}.plist`)]
   const foreign = await Promise.all(
     paths.map(async (path) => ((await isForeign(look, setup.receipt, path)) ? [path] : [])),
   )

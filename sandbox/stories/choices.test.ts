@@ -23,7 +23,7 @@ import {
 
 /** The questions that were answered, by their beginning: inquirer puts ✔ before each, our results have ✓. */
 const answered = (text: string): string[] => [
-  ...new Set([...text.matchAll(/✔ (.{20})/g)].map(([, words = '']) => words)),
+  ...new Set([...text.matchAll(/✔ (.{8})/g)].map(([, words = '']) => words)),
 ]
 
 describe.skipIf(cannot)(titled('the questions on a bare Mac'), () => {

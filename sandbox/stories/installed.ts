@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
-import { type Box, type BoxOptions, createBox, type Outcome } from '../box.ts'
+import { type Box, type BoxOptions, createBox, namespaces, type Outcome } from '../box.ts'
 import { combine } from '../presets.ts'
 import type { Faults } from '../standins/ollama/faults.ts'
 import { eventually } from './await.ts'
@@ -18,6 +18,9 @@ export interface InstalledOptions extends BoxOptions {
 /** A Mac that has everything but us and does not fall asleep, so that nobody is asked about that. */
 const quick = { launchd: { throttleMs: 200 }, pmset: { ac: { sleep: 0, autorestart: 1 } } }
 
+/** Where a box has no root and no network of its own, Tailscale's command is on the PATH, and there is no IPv6 address. */
+const onPath = 'why' in namespaces() ? { tailscale: { menuCli: true, ipv6: '' } } : {}
+
 export const settingsFile = '.config/remote-ollama-proxy/settings.yaml'
 export const labels = ['com.ollama', 'com.haproxy', 'com.ollama.warm-models'] as const
 export const logs = 'Library/Logs/remote-ollama-proxy'
@@ -31,7 +34,7 @@ export function putSettings(box: Box, lines: string): void {
 
 /** A Mac with Tailscale, Ollama and HAProxy on it, without us. */
 export const readyBox = (options: BoxOptions = {}): Promise<Box> =>
-  createBox({ preset: 'ready', ...options, mac: combine(quick, options.mac) })
+  createBox({ preset: 'ready', ...options, mac: combine(quick, onPath, options.mac) })
 
 /** A Mac on which install.ts has run. Whoever makes one closes it. */
 export async function installedBox({
