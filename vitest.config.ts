@@ -17,8 +17,10 @@ export default defineConfig({
         test: {
           name: 'stories',
           include: ['sandbox/stories/**/*.test.ts'],
-          testTimeout: 180_000,
+          testTimeout: 300_000,
           hookTimeout: 300_000,
+          // Real processes on a busy machine: one more try, and a second failure counts.
+          retry: 1,
         },
       },
     ],
