@@ -71,11 +71,11 @@ describe.each(['com.ollama', 'com.haproxy'])('the commands printed for %s', (lab
 })
 
 describe('the other commands printed', () => {
-  it('the curl gives the answer that stands below it', async () => {
+  it('the curl gives the answer that stands below it', async (context) => {
+    if (!box.namespaced) return context.skip(`nobody knows the MagicDNS name there: ${box.why}`)
     const [command = '', answer = ''] = said.slice(said.indexOf('curl http')).split('\n')
     expect(answer.trim()).toBe('{"version":"…"}')
-    const on = box.namespaced ? 'laptop' : 'mac'
-    const { code, stdout } = await box.run(['/bin/sh', '-c', command.replace('curl', 'curl -fsS')], { on })
+    const { code, stdout } = await box.run(['/bin/sh', '-c', command.replace('curl', 'curl -fsS')], { on: 'laptop' })
     expect(code).toBe(0)
     expect(stdout.trim()).toMatch(/^\{"version":"\d+\.\d+\.\d+"\}$/)
   })

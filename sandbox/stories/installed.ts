@@ -33,8 +33,12 @@ export function putSettings(box: Box, lines: string): void {
 }
 
 /** A Mac with Tailscale, Ollama and HAProxy on it, without us. */
-export const readyBox = (options: BoxOptions = {}): Promise<Box> =>
-  createBox({ preset: 'ready', ...options, mac: combine(quick, onPath, options.mac) })
+export async function readyBox(options: BoxOptions = {}): Promise<Box> {
+  const box = await createBox({ preset: 'ready', ...options, mac: combine(quick, onPath, options.mac) })
+  // Its ports are settings already, and then no model is chosen by default.
+  if (!box.namespaced) putSettings(box, "models: ['qwen3:0.6b']\n")
+  return box
+}
 
 /** A Mac on which install.ts has run. Whoever makes one closes it. */
 export async function installedBox({
