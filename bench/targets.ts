@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { eventually, freePort, program, type RunningGateway, startGateway } from '../sandbox/gateway.ts'
+import { eventually, freePort, program, type RunningGateway, startGateway, watchOver } from '../sandbox/gateway.ts'
 
 /** Something to measure: where it listens, and the Host to send. */
 export interface Target {
@@ -55,7 +55,9 @@ export async function openField(enginePort?: number): Promise<Field> {
     const { file, libraryPath } = await program()
     const path = join(folder, `${name}.cfg`)
     writeFileSync(path, `global\n    noreuseport\n    nbthread 2\n    maxconn 8000\n${text}`)
-    children.push(spawn(file, ['-db', '-f', path], { env: { LD_LIBRARY_PATH: libraryPath }, stdio: 'inherit' }))
+    const child = spawn(file, ['-db', '-f', path], { env: { LD_LIBRARY_PATH: libraryPath }, stdio: 'inherit' })
+    watchOver(child.pid ?? 0)
+    children.push(child)
   }
   const [own, tcp, http] = [
     enginePort ?? (await freePort('127.0.0.1')),

@@ -93,7 +93,7 @@ export async function program(): Promise<{ file: string; libraryPath: string; ve
 }
 
 /** Ends a process when this one is gone, however it went: its standard input closes then. Gives back a dismissal. */
-function watchOver(pid: number): () => void {
+export function watchOver(pid: number): () => void {
   const watch = spawn('/bin/sh', ['-c', 'read -r done || kill -TERM "$0"', `${pid}`], {
     stdio: ['pipe', 'ignore', 'ignore'],
   })

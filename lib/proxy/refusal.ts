@@ -36,16 +36,34 @@ export interface Refusal {
   headers?: Record<string, string>
 }
 
-/** The two rules that refuse, one a family of errors; the ACL `api` is set by the policy `errors`. `deny`, since HAProxy's log does not count a `return` as an error. */
-export function refuse({ status, message, when = [''], headers = {} }: Refusal): string[] {
+/** Words of a type of error, to be found by the beginning of the path when a refusal happens: what stands before the message, and what after it. */
+const openFile = (status: number): string => `${typeOf(status)}.open`
+const closeFile = (status: number): string => `${typeOf(status)}.close`
+
+/** The files that refusals name: for each type of error, both families' words around a message. */
+export function refusalFiles(): Record<string, string> {
+  const words = Object.keys(types)
+    .map(Number)
+    .flatMap((status): [string, string][] => {
+      const type = typeOf(status)
+      return [
+        [openFile(status), `/api/ {"error":"\n/ {"type":"error","error":{"type":"${type}","message":"\n`],
+        [closeFile(status), `/api/ ","request_id":"\n/ ","param":null,"code":"${type}"},"request_id":"\n`],
+      ]
+    })
+  return Object.fromEntries(words)
+}
+
+const words = (file: string): string => `%[var(txn.path),map_beg({{files}}/${file})]`
+
+/** The rule that refuses, in the family of the path. `deny`, since HAProxy's log does not count a `return` as an error. */
+export function refuse({ status, message, when, headers = {} }: Refusal): string {
   const extra = Object.entries(headers)
     .map(([name, value]) => `hdr ${name} ${value} `)
     .join('')
-  const rule = (family: string, body: string) =>
-    `http-request deny status ${status} content-type application/json ${extra}lf-string '${body}' if ${when
-      .map((condition) => `${family} ${condition}`.trim())
-      .join(' or ')}`
-  return [rule('api', ollamaBody(message)), rule('!api', unionBody(status, message))]
+  const text = `${words(openFile(status))}Gateway: ${message}${words(closeFile(status))}%[unique-id]"}`
+  const condition = when ? ` if ${when.join(' or ')}` : ''
+  return `http-request deny status ${status} content-type application/json ${extra}lf-string '${text}'${condition}`
 }
 
 /** A whole HTTP answer for HAProxy's `errorfile`, whose family is unknown: the union object. */

@@ -48,7 +48,7 @@ function refusal(answer: Exchange, family: 'v1' | 'api'): string {
   expect(answer.body.trimEnd()).not.toContain('\n')
   const parsed = JSON.parse(answer.body)
   if (family === 'api') {
-    expect(Object.keys(parsed)).toEqual(['error'])
+    expect(Object.keys(parsed)).toEqual(['error', 'request_id'])
     return parsed.error
   }
   expect(parsed).toMatchObject({

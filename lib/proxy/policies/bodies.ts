@@ -2,8 +2,8 @@ import { refusedAs } from '../../checks/refused.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { refuse } from '../refusal.ts'
 
-/** Bytes of HAProxy's buffer; the largest body that can be looked at whole. */
-const bufferSize = 131_072
+/** Bytes of HAProxy's buffer: 100 KB of body behind 20 KB of head; 128 KB and more would cost every request a mapping of its own (glibc's mmap threshold). */
+const bufferSize = 126_976
 /** Bytes that a body without Content-Length may have: it must end within the buffer, headers included. */
 const unlabelledLimit = 102_400
 
@@ -13,16 +13,17 @@ export function bodies(gateway: Gateway): Policy {
   return {
     name: 'bodies',
     lines: {
-      global: [`tune.bufsize ${bufferSize}`],
+      // Patterns are few; remembering their verdicts costs more than judging again (measured).
+      global: [`tune.bufsize ${bufferSize}`, 'tune.pattern.cache-size 0'],
       defaults: ['timeout http-request 30s'],
       inspect: [
-        ...refuse({
+        refuse({
           status: 413,
           message: `the request body is over ${Math.round(limit / 1024)} KB.`,
           when: [`{ req.body_size gt ${limit} }`, '{ req.fhdr(content-length),length gt 11 }'],
         }),
         `http-request wait-for-body time 60s if !{ req.fhdr(content-length) -m found } or { req.body_size le ${unlabelledLimit} }`,
-        ...refuse({
+        refuse({
           status: 413,
           message: `a body without Content-Length may have ${unlabelledLimit / 1024} KB at most.`,
           when: [`!{ req.fhdr(content-length) -m found } { req.body_len ge ${unlabelledLimit} }`],

@@ -1,5 +1,5 @@
 import type { Policy } from '../policy.ts'
-import { errorFile, ollamaBody, unionBody } from '../refusal.ts'
+import { errorFile, ollamaBody, refusalFiles, unionBody } from '../refusal.ts'
 
 const parsed: [number, string, string][] = [
   [400, 'Bad request', 'the request could not be understood.'],
@@ -41,7 +41,6 @@ export function errors(): Policy {
     name: 'errors',
     lines: {
       prepare: [
-        'acl api path_beg /api/',
         'http-request set-var(txn.path) path,bytes(0,300)',
         'http-request set-var(txn.method) method,bytes(0,24)',
         'http-request set-var(txn.letters) method,length',
@@ -55,9 +54,12 @@ export function errors(): Policy {
         ...[502, 503, 504].map((status) => late(status)),
       ],
     },
-    files: Object.fromEntries([
-      ...[...parsed, ...later].map((entry) => [`${entry[0]}.http`, errorFile(...entry)]),
-      ...afterwards.map(texts),
-    ]),
+    files: {
+      ...refusalFiles(),
+      ...Object.fromEntries([
+        ...[...parsed, ...later].map((entry) => [`${entry[0]}.http`, errorFile(...entry)]),
+        ...afterwards.map(texts),
+      ]),
+    },
   }
 }

@@ -17,13 +17,13 @@ export function names(gateway: Gateway): Policy {
     name: 'names',
     lines: {
       shape: [
-        ...refuse({
+        refuse({
           status: 421,
           message: 'this host name is not served here; the owner can add it to hosts in settings.yaml.',
           when: ['!{ req.fhdr(host) -m str -i -f {{files}}/hosts.lst }'],
         }),
         'http-request set-var(txn.origin) req.fhdr(origin) if { req.fhdr(origin) -m str -f {{files}}/origins.lst }',
-        ...refuse({
+        refuse({
           status: 403,
           message:
             'this web page (its Origin) may not call the server; the owner can add it to origins in settings.yaml.',

@@ -14,13 +14,13 @@ export function queue(gateway: Gateway): Policy {
     lines: {
       limit: [
         'acl inference var(txn.backend) -m str inference',
-        ...refuse({
+        refuse({
           status: 429,
           message: 'the server is about to restart Ollama; try again shortly.',
           when: ['inference { str(draining),map_str({{files}}/engine.map) -m str yes }'],
           headers: retry,
         }),
-        ...refuse({
+        refuse({
           status: 503,
           message: 'Ollama is down on this server.',
           when: ['row { nbsrv(inference) lt 1 }'],
@@ -29,7 +29,7 @@ export function queue(gateway: Gateway): Policy {
       ],
       // Counted once the body is here: requests that are still sending it would all find the queue short.
       inspect: [
-        ...refuse({
+        refuse({
           status: 429,
           message: `${waiting.max} requests are waiting already; try again shortly.`,
           when: [

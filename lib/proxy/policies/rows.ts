@@ -70,26 +70,26 @@ export function rows(gateway: Gateway): Policy {
         ...model,
         'http-request set-var(txn.group) var(txn.row),field(1,|)',
         'http-request set-var(txn.backend) var(txn.row),field(2,|)',
-        'http-request set-var(txn.closed) var(txn.mp),map_str({{files}}/closed.map)',
-        'http-request set-var(txn.closed) str(/api/blobs/),map_str({{files}}/closed.map) if { path_beg /api/blobs/ }',
-        'http-request set-var(txn.closed) str(/api/user/),map_str({{files}}/closed.map) if { path_beg /api/user/ }',
         'acl row var(txn.row) -m found',
+        'http-request set-var(txn.closed) var(txn.mp),map_str({{files}}/closed.map) if !row',
+        'http-request set-var(txn.closed) str(/api/blobs/),map_str({{files}}/closed.map) if !row { path_beg /api/blobs/ }',
+        'http-request set-var(txn.closed) str(/api/user/),map_str({{files}}/closed.map) if !row { path_beg /api/user/ }',
       ],
       allow: [
-        ...refuse({
+        refuse({
           status: 403,
           message: 'POST /v1/messages/count_tokens is not offered; clients then estimate (group: count-tokens).',
           when: ['{ method POST } { path /v1/messages/count_tokens }'],
         }),
-        ...hints.flatMap(([condition, hint]) =>
+        ...hints.map(([condition, hint]) =>
           refuse({ status: 403, message: `${said} ${hint}`, when: [`!row ${condition}`] }),
         ),
-        ...refuse({
+        refuse({
           status: 403,
           message: `${said} is not enabled on this server (group: %[var(txn.closed)]).`,
           when: ['!row { var(txn.closed) -m found }'],
         }),
-        ...refuse({ status: 403, message: `${said} is not an endpoint of this server.`, when: ['!row'] }),
+        refuse({ status: 403, message: `${said} is not an endpoint of this server.`, when: ['!row'] }),
       ],
     },
     proof,

@@ -23,13 +23,13 @@ export function shape(): Policy {
         `${bad} !{ url -m beg / }`,
         `${bad} { req.hdrs,length gt 16384 } or { url_len gt 4096 }`,
         `${bad} { var(txn.letters) -m int gt 24 }`,
-        ...refuse({
+        refuse({
           status: 426,
           message: 'no WebSocket here; use plain HTTP.',
           when: ['{ req.fhdr(upgrade) -m sub -i websocket }'],
           headers: { upgrade: 'HTTP/1.1', connection: 'upgrade' },
         }),
-        ...refuse({
+        refuse({
           status: 415,
           message: 'compressed request bodies are not taken; send plain JSON.',
           when: ['{ req.fhdr(content-encoding) -m found }'],

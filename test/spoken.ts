@@ -1,0 +1,11 @@
+/** What a refusal's rule says below a path, with the words of its files put in as HAProxy does, and `req_1` as the request's id. */
+export function spoken(rule: string, files: Record<string, string>, path: string): string {
+  const [, text = ''] = /lf-string '([^']*)'/.exec(rule) ?? []
+  return text
+    .replaceAll(/%\[var\(txn\.path\),map_beg\(\S*?([\w.]+)\)\]/g, (_, name: string) => {
+      const content = Object.entries(files).find(([file]) => file === name || file.endsWith(`/${name}`))?.[1] ?? ''
+      const line = content.split('\n').find((one) => one.startsWith(`${path} `))
+      return line?.slice(path.length + 1) ?? `no ${path} in ${name}`
+    })
+    .replaceAll('%[unique-id]', 'req_1')
+}
