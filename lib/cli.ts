@@ -20,6 +20,8 @@ export interface Ui {
   verbose: boolean
   chalk: ChalkInstance
   say(text: string): void
+  /** prints what no log may hold */
+  secret(text: string): void
   result(result: Result): void
   /** shows that something is under way; gives back the end of it */
   busy(text: string): () => void
@@ -142,6 +144,9 @@ function makeUi(flags: Flags, note: (line: string) => void): Ui {
     chalk,
     say(text) {
       if (!verbose) note(text)
+      if (!json) process.stdout.write(`${text}\n`)
+    },
+    secret(text) {
       if (!json) process.stdout.write(`${text}\n`)
     },
     result(result) {

@@ -8,8 +8,9 @@ import { contextLength } from './settings.ts'
 export function nextSteps(machine: Machine, setup: Setup, model?: string): string {
   if (setup.mode === 'local')
     return `Next steps\n  Ollama answers on this Mac only: http://127.0.0.1:${setup.settings.engine.port}\n  Run install.ts again to add the proxy and remote access.`
-  const port = setup.mode === 'proxy' ? setup.settings.port : setup.settings.engine.port
-  const base = `http://${machine.tailscale.name ?? machine.tailscale.ipv4}:${port}`
+  const port = portOf(setup)
+  const base = baseUrl(machine, setup)
+  const key = setup.mode === 'proxy' && setup.settings.access === 'keys' ? 'KEY' : undefined
   const name = model ?? 'MODEL'
   return [
     'Next steps',
@@ -17,10 +18,10 @@ export function nextSteps(machine: Machine, setup: Setup, model?: string): strin
     `  Anthropic-compatible base URL: ${base}`,
     '',
     '  From another device of your tailnet:',
-    `    curl ${base}/api/version`,
+    `    curl ${key ? `-H 'Authorization: Bearer ${key}' ` : ''}${base}/api/version`,
     '    {"version":"…"}',
     '',
-    indent(clients(base, name, contextLength(setup.settings, machine.memory))),
+    indent(clients(base, name, contextLength(setup.settings, machine.memory), key)),
     '',
     indent(policy(port)),
     '',
@@ -31,17 +32,23 @@ export function nextSteps(machine: Machine, setup: Setup, model?: string): strin
   ].join('\n')
 }
 
+const portOf = (setup: Setup): number => (setup.mode === 'proxy' ? setup.settings.port : setup.settings.engine.port)
+
+/** The address to give to clients, without a path. */
+export const baseUrl = (machine: Machine, setup: Setup): string =>
+  `http://${machine.tailscale.name ?? machine.tailscale.ipv4 ?? 'HOST'}:${portOf(setup)}`
+
 const indent = (text: string): string =>
   text
     .split('\n')
     .map((line) => (line ? `  ${line}` : line))
     .join('\n')
 
-/** Settings as the clients took them when they were tried (facts: clients.md §9, §12.5). No key is needed in this version; clients want some word. */
-function clients(base: string, model: string, context: number): string {
+/** Settings as the clients took them when they were tried (facts: clients.md §9, §12.5). Where no key is asked for, clients still want some word. */
+export function clients(base: string, model: string, context: number, key = 'ollama'): string {
   return `Claude Code (leave ANTHROPIC_API_KEY unset):
   export ANTHROPIC_BASE_URL=${base}
-  export ANTHROPIC_AUTH_TOKEN=ollama
+  export ANTHROPIC_AUTH_TOKEN=${key}
   export ANTHROPIC_MODEL=${model} ANTHROPIC_DEFAULT_OPUS_MODEL=${model} ANTHROPIC_DEFAULT_SONNET_MODEL=${model} ANTHROPIC_DEFAULT_HAIKU_MODEL=${model}
   export CLAUDE_CODE_MAX_CONTEXT_TOKENS=${context} CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1
 
@@ -54,12 +61,12 @@ Codex (~/.codex/config.toml):
   name = "Mac"
   base_url = "${base}/v1"
   wire_api = "responses"
-  request_max_retries = 1
+${key === 'ollama' ? '' : `  env_key = "MAC_API_KEY"   # export MAC_API_KEY=${key}\n`}  request_max_retries = 1
   stream_max_retries = 2
   stream_idle_timeout_ms = 900000
 
 opencode (opencode.json):
-  {"model":"mac/${model}","small_model":"mac/${model}","provider":{"mac":{"npm":"@ai-sdk/openai-compatible","name":"Mac","options":{"baseURL":"${base}/v1","apiKey":"ollama"},"models":{"${model}":{"name":"${model}","limit":{"context":${context},"output":8192}}}}}}
+  {"model":"mac/${model}","small_model":"mac/${model}","provider":{"mac":{"npm":"@ai-sdk/openai-compatible","name":"Mac","options":{"baseURL":"${base}/v1","apiKey":"${key}"},"models":{"${model}":{"name":"${model}","limit":{"context":${context},"output":8192}}}}}}
 
 Continue (~/.continue/config.yaml):
   name: mac
@@ -70,19 +77,19 @@ Continue (~/.continue/config.yaml):
       provider: openai
       model: ${model}
       apiBase: ${base}/v1
-      apiKey: ollama
+      apiKey: ${key}
       roles: [chat, edit, apply]
 
 Aider:
-  export OPENAI_API_BASE=${base}/v1 OPENAI_API_KEY=ollama
+  export OPENAI_API_BASE=${base}/v1 OPENAI_API_KEY=${key}
   aider --model openai/${model}
 
 Qwen Code (settings: security.auth.selectedType "openai", tools.toolSearch.enabled false):
-  export OPENAI_BASE_URL=${base}/v1 OPENAI_API_KEY=ollama OPENAI_MODEL=${model}
+  export OPENAI_BASE_URL=${base}/v1 OPENAI_API_KEY=${key} OPENAI_MODEL=${model}
 
 SDKs:
-  new OpenAI({ baseURL: '${base}/v1', apiKey: 'ollama' })
-  new Anthropic({ baseURL: '${base}', authToken: 'ollama', apiKey: null })`
+  new OpenAI({ baseURL: '${base}/v1', apiKey: '${key}' })
+  new Anthropic({ baseURL: '${base}', authToken: '${key}', apiKey: null })`
 }
 
 /** Grants add up, and the default policy allows everything (tailscale.com/kb/1542). */

@@ -1,11 +1,15 @@
 /** Where everything of ours lives in a home folder; one list for install, checks and uninstall. */
 export interface Places {
   settings: string
+  /** names, hashes and limits of the API keys */
+  keys: string
   settingsFolder: string
   proxy: string
   config: string
   lastGood: string
   maps: string
+  /** what HAProxy reads of the API keys; outside `maps`, since it outlives a configuration */
+  keyMaps: string
   run: string
   adminSocket: string
   masterSocket: string
@@ -28,10 +32,12 @@ export function places(home: string): Places {
   return {
     settingsFolder,
     settings: `${settingsFolder}/settings.yaml`,
+    keys: `${settingsFolder}/keys.json`,
     proxy,
     config: `${proxy}/haproxy.cfg`,
     lastGood: `${proxy}/haproxy.cfg.last-good`,
     maps: `${proxy}/maps`,
+    keyMaps: `${proxy}/keys`,
     run: `${proxy}/run`,
     adminSocket: `${proxy}/run/admin.sock`,
     masterSocket: `${proxy}/run/master.sock`,

@@ -46,8 +46,8 @@ const listen = z.literal('tailnet', {
 })
 
 const group = z.string().superRefine((name, context) => {
-  if (name in presets) return
-  const known = groups[name as Group]
+  if (Object.hasOwn(presets, name)) return
+  const known = Object.hasOwn(groups, name) ? groups[name as Group] : undefined
   const message = !known
     ? `unknown group "${name}"; known are ${[...Object.keys(presets), ...selectable()].join(', ')}`
     : known.access === 'never'
@@ -63,6 +63,10 @@ const schema = z.strictObject({
   port: port.default(11434),
   engine: z.strictObject({ port: port.default(11434) }).prefault({}),
   groups: z.array(group).min(1, 'at least one group').default(['agents']),
+  access: z
+    .enum(['tailnet', 'keys'], { error: 'tailnet (whoever the tailnet lets in) or keys (always an API key)' })
+    .default('tailnet'),
+  keyless: z.array(group).default([]),
   hosts: z.array(hostName).default([]),
   origins: z.array(origin).default([]),
   models: z.array(modelName).default([]),
@@ -78,6 +82,7 @@ const schema = z.strictObject({
     .union([z.literal('auto'), z.int().min(2048).max(1_048_576)], { error: 'auto, or tokens from 2048 to 1048576' })
     .default('auto'),
   body_limit: size.prefault('32MB'),
+  judged_body: size.refine((bytes) => bytes >= 131_072 && bytes <= 4 * 1024 ** 2, 'from 128KB to 4MB').prefault('1MB'),
   log: z.enum(['off', 'errors', 'requests']).default('errors'),
   drain: duration.prefault('10m'),
 })

@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url'
 import type { Ui } from './cli.ts'
 import { exitCodes, Stop } from './command.ts'
 import type { Look } from './host.ts'
+import { noKeys, readRegistry } from './keys/registry.ts'
 import { type Machine, survey } from './machine.ts'
 import { engineProgram } from './parts/engine.ts'
 import { noAnswers, type Setup } from './parts/part.ts'
@@ -22,7 +23,7 @@ export interface Prepared {
 export async function prepare(
   look: Look,
   ui: Ui,
-  options: { config?: string; mode?: Mode; before?: Machine } = {},
+  options: { config?: string; mode?: Mode; before?: Machine; withoutKeys?: boolean } = {},
 ): Promise<Prepared> {
   const file = options.config ?? settingsFile(look.home)
   const template = (await look.read(`${checkout}/templates/settings.yaml`)) ?? ''
@@ -31,12 +32,14 @@ export async function prepare(
     throw new Stop(exitCodes.usage, `The settings file ${file} is not there; nothing was changed.`)
   const settingsText = written ?? template
   const settings = parseSettings(settingsText, file)
+  const registry = options.withoutKeys ? noKeys : await readRegistry(look)
   const receipt = (await readReceipt(look)) ?? emptyReceipt()
   const machine = await survey(look, options.before)
   const setup: Setup = {
     settings,
     settingsText,
     receipt,
+    registry,
     mode: options.mode ?? receipt.mode,
     answers: { ...noAnswers, keepEdited: [] },
     templates: await templates(look),

@@ -51,7 +51,8 @@ export async function uninstall(ui: Ui, flags: Flags): Promise<number> {
 
 /** Faulty settings must not keep anything from being removed. */
 function withDefaults(error: unknown, host: Host, ui: Ui) {
-  if (error instanceof Stop && error.code === exitCodes.usage) return prepare(host, ui, { config: '/dev/null' })
+  if (error instanceof Stop && error.code === exitCodes.usage)
+    return prepare(host, ui, { config: '/dev/null', withoutKeys: true })
   throw error
 }
 

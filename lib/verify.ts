@@ -4,7 +4,8 @@ import type { Target } from './checks/target.ts'
 import type { Flags, Ui } from './cli.ts'
 import { exitCodes, Stop } from './command.ts'
 import { openRows } from './endpoints.ts'
-import { type Host, type Look, realHost, realLook } from './host.ts'
+import { type Host, realHost, realLook } from './host.ts'
+import { withProbeKey } from './keys/store.ts'
 import type { Machine } from './machine.ts'
 import { gatewayOf } from './parts/gateway.ts'
 import { smallest } from './parts/models.ts'
@@ -33,15 +34,18 @@ export async function test(ui: Ui, flags: Flags): Promise<number> {
       exitCodes.usage,
       `The model ${JSON.stringify(model.slice(0, 80))} is not installed; get it with: npx tsx warm-models.ts ${smallest}`,
     )
-  const checks = select(
-    [...partChecks(machine, setup), ...(setup.mode === 'proxy' ? probes(target, gatewayOf(machine, setup)) : [])],
-    flags,
-  )
+  const checksFor = (key?: string) => select(everyCheck(machine, setup, { ...target, key }), flags)
+  const checks = checksFor()
   if (checks.length === 0) throw new Stop(exitCodes.usage, `No check is called that; see: npx tsx test.ts --list`)
   if (flags.list) return list(ui, checks)
-  const results = await observeAll(checks, host, ui.result)
+  const results = await withProbeKey(host, setup.settings, (key) => observeAll(checksFor(key), host, ui.result))
   return report(ui, host, results, checks, flags, target)
 }
+
+const everyCheck = (machine: Machine, setup: Setup, target: Target): Check[] => [
+  ...partChecks(machine, setup),
+  ...(setup.mode === 'proxy' ? probes(target, gatewayOf(machine, setup)) : []),
+]
 
 /** Disturbing ones run last, and only when asked for. */
 function select(checks: Check[], flags: Flags): Check[] {
@@ -119,15 +123,15 @@ export async function status(ui: Ui): Promise<number> {
 }
 
 /** The end of install: everything that does not disturb, with three inferences at most. */
-export async function prove(ui: Ui, look: Look, mode: Mode, before: Machine): Promise<Proof> {
+export async function prove(ui: Ui, look: Host, mode: Mode, before: Machine): Promise<Proof> {
   const { machine, setup } = await prepare(look, ui, { mode, before })
   const target = await findTarget(look, machine, setup)
-  const all = [
-    ...partChecks(machine, setup),
-    ...(setup.mode === 'proxy' ? probes(target, gatewayOf(machine, setup)) : []),
-  ]
-  const checks = all.filter((check) => !check.disturbs && (!check.inference || quick.includes(check.id)))
-  const results = await observeAll(checks, look, ui.result)
+  const checksFor = (key?: string) =>
+    everyCheck(machine, setup, { ...target, key }).filter(
+      (check) => !check.disturbs && (!check.inference || quick.includes(check.id)),
+    )
+  const checks = checksFor()
+  const results = await withProbeKey(look, setup.settings, (key) => observeAll(checksFor(key), look, ui.result))
   const { code, text } = verdict(results, checks)
   ui.say(`\n${text}`)
   return {

@@ -5,6 +5,8 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Host, realHost } from '../lib/host.ts'
+import type { Registry } from '../lib/keys/registry.ts'
+import { hasLists, keep } from '../lib/keys/store.ts'
 import { places } from '../lib/places.ts'
 import { type Configuration, render, type Templates } from '../lib/proxy/config.ts'
 import type { Gateway, Listener } from '../lib/proxy/policy.ts'
@@ -18,6 +20,8 @@ export interface GatewayOptions {
   enginePort: number
   /** settings.yaml, without port and engine */
   settings?: string
+  /** API keys that are there when it starts */
+  registry?: Registry
   /** changes the rendered text before it runs: to hurry a timeout, or to take a rule away */
   alter?(text: string): string
   /** other networks than the tailnet's */
@@ -77,9 +81,10 @@ export async function freePort(address: string): Promise<number> {
 export const names = ['studio.tail0lab.ts.net', 'studio']
 
 /** The gateway's description for these settings, as the install script would make it. */
-export function describe(home: string, listener: Listener, yaml: string): Gateway {
+export function describe(home: string, listener: Listener, yaml: string, listed = false): Gateway {
   const settings = parseSettings(yaml, 'settings.yaml')
-  return { settings, listeners: [listener], hosts: [...listener.addresses, ...names, ...settings.hosts], home }
+  const hosts = [...listener.addresses, ...names, ...settings.hosts]
+  return { settings, listeners: [listener], hosts, home, listed }
 }
 
 /** HAProxy with its libraries in its environment; `-v` tells the version. */
@@ -160,7 +165,8 @@ async function makeGateway(home: string, options: GatewayOptions) {
   const sources = options.sources ?? ['100.64.0.0/10', 'fd7a:115c:a1e0::/48']
   const listener: Listener = { name: 'tailnet', addresses: [address], port, sources }
   const yaml = (settings: string) => `port: ${port}\nengine: { port: ${options.enginePort} }\n${settings}`
-  const of = (settings: string) => describe(home, listener, yaml(settings))
+  const listed = hasLists(options.registry ?? { version: 1, keys: {} })
+  const of = (settings: string) => describe(home, listener, yaml(settings), listed)
   const rendered = (settings: string): Configuration => {
     const made = render(of(settings), templates())
     return { ...made, text: options.alter?.(made.text) ?? made.text }
@@ -178,6 +184,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const { address, port, machine } = made
   const configuration = made.rendered(options.settings ?? '')
   await place(machine, configuration)
+  await keep(machine, options.registry ?? { version: 1, keys: {} }, options.enginePort)
   const { master, out, err } = launch(made.file, home, made.libraryPath)
   const dismiss = watchOver(master.pid ?? 0)
   const stop = async () => {

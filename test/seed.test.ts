@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { partChecks, probes } from '../lib/checks/index.ts'
 import { expandGroups, presets } from '../lib/endpoints.ts'
+import { noKeys } from '../lib/keys/registry.ts'
 import type { Machine } from '../lib/machine.ts'
 import { gatewayOf } from '../lib/parts/gateway.ts'
 import { noAnswers, type Setup } from '../lib/parts/part.ts'
@@ -28,6 +29,7 @@ const setup: Setup = {
   settingsText: '',
   mode: 'proxy',
   receipt: emptyReceipt(),
+  registry: noKeys,
   answers: noAnswers,
   templates: { config: '', frontend: '' },
   agents: {},

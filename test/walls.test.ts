@@ -31,7 +31,8 @@ describe('the walls of the house', () => {
   it('root scripts stay under 60 lines, files under 400', () => {
     expect(
       readdirSync('.').filter(
-        (name) => /^(install|test|status|warm-models|uninstall)\.ts$/.test(name) && read(name).split('\n').length > 60,
+        (name) =>
+          /^(install|test|status|warm-models|uninstall|keys)\.ts$/.test(name) && read(name).split('\n').length > 60,
       ),
     ).toEqual([])
     expect(source.filter((file) => read(file).split('\n').length > 401)).toEqual([])

@@ -347,7 +347,7 @@ describe('a gateway that spoils answers', () => {
   })
 
   it('streaming.first-event-early notices a first word that waits for the last', async () => {
-    engine.faults({ tokenDelayMs: 8 })
+    engine.faults({ tokenDelayMs: 40 })
     const result = await only('streaming.first-event-early', (answer) => answer)
     expect(result).toMatchObject({ state: 'missed', saw: expect.stringContaining('late') })
   })

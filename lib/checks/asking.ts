@@ -4,7 +4,7 @@ import type { Look, RawAnswer } from '../host.ts'
 import { smallest } from '../parts/models.ts'
 import { type Check, type Finding, missed, ok, skipped } from '../step.ts'
 import { parsed } from './sse.ts'
-import { json, send, type Target } from './target.ts'
+import { bearer, json, send, type Target } from './target.ts'
 
 /** Tokens that a model is asked for at most. */
 export const tokens = 16
@@ -199,7 +199,7 @@ export const sendText = (look: Look, target: Target, path: string, body: string)
     port: target.port,
     method: 'POST',
     target: path,
-    headers: { host: target.host, 'content-type': 'application/json' },
+    headers: { host: target.host, 'content-type': 'application/json', ...bearer(target) },
     body,
   })
 

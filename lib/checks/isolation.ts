@@ -186,7 +186,8 @@ function throughMagicName(machine: Machine, setup: Setup): Check {
         target: '/api/version',
         headers: { host: `${name}:${port}` },
       })
-      return answer.status === 200 ? ok(`http://${name}:${port}`) : missed(`${answer.status}`, 'Run install.ts again.')
+      const known = answer.status === 200 || /an API key is needed/.test(answer.body)
+      return known ? ok(`http://${name}:${port}`) : missed(`${answer.status}`, 'Run install.ts again.')
     },
   }
 }

@@ -1,6 +1,6 @@
 import type { Look, RawAnswer } from '../host.ts'
 import { type Check, type Finding, missed, ok, skipped } from '../step.ts'
-import type { Target } from './target.ts'
+import { bearer, type Target } from './target.ts'
 
 const rounds = 3
 const requests = 100
@@ -55,8 +55,14 @@ async function oneRound(look: Look, target: Target): Promise<Round | Finding> {
 }
 
 /** Each request on a new connection, on both sides alike. */
-const version = (look: Look, { address, port }: { address: string; port: number }): Promise<RawAnswer> =>
-  look.probe({ address, port, method: 'GET', target: '/api/version', headers: { host: `${address}:${port}` } })
+const version = (look: Look, { address, port, key }: Pick<Target, 'address' | 'port' | 'key'>): Promise<RawAnswer> =>
+  look.probe({
+    address,
+    port,
+    method: 'GET',
+    target: '/api/version',
+    headers: { host: `${address}:${port}`, ...bearer({ key }) },
+  })
 
 /** The value below which this share (0 to 100) of the values lies, by nearest rank. */
 export function percentile(values: number[], share: number): number {

@@ -1,6 +1,6 @@
 import type { Look, RawAnswer } from '../host.ts'
 import { type Check, missed, ok } from '../step.ts'
-import { json, type Target } from './target.ts'
+import { bearer, json, type Target } from './target.ts'
 
 /** Bodies that a row answers without a model doing anything. */
 const harmless: Record<string, string> = { '/api/show': '{"model":"no-such-model"}' }
@@ -18,7 +18,7 @@ export const probe = (
     port: target.port,
     method,
     target: path,
-    headers: { host: target.host, 'content-type': 'application/json', ...headers },
+    headers: { host: target.host, 'content-type': 'application/json', ...bearer(target), ...headers },
     body: method === 'POST' ? (harmless[path] ?? '{}') : undefined,
   })
 

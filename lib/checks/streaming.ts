@@ -3,7 +3,7 @@ import { type Check, type Finding, skipped } from '../step.ts'
 import { amiss, engineItself, once, proven, type Reply, type Trial, trial } from './asking.ts'
 import { chatPath as path, question, user } from './completions.ts'
 import { serverEvents } from './sse.ts'
-import type { Target } from './target.ts'
+import { bearer, type Target } from './target.ts'
 
 /** A slow model may take this long (ms) for its few tokens, once it is loaded. */
 const deadline = 45_000
@@ -81,6 +81,7 @@ const stream = (look: Look, target: Target): Promise<RawAnswer> =>
       host: target.host,
       'content-type': 'application/json',
       'accept-encoding': 'gzip, deflate, br, zstd',
+      ...bearer(target),
     },
     body: JSON.stringify(question(target, [user('Count from 1 to 50, separated by blanks.')], { stream: true })),
     timeoutMs: deadline,

@@ -10,6 +10,8 @@ export interface Target {
   /** the engine itself, past the gateway */
   engine: { address: string; port: number }
   groups: Group[]
+  /** an API key, where the gateway asks for one */
+  key?: string
   /** the model to ask; absent when none is installed */
   model?: ModelFacts
 }
@@ -20,6 +22,9 @@ export interface ModelFacts {
   capabilities: string[]
 }
 
+/** The header that says who asks; where no key is asked for, any word does. */
+export const bearer = (target: Pick<Target, 'key'>) => ({ authorization: `Bearer ${target.key ?? 'test'}` })
+
 /** Sends JSON through the gateway; ms as deadline, 120 s unless told, since a cold model loads first. */
 export function send(look: Look, target: Target, path: string, body: unknown, timeoutMs = 120_000): Promise<RawAnswer> {
   return look.probe({
@@ -27,7 +32,7 @@ export function send(look: Look, target: Target, path: string, body: unknown, ti
     port: target.port,
     method: 'POST',
     target: path,
-    headers: { host: target.host, 'content-type': 'application/json', authorization: 'Bearer test' },
+    headers: { host: target.host, 'content-type': 'application/json', ...bearer(target) },
     body: JSON.stringify(body),
     timeoutMs,
   })
@@ -40,7 +45,7 @@ export function get(look: Look, target: Target, path: string, method = 'GET'): P
     port: target.port,
     method,
     target: path,
-    headers: { host: target.host },
+    headers: { host: target.host, ...bearer(target) },
   })
 }
 

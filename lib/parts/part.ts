@@ -1,4 +1,5 @@
 import type { Look } from '../host.ts'
+import type { Registry } from '../keys/registry.ts'
 import type { Machine } from '../machine.ts'
 import type { Templates } from '../proxy/config.ts'
 import type { Settings } from '../settings.ts'
@@ -27,6 +28,8 @@ export interface Setup {
   settingsText: string
   mode: Mode
   receipt: Receipt
+  /** the API keys, by their hashes */
+  registry: Registry
   answers: Answers
   templates: Templates
   agents: Record<string, string>

@@ -39,6 +39,7 @@ export function render(gateway: Gateway, templates: Templates): Configuration {
   const text = draft
     .replace('global\n', `global\n    setenv CFG_ID ${fingerprint}\n`)
     .replaceAll('{{files}}', `${quoted(folder)}`)
+    .replaceAll('{{keys}}', quoted(places(gateway.home).keyMaps))
   return {
     text: `${text.trimEnd()}\n`,
     files: Object.fromEntries(Object.entries(files).map(([name, content]) => [`${folder}/${name}`, content])),

@@ -36,6 +36,8 @@ export interface Gateway {
   listeners: Listener[]
   /** names and addresses under which clients reach this machine, without port */
   hosts: string[]
+  /** some key has a list of models */
+  listed?: boolean
   home: string
 }
 

@@ -1,6 +1,7 @@
 /** OpenAI's and Anthropic's word for each status of ours (facts: clients.md §5). */
 const types: Record<number, string> = {
   400: 'invalid_request_error',
+  401: 'authentication_error',
   403: 'permission_error',
   405: 'invalid_request_error',
   408: 'invalid_request_error',

@@ -1,4 +1,5 @@
 import type { Host, Look } from '../host.ts'
+import { parseMap } from '../keys/maps.ts'
 import { places } from '../places.ts'
 
 /** The fingerprint that the running worker answers; undefined when none runs. */
@@ -42,20 +43,58 @@ export async function engineUp(look: Look): Promise<boolean> {
 /** Switches new inference off (429 with Retry-After) or on again, without a reload. */
 export async function setDraining(host: Host, draining: boolean): Promise<void> {
   const socket = places(host.home).adminSocket
-  const id = await engineMap(host)
+  const id = await mapId(host, engineMap)
   if (id) await host.tell(socket, `set map #${id} draining ${draining ? 'yes' : 'no'}`)
 }
 
 /** Whether new inference is being refused for a restart that was never finished. */
 export async function isDraining(look: Look): Promise<boolean> {
   const socket = places(look.home).adminSocket
-  const id = await engineMap(look)
+  const id = await mapId(look, engineMap)
   return id !== undefined && /draining yes/.test((await look.ask(socket, `show map #${id}`)) ?? '')
 }
 
-/** By number: a home folder may hold blanks. */
-const engineMap = async (look: Look): Promise<string | undefined> =>
-  /^(\d+) \(.*\/engine\.map\)/m.exec((await look.ask(places(look.home).adminSocket, 'show map')) ?? '')?.[1]
+const engineMap = 'engine.map'
+
+/** The number of a map that the running worker has loaded, by the end of its path; by number, since a home folder may hold blanks. */
+async function mapId(look: Look, file: string): Promise<string | undefined> {
+  const list = (await look.ask(places(look.home).adminSocket, 'show map')) ?? ''
+  const row = list.split('\n').find((line) => line.includes(`/${file})`))
+  return /^(\d+) /.exec(row ?? '')?.[1]
+}
+
+/** What a map holds in the running worker; undefined when none runs or it has not loaded it. */
+export async function runningMap(look: Look, file: string): Promise<Map<string, string> | undefined> {
+  const id = await mapId(look, file)
+  const said = id && (await look.ask(places(look.home).adminSocket, `show map #${id}`))
+  return said === undefined ? undefined : parseMap(said)
+}
+
+/** Adds one entry to a map of the running worker alone. */
+export const addRunning = (host: Host, file: string, key: string, value: string): Promise<void> =>
+  edit(host, file, (id) => `add map #${id} ${key} ${value}`)
+
+/** Takes one entry out of a map of the running worker alone. */
+export const removeRunning = (host: Host, file: string, key: string): Promise<void> =>
+  edit(host, file, (id) => `del map #${id} ${key}`)
+
+async function edit(host: Host, file: string, command: (id: string) => string): Promise<void> {
+  const id = await mapId(host, file)
+  if (id) await host.tell(places(host.home).adminSocket, command(id))
+}
+
+/** Makes the running worker's map hold exactly these lines, entry by entry; nothing when it has not loaded it. */
+export async function setRunningMap(host: Host, file: string, wanted: Map<string, string>): Promise<void> {
+  const id = await mapId(host, file)
+  const now = id && (await runningMap(host, file))
+  if (!now) return
+  const tell = (command: string) => host.tell(places(host.home).adminSocket, command)
+  for (const key of now.keys()) if (!wanted.has(key)) await tell(`del map #${id} ${key}`)
+  for (const [key, value] of wanted) {
+    if (!now.has(key)) await tell(`add map #${id} ${key} ${value}`)
+    else if (now.get(key) !== value) await tell(`set map #${id} ${key} ${value}`)
+  }
+}
 
 /** Closes a frontend's listeners for good; running connections go on. (`disable frontend` works on Linux only: HAProxy src/proto_tcp.c.) */
 export async function closeFrontend(host: Host, name: string): Promise<void> {

@@ -2,8 +2,8 @@ import Anthropic from '@anthropic-ai/sdk'
 import { given, runCases, weather } from './cases.ts'
 
 /** The official `@anthropic-ai/sdk` against a base URL: anthropic.ts http://HOST:PORT MODEL THINKING-MODEL */
-const { base, model, thinker } = given()
-const options = { authToken: 'ollama', apiKey: null, maxRetries: 0, timeout: 60_000 }
+const { base, model, thinker, key } = given()
+const options = { authToken: key, apiKey: null, maxRetries: 0, timeout: 60_000 }
 const client = new Anthropic({ baseURL: base, ...options })
 const messages: Anthropic.MessageParam[] = [{ role: 'user', content: 'Hello there' }]
 const plain = { model, max_tokens: 64, messages }

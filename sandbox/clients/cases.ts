@@ -26,10 +26,10 @@ export async function runCases(cases: Record<string, () => Promise<unknown>>): P
   }
 }
 
-/** The words that follow a client program's name on its command line. */
-export function given(): { base: string; model: string; thinker: string } {
+/** The words that follow a client program's name on its command line, and the API key of its environment. */
+export function given(): { base: string; model: string; thinker: string; key: string } {
   const [base = '', model = '', thinker = ''] = process.argv.slice(2)
-  return { base, model, thinker }
+  return { base, model, thinker, key: process.env.CLIENT_KEY ?? 'ollama' }
 }
 
 /** One tool, as a JSON schema. */

@@ -3,8 +3,8 @@ import type { ChatCompletionMessageParam } from 'openai/resources/chat/completio
 import { given, runCases, weather } from './cases.ts'
 
 /** The official `openai` package against a base URL: openai.ts http://HOST:PORT MODEL */
-const { base, model } = given()
-const client = new OpenAI({ baseURL: `${base}/v1`, apiKey: 'ollama', maxRetries: 0, timeout: 60_000 })
+const { base, model, key } = given()
+const client = new OpenAI({ baseURL: `${base}/v1`, apiKey: key, maxRetries: 0, timeout: 60_000 })
 const hello: ChatCompletionMessageParam[] = [{ role: 'user', content: 'Hello there' }]
 const { name, description, schema: parameters } = weather
 
@@ -72,6 +72,6 @@ await runCases({
   unknownModel: () => client.chat.completions.create({ model: 'no-such-model', messages: hello }),
   deniedRow: () => client.embeddings.create({ model, input: 'x' }),
   baseWithoutV1: () =>
-    new OpenAI({ baseURL: base, apiKey: 'ollama', maxRetries: 0 }).chat.completions.create({ model, messages: hello }),
-  baseWithV1Twice: () => new OpenAI({ baseURL: `${base}/v1/v1`, apiKey: 'ollama', maxRetries: 0 }).models.list(),
+    new OpenAI({ baseURL: base, apiKey: key, maxRetries: 0 }).chat.completions.create({ model, messages: hello }),
+  baseWithV1Twice: () => new OpenAI({ baseURL: `${base}/v1/v1`, apiKey: key, maxRetries: 0 }).models.list(),
 })

@@ -4,6 +4,8 @@ import { refuse } from '../refusal.ts'
 
 /** Bytes of HAProxy's buffer: 100 KB of body behind 20 KB of head; 128 KB and more would cost every request a mapping of its own (glibc's mmap threshold). */
 const bufferSize = 126_976
+/** Room for the head before a body that must be seen whole. */
+const headRoom = 24_576
 /** Bytes that a body without Content-Length may have: it must end within the buffer, headers included. */
 const unlabelledLimit = 102_400
 
@@ -14,7 +16,10 @@ export function bodies(gateway: Gateway): Policy {
     name: 'bodies',
     lines: {
       // Patterns are few; remembering their verdicts costs more than judging again (measured).
-      global: [`tune.bufsize ${bufferSize}`, 'tune.pattern.cache-size 0'],
+      global: [
+        `tune.bufsize ${gateway.listed ? gateway.settings.judged_body + headRoom : bufferSize}`,
+        'tune.pattern.cache-size 0',
+      ],
       defaults: ['timeout http-request 30s'],
       inspect: [
         refuse({

@@ -3,7 +3,9 @@ import { admin } from './admin.ts'
 import { bodies } from './bodies.ts'
 import { connections } from './connections.ts'
 import { errors } from './errors.ts'
+import { keys } from './keys.ts'
 import { log } from './log.ts'
+import { models } from './models.ts'
 import { names } from './names.ts'
 import { queue } from './queue.ts'
 import { rewrite } from './rewrite.ts'
@@ -21,7 +23,9 @@ export const policies = (gateway: Gateway): Policy[] => [
   shape(),
   names(gateway),
   rows(gateway),
+  keys(gateway),
   bodies(gateway),
+  models(gateway),
   queue(gateway),
   rewrite(gateway),
 ]

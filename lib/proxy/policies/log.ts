@@ -6,6 +6,7 @@ const line = [
   '"id":"%ID"',
   '"client":"%ci:%cp"',
   '"agent":"%[var(txn.agent),json(utf8s)]"',
+  '"who":"%[var(txn.who),json(utf8s)]"',
   '"group":"%[var(txn.group)]"',
   '"method":"%[var(txn.method),json(utf8s)]"',
   '"path":"%[var(txn.path),json(utf8s)]"',

@@ -13,7 +13,6 @@ export function queue(gateway: Gateway): Policy {
     name: 'queue',
     lines: {
       limit: [
-        'acl inference var(txn.backend) -m str inference',
         refuse({
           status: 429,
           message: 'the server is about to restart Ollama; try again shortly.',

@@ -1,15 +1,16 @@
 import { rows as proof } from '../../checks/rows.ts'
 import { closedRows, type Group, gatewayRows, groups, modelPath, openRows } from '../../endpoints.ts'
+import { bitOf } from '../../keys/maps.ts'
 import { openGroups } from '../../settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { refuse } from '../refusal.ts'
 
 const fixed = (path: string): boolean => !path.includes('{')
 
-/** `METHOD:path` -> `group|backend`; map keys may not hold blanks. */
+/** `METHOD:path` -> `group|backend|bit of the group`; map keys may not hold blanks. */
 function routes(gateway: Gateway): string[] {
   const rows = openRows(openGroups(gateway.settings)).filter((row) => fixed(row.path))
-  return rows.map((row) => `${row.method}:${row.path} ${row.group}|${row.backend}`)
+  return rows.map((row) => `${row.method}:${row.path} ${row.group}|${row.backend}|${bitOf(row.group)}`)
 }
 
 const called = (group: Group): string => (groups[group].access === 'never' ? `${group}, never opened` : group)
@@ -57,7 +58,7 @@ export function rows(gateway: Gateway): Policy {
   const open = openGroups(gateway.settings)
   const model = open.includes('openai')
     ? [
-        `http-request set-var(txn.row) str(openai|metadata) if !{ var(txn.row) -m found } { method GET } { path_len 12:211 } !{ path -m sub .. } { path -m reg '${modelPath}' }`,
+        `http-request set-var(txn.row) str(openai|metadata|${bitOf('openai')}) if !{ var(txn.row) -m found } { method GET } { path_len 12:211 } !{ path -m sub .. } { path -m reg '${modelPath}' }`,
       ]
     : []
   return {
@@ -71,6 +72,7 @@ export function rows(gateway: Gateway): Policy {
         'http-request set-var(txn.group) var(txn.row),field(1,|)',
         'http-request set-var(txn.backend) var(txn.row),field(2,|)',
         'acl row var(txn.row) -m found',
+        'acl inference var(txn.backend) -m str inference',
         'http-request set-var(txn.closed) var(txn.mp),map_str({{files}}/closed.map) if !row',
         'http-request set-var(txn.closed) str(/api/blobs/),map_str({{files}}/closed.map) if !row { path_beg /api/blobs/ }',
         'http-request set-var(txn.closed) str(/api/user/),map_str({{files}}/closed.map) if !row { path_beg /api/user/ }',

@@ -1,0 +1,42 @@
+import { ready } from './lib/ready.ts'
+
+ready()
+const { runScript } = await import('./lib/cli.ts')
+const { keys } = await import('./lib/keys/verbs.ts')
+
+await runScript(
+  {
+    usage: `Usage: npx tsx keys.ts add NAME [limits] | list | show NAME | rotate NAME [--grace 24h] | revoke NAME [--cut]
+                      limits NAME [limits] | import FILE | export
+API keys for the gateway. A key is shown once, when it is made; only its hash is kept. Changes hold at the next request.
+
+  --models 'qwen3*,…'  only these models; lists and bodies are then judged by the gateway
+  --groups A,B         only these groups or presets of the endpoint table (all that settings.yaml opens)
+  --per-minute N       requests to a model a minute
+  --concurrent N       requests to a model at once
+  --expires 30d        when it ends: a time from now, or a day such as 2027-01-31
+  --note TEXT          a word for yourself
+  --qr                 the base URL and the key as a QR code
+  --grace TIME         how long the old key counts beside the new one (rotate)
+  --cut                ends the answers that run with the key (revoke)
+  --json               one JSON document on stdout
+A limit is taken away by the word none: keys.ts limits NAME --per-minute none`,
+    options: {
+      models: { type: 'string' },
+      groups: { type: 'string' },
+      'per-minute': { type: 'string' },
+      concurrent: { type: 'string' },
+      expires: { type: 'string' },
+      note: { type: 'string' },
+      qr: { type: 'boolean' },
+      grace: { type: 'string' },
+      cut: { type: 'boolean' },
+      json: { type: 'boolean' },
+    },
+    positionals: true,
+    // As with status.ts: what changes nothing leaves no log, and an export is a document.
+    log: ['list', 'show', 'export'].includes(process.argv[2] ?? 'list') ? undefined : 'keys',
+    run: keys,
+  },
+  process.argv.slice(2),
+)

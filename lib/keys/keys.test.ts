@@ -1,0 +1,181 @@
+import { describe, expect, it } from 'vitest'
+import { memoryHost } from '../../test/memory-host.ts'
+import { places } from '../places.ts'
+import { peersOf, sessionsOf, workers } from './cut.ts'
+import { readImport } from './import.ts'
+import { generateKey, hashKey, wellFormed } from './key.ts'
+import { keyLines, mapText, parseMap } from './maps.ts'
+import { graceOf, oneName, withFlags } from './options.ts'
+import { type Entry, keyName, readRegistry } from './registry.ts'
+
+const entry = (more: Partial<Entry> = {}): Entry => ({
+  created: '2026-01-01T00:00:00.000Z',
+  hashes: [{ sha256: hashKey('one') }],
+  ...more,
+})
+
+describe('a key', () => {
+  it('has a prefix, 178 random bits and a checksum that notices a wrong letter', () => {
+    const key = generateKey()
+    expect(key).toMatch(/^rop_[0-9A-Za-z]{36}$/)
+    expect(generateKey()).not.toBe(key)
+    expect(wellFormed(key)).toBe(true)
+    const other = key[10] === 'a' ? 'b' : 'a'
+    expect(wellFormed(`${key.slice(0, 10)}${other}${key.slice(11)}`)).toBe(false)
+    expect(wellFormed('sk-ant-something')).toBe(false)
+  })
+
+  it('is known by its SHA-256 in capitals, as HAProxy writes it', () => {
+    expect(hashKey('abc')).toBe('BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD')
+  })
+})
+
+describe('names', () => {
+  it.each(['bob', 'a.b-c_d', '0x', 'a'.repeat(64)])('%s is one', (name) => {
+    expect(keyName.safeParse(name).success).toBe(true)
+  })
+
+  it.each(['', 'Bob', 'a b', 'a/b', '../x', '"x"', "x'", 'a\nb', 'é', 'a|b', '-test-', '#x', 'a'.repeat(300)])(
+    '%j is none',
+    (name) => {
+      expect(keyName.safeParse(name).success).toBe(false)
+      expect(() => oneName([name], 'add')).toThrow(/nothing was changed/)
+    },
+  )
+
+  it('must be one', () => {
+    expect(() => oneName([], 'add')).toThrow(/nothing was changed/)
+    expect(() => oneName(['a', 'b'], 'add')).toThrow(/one name/)
+  })
+})
+
+describe('limits by flags', () => {
+  const now = Date.parse('2026-06-01T00:00:00Z')
+
+  it('are read, kept, changed and taken away', () => {
+    const first = withFlags(
+      {},
+      { groups: 'rag', 'per-minute': '60', concurrent: '4', expires: '30d', note: 'his  laptop' },
+      now,
+    )
+    expect(first).toEqual({
+      groups: ['openai', 'responses', 'anthropic', 'metadata', 'probe', 'count-tokens', 'embeddings'],
+      perMinute: 60,
+      concurrent: 4,
+      expires: '2026-07-01T00:00:00.000Z',
+      note: 'his laptop',
+    })
+    expect(withFlags(first, { 'per-minute': 'none', concurrent: '2' }, now)).toEqual({
+      ...first,
+      perMinute: undefined,
+      concurrent: 2,
+    })
+    expect(withFlags({}, { expires: '2027-01-31' }, now).expires).toBe('2027-01-31T00:00:00.000Z')
+  })
+
+  it.each([
+    { 'per-minute': '0' },
+    { 'per-minute': 'many' },
+    { 'per-minute': '1e9' },
+    { concurrent: '-1' },
+    { concurrent: '2.5' },
+    { expires: '0d' },
+    { expires: 'tomorrow' },
+    { expires: '2020-01-01' },
+    { expires: '2027-13-45' },
+    { groups: 'openai,nonsense' },
+    { groups: 'manage' },
+    { groups: 'toString' },
+    { note: 'x'.repeat(300) },
+  ])('%j is refused before anything is touched', (flags) => {
+    expect(() => withFlags({}, flags, now)).toThrow(/nothing was changed/)
+  })
+
+  it('the grace of a rotation is a time', () => {
+    expect([graceOf({}), graceOf({ grace: '24h' })]).toEqual([0, 86_400_000])
+    expect(() => graceOf({ grace: 'a while' })).toThrow(/nothing was changed/)
+  })
+})
+
+describe('the map', () => {
+  it('has a line for each hash, with the earlier of its two ends', () => {
+    const lines = keyLines({
+      version: 1,
+      keys: {
+        bob: entry({
+          groups: ['openai'],
+          perMinute: 6,
+          concurrent: 2,
+          expires: '2030-01-01T00:00:00.000Z',
+          hashes: [{ sha256: hashKey('old'), until: '2029-01-01T00:00:00.000Z' }, { sha256: hashKey('new') }],
+        }),
+      },
+    })
+    expect(lines.get(hashKey('old'))).toBe('bob|1861920000|1|6|2|-')
+    expect(lines.get(hashKey('new'))).toBe('bob|1893456000|1|6|2|-')
+  })
+
+  it('reads back what it wrote, and what HAProxy shows of it', () => {
+    const lines = keyLines({ version: 1, keys: { a: entry(), b: entry({ hashes: [{ sha256: hashKey('two') }] }) } })
+    expect(parseMap(mapText(lines))).toEqual(lines)
+    const shown = [...lines].map(([key, value]) => `0x7f3a10 ${key} ${value}`).join('\n')
+    expect(parseMap(`${shown}\n\n`)).toEqual(lines)
+  })
+})
+
+describe('the registry', () => {
+  const file = places('/Users/ada').keys
+
+  it('is empty when there is none', async () => {
+    expect(await readRegistry(memoryHost())).toEqual({ version: 1, keys: {} })
+  })
+
+  it.each([
+    '',
+    'no json',
+    '{"version":1}',
+    '{"version":1,"keys":{"a b":{"created":"2026-01-01T00:00:00Z","hashes":[]}}}',
+    '{"version":1,"keys":{"a":{"hashes":["x"]}}}',
+  ])('that holds %j is not believed', async (text) => {
+    await expect(readRegistry(memoryHost({ files: new Map([[file, text]]) }))).rejects.toThrow(
+      /not as keys.ts writes it .*Nothing was changed/,
+    )
+  })
+})
+
+describe('import', () => {
+  it('takes the keys file of an nginx gateway and keeps hashes alone', () => {
+    const text =
+      '# keys\nmap $http_authorization $ok {\ndefault 0;\n"Bearer first-key"   1;\n"Bearer second" 1; # bob\n}\n'
+    const found = readImport(text, 'api_keys.conf')
+    expect(Object.values(found.keys).map(({ hashes }) => hashes[0]?.sha256)).toEqual([
+      hashKey('first-key'),
+      hashKey('second'),
+    ])
+    expect(JSON.stringify(found)).not.toMatch(/first-key|second/)
+  })
+
+  it.each(['', 'hello', '"Bearer a" 1;\nserver { }\n', '{"version":2}'])('refuses %j', (text) => {
+    expect(() => readImport(text, 'file')).toThrow(/othing was changed/)
+  })
+})
+
+describe('the streams of one key', () => {
+  it('are found by the table and the sessions of every worker, and no other', () => {
+    expect(
+      workers(
+        '#<PID>  <type>  <relative PID>\n12 master 0\n# workers\n34              worker          1\n# old workers\n56              worker          [was: 1]\n# programs\n',
+      ),
+    ).toEqual(['34', '56'])
+    const table = [
+      '# table: streams, type: string, size:20480, used:3',
+      '0x1: key=bob|100.64.0.9:4711 use=1 exp=59000 shard=0 conn_cur=1',
+      '0x2: key=bob|100.64.0.9:4712 use=0 exp=59000 conn_cur=0',
+      '0x3: key=bobby|100.64.0.9:4713 use=1 exp=59000 conn_cur=1',
+    ].join('\n')
+    expect(peersOf('bob', table)).toEqual(['100.64.0.9:4711'])
+    const sessions =
+      '0x55aa: proto=tcpv4 src=100.64.0.9:4711 fe=tailnet be=inference\n0x55bb: proto=tcpv4 src=100.64.0.9:4713 fe=tailnet\n'
+    expect(sessionsOf(['100.64.0.9:4711'], sessions)).toEqual(['0x55aa'])
+  })
+})

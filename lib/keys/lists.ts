@@ -1,0 +1,101 @@
+import picomatch from 'picomatch'
+import { z } from 'zod'
+import { getAt, type Look } from '../host.ts'
+import { parseMap } from './maps.ts'
+import type { Registry } from './registry.ts'
+
+/** What Ollama says of its models, both families as they are answered to clients. */
+export interface Catalogue {
+  v1: { object: string; data: { id: string }[] }
+  api: { models: { name: string }[] }
+}
+
+const v1 = z.looseObject({ object: z.string(), data: z.array(z.looseObject({ id: z.string() })).nullable() })
+const api = z.looseObject({ models: z.array(z.looseObject({ name: z.string() })).nullable() })
+
+/** Both lists of an Ollama on this machine; undefined when it does not answer. */
+export async function catalogue(look: Look, port: number): Promise<Catalogue | undefined> {
+  const read = async (path: string) => parsed((await getAt(look, { address: '127.0.0.1', port }, path)).body)
+  const [one, other] = [v1.safeParse(await read('/v1/models')), api.safeParse(await read('/api/tags'))]
+  if (!one.success || !other.success) return undefined
+  return { v1: { ...one.data, data: one.data.data ?? [] }, api: { ...other.data, models: other.data.models ?? [] } }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+const host = /^(registry\.ollama\.ai\/)?(library\/)?/
+const plain = (name: string): string => name.toLowerCase().replace(host, '')
+const tagged = (name: string): string => (/:[^/]*$/.test(name) ? name : `${name}:latest`)
+
+/** Every way in which Ollama lets one model be written, in small letters (facts: Ollama's `types/model/name.go`). */
+export function spellings(name: string): string[] {
+  const whole = tagged(plain(name))
+  const names = whole.endsWith(':latest') ? [whole, whole.replace(/:latest$/, '')] : [whole]
+  const folders = whole.includes('/')
+    ? ['', 'registry.ollama.ai/']
+    : ['', 'library/', 'registry.ollama.ai/library/', 'registry.ollama.ai/']
+  return names.flatMap((one) => folders.map((folder) => `${folder}${one}`))
+}
+
+/** Ollama's cloud is off; a name that stands for it is in no list. */
+const cloud = /[:-]cloud$/
+
+/** Whether a model is meant by one of these names or globs (`qwen3*`, `hf.co/**`). */
+export function meant(model: string, globs: string[]): boolean {
+  const name = tagged(plain(model))
+  return (
+    !cloud.test(name) &&
+    globs.some((glob) => tagged(plain(glob)) === name || picomatch.isMatch(name, plain(glob), { nocase: true }))
+  )
+}
+
+const literal = (glob: string): boolean => !/[*?[\]{}()!]/.test(glob)
+
+export interface ListMaps {
+  'models.map': Map<string, string>
+  'list-v1.map': Map<string, string>
+  'list-api.map': Map<string, string>
+}
+
+/** What HAProxy needs for keys with a list of models; while Ollama is silent, what was known stays for the keys that still have a list. */
+export function listMaps(
+  registry: Registry,
+  known: Catalogue | undefined,
+  before: Record<keyof ListMaps, string>,
+): ListMaps {
+  const listed = Object.entries(registry.keys).flatMap(([name, { models }]) => (models ? [{ name, models }] : []))
+  if (!known) return kept(listed, before)
+  const pick = (models: string[]) => ({
+    v1: { ...known.v1, data: known.v1.data.filter(({ id }) => meant(id, models)) },
+    api: { ...known.api, models: known.api.models.filter(({ name }) => meant(name, models)) },
+  })
+  const names = (models: string[]) => [...models.filter(literal), ...pick(models).api.models.map(({ name }) => name)]
+  const text = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64')
+  return {
+    'models.map': new Map(
+      listed.flatMap(({ name, models }) =>
+        names(models)
+          .flatMap(spellings)
+          .map((one) => [`${name}|${one}`, 'yes']),
+      ),
+    ),
+    'list-v1.map': new Map(listed.map(({ name, models }) => [name, text(pick(models).v1)])),
+    'list-api.map': new Map(listed.map(({ name, models }) => [name, text(pick(models).api)])),
+  }
+}
+
+function kept(listed: { name: string; models: string[] }[], before: Record<keyof ListMaps, string>): ListMaps {
+  const has = (key: string) => listed.some(({ name }) => key === name || key.startsWith(`${name}|`))
+  const of = (text: string) => new Map([...parseMap(text)].filter(([key]) => has(key)))
+  return {
+    'models.map': of(before['models.map']),
+    'list-v1.map': of(before['list-v1.map']),
+    'list-api.map': of(before['list-api.map']),
+  }
+}

@@ -1,0 +1,44 @@
+import { type Group, groups } from '../endpoints.ts'
+import type { Registry } from './registry.ts'
+
+/** 31 December 9999: HAProxy compares numbers, and "never" is one. */
+const never = 253_402_300_799
+
+/** Every group as one bit, by its place in the table. */
+export const bitOf = (group: Group): number => 2 ** Object.keys(groups).indexOf(group)
+
+export const allGroups = (Object.keys(groups) as Group[]).reduce((sum, group) => sum + bitOf(group), 0)
+
+const seconds = (iso: string | undefined): number => (iso ? Math.floor(Date.parse(iso) / 1000) : never)
+
+/** `keys.map`: the hash of each key -> `name|until (s)|groups (bits)|requests a minute|at once|model list or -`; 0 is no limit. */
+export function keyLines(registry: Registry): Map<string, string> {
+  const lines = Object.entries(registry.keys).flatMap(([name, entry]) =>
+    entry.hashes.map(({ sha256, until }): [string, string] => {
+      const end = Math.min(seconds(entry.expires), seconds(until))
+      const bits = entry.groups?.reduce((sum, group) => sum + bitOf(group), 0) ?? allGroups
+      return [
+        sha256,
+        [name, end, bits, entry.perMinute ?? 0, entry.concurrent ?? 0, entry.models ? 'list' : '-'].join('|'),
+      ]
+    }),
+  )
+  return new Map(lines)
+}
+
+/** A map's text, in one order, so that the same keys give the same bytes. */
+export const mapText = (lines: Map<string, string>): string =>
+  [...lines]
+    .sort(([one], [other]) => (one < other ? -1 : 1))
+    .map(([key, value]) => `${key} ${value}\n`)
+    .join('')
+
+/** The lines of a map's text, or of what `show map` answers (each with the entry's address in front). */
+export function parseMap(text: string): Map<string, string> {
+  const rows = text.split('\n').map((line) => line.replace(/^0x[0-9a-f]+ /, '').trim())
+  return new Map(
+    rows
+      .filter((row) => row && !row.startsWith('#'))
+      .map((row) => [row.split(' ')[0] ?? '', row.slice(row.indexOf(' ') + 1)]),
+  )
+}

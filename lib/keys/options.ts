@@ -1,0 +1,94 @@
+import { z } from 'zod'
+import type { Flags } from '../cli.ts'
+import { exitCodes, Stop } from '../command.ts'
+import { expandGroups, groups, presets } from '../endpoints.ts'
+import { keyName, type Limits, limits } from './registry.ts'
+
+const units: Record<string, number> = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }
+
+/** A time such as 90m, 24h, 30d or 2w in ms. */
+function span(text: string, flag: string): number {
+  const [, count, unit = ''] = /^(\d{1,5})([mhdw])$/.exec(text) ?? []
+  if (count === undefined) throw usage(flag, text, 'a time such as 12h, 30d or 8w')
+  return Number(count) * (units[unit] ?? 0)
+}
+
+const usage = (flag: string, value: string, wanted: string): Stop =>
+  new Stop(exitCodes.usage, `--${flag} ${JSON.stringify(value.slice(0, 80))} is not ${wanted}; nothing was changed.`)
+
+const whole = (text: string, flag: string): number => {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw usage(flag, text, 'a whole number from 1 to 999999, or none')
+  return Number(text)
+}
+
+function groupList(text: string, flag: string): Limits['groups'] {
+  const names = text.split(',').map((name) => name.trim())
+  for (const name of names)
+    if (!Object.hasOwn(presets, name) && !Object.hasOwn(groups, name))
+      throw usage(flag, name, `a group; known are ${[...Object.keys(presets), ...Object.keys(groups)].join(', ')}`)
+  const never = names.find((name) => groups[name as keyof typeof groups]?.access === 'never')
+  if (never) throw usage(flag, never, 'a group that can be opened')
+  return expandGroups(names)
+}
+
+/** When a key ends: after a time from now, or on a day that is still to come. */
+function ending(text: string, flag: string, now: number): string {
+  const at = /^\d{4}-\d\d-\d\d$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : now + span(text, flag)
+  if (Number.isNaN(at)) throw usage(flag, text, 'a day such as 2027-01-31')
+  if (at <= now) throw usage(flag, text, 'in the future')
+  return new Date(at).toISOString()
+}
+
+/** Names or globs; the expansion is made from what is installed. */
+function modelList(text: string, flag: string): Limits['models'] {
+  const globs = text.split(',').map((glob) => glob.trim())
+  for (const glob of globs)
+    if (!/^[\w*?][\w.*?:/-]{0,199}$/.test(glob)) throw usage(flag, glob, 'a model or a pattern such as qwen3*')
+  return globs
+}
+
+const readers: Record<string, (text: string, flag: string, now: number) => Partial<Limits>> = {
+  groups: (text, flag) => ({ groups: groupList(text, flag) }),
+  models: (text, flag) => ({ models: modelList(text, flag) }),
+  'per-minute': (text, flag) => ({ perMinute: whole(text, flag) }),
+  concurrent: (text, flag) => ({ concurrent: whole(text, flag) }),
+  expires: (text, flag, now) => ({ expires: ending(text, flag, now) }),
+  note: (text) => ({ note: text.replaceAll(/\s+/g, ' ') }),
+}
+const fields: Record<string, keyof Limits> = {
+  groups: 'groups',
+  models: 'models',
+  'per-minute': 'perMinute',
+  concurrent: 'concurrent',
+  expires: 'expires',
+  note: 'note',
+}
+
+/** What the flags change of a key's limits; `none` takes one away. Throws `Stop` (exit 2) before anything is touched. */
+export function withFlags(before: Limits, flags: Flags, now = Date.now()): Limits {
+  const after: Limits = { ...before }
+  for (const [flag, read] of Object.entries(readers)) {
+    const value = flags[flag]
+    if (typeof value !== 'string') continue
+    const field = fields[flag]
+    if (value === 'none' && field) delete after[field]
+    else Object.assign(after, read(value, flag, now))
+  }
+  const checked = limits.safeParse(after)
+  if (!checked.success) throw new Stop(exitCodes.usage, `${z.prettifyError(checked.error)}; nothing was changed.`)
+  return after
+}
+
+/** How long the old key still counts after a rotation, ms; 0 when not told. */
+export const graceOf = (flags: Flags): number => (typeof flags.grace === 'string' ? span(flags.grace, 'grace') : 0)
+
+/** The name given; throws `Stop` (exit 2) when it is none, or too much is given. */
+export function oneName(names: string[], verb: string): string {
+  const checked = keyName.safeParse(names[0])
+  if (names.length !== 1 || !checked.success)
+    throw new Stop(
+      exitCodes.usage,
+      `keys.ts ${verb} takes ${checked.success ? 'one name' : (checked.error.issues[0]?.message ?? 'a name')}, not ${JSON.stringify(names.join(' ').slice(0, 80))}; nothing was changed.`,
+    )
+  return checked.data
+}

@@ -1,0 +1,92 @@
+import type { Host, Look } from '../host.ts'
+import { places } from '../places.ts'
+import { addRunning, removeRunning, runningMap, setRunningMap } from '../proxy/runtime.ts'
+import { tilde } from '../resources.ts'
+import type { Settings } from '../settings.ts'
+import { type Finding, missed, ok, type Step } from '../step.ts'
+import { generateKey, hashKey } from './key.ts'
+import { catalogue, listMaps } from './lists.ts'
+import { allGroups, keyLines, mapText } from './maps.ts'
+import { type Registry, readRegistry, saveRegistry } from './registry.ts'
+
+const keysMap = 'keys.map'
+const again = 'Run install.ts again.'
+
+/** All maps that the keys give, by file name. `port` is Ollama's, whose models the lists are made from. */
+async function wantedMaps(look: Look, registry: Registry, port: number): Promise<Record<string, Map<string, string>>> {
+  const text = async (name: string) => (await look.read(fileOf(look, name))) ?? ''
+  const before = {
+    'models.map': await text('models.map'),
+    'list-v1.map': await text('list-v1.map'),
+    'list-api.map': await text('list-api.map'),
+  }
+  const known = hasLists(registry) ? await catalogue(look, port) : undefined
+  return { [keysMap]: keyLines(registry), ...listMaps(registry, known, before) }
+}
+
+const fileOf = (look: Look, name: string): string => `${places(look.home).keyMaps}/${name}`
+
+/** Whether some key has a list of models: only then does HAProxy hold whole bodies. */
+export const hasLists = (registry: Registry): boolean =>
+  Object.values(registry.keys).some(({ models }) => models !== undefined)
+
+/** File first, then the running worker: what dies in between is healed by the next run, and a reload reads the file. */
+export async function publish(host: Host, registry: Registry, port: number): Promise<void> {
+  for (const [name, lines] of Object.entries(await wantedMaps(host, registry, port))) {
+    await host.write(fileOf(host, name), mapText(lines))
+    await setRunningMap(host, `keys/${name}`, lines)
+  }
+}
+
+/** Keeps a changed registry, and has it hold at the next request. */
+export async function keep(host: Host, registry: Registry, port: number): Promise<void> {
+  await saveRegistry(host, registry)
+  await publish(host, registry, port)
+}
+
+/** The key of a running test.ts: in the worker's memory alone, for ten minutes at most, and no name that keys.ts gives. */
+const probing = '-test-'
+const probeSeconds = 600
+
+/** Runs something with a key that only the running worker knows; undefined where no key is asked for. */
+export async function withProbeKey<T>(host: Host, settings: Settings, run: (key?: string) => Promise<T>): Promise<T> {
+  if (settings.access === 'tailnet') return run()
+  const key = generateKey()
+  const line = [probing, Math.floor(Date.now() / 1000) + probeSeconds, allGroups, 0, 0, '-'].join('|')
+  await addRunning(host, `keys/${keysMap}`, hashKey(key), line)
+  return run(key).finally(() => removeRunning(host, `keys/${keysMap}`, hashKey(key)))
+}
+
+const withoutProbe = (lines: Map<string, string>): Map<string, string> =>
+  new Map([...lines].filter(([, value]) => !value.startsWith(`${probing}|`)))
+
+async function fault(at: Look, name: string, wanted: Map<string, string>): Promise<Finding | undefined> {
+  const file = fileOf(at, name)
+  if ((await at.read(file)) !== mapText(wanted)) return missed(`${tilde(at, file)} is not what the keys give`, again)
+  if ((await at.stat(file))?.mode !== 0o600) return missed(`${tilde(at, file)} can be read by others`, again)
+  const running = await runningMap(at, `keys/${name}`)
+  if (running && mapText(withoutProbe(running)) !== mapText(wanted))
+    return missed(`the running gateway knows another ${name} than the file`, again)
+  return undefined
+}
+
+async function look(at: Look, registry: Registry, port: number): Promise<Finding> {
+  for (const [name, lines] of Object.entries(await wantedMaps(at, registry, port))) {
+    const found = await fault(at, name, lines)
+    if (found) return found
+  }
+  return ok(`${Object.keys(registry.keys).length} keys`)
+}
+
+/** The keys as HAProxy reads them; must be there before a configuration that names them. */
+export function keyStep(settings: Settings): Step {
+  return {
+    id: 'haproxy.keys',
+    title: 'The gateway knows the API keys that keys.ts made, and no other',
+    check: async (at) =>
+      settings.access === 'tailnet'
+        ? ok('none is asked for (access: tailnet)')
+        : look(at, await readRegistry(at), settings.engine.port),
+    apply: async (host) => publish(host, await readRegistry(host), settings.engine.port),
+  }
+}

@@ -1,0 +1,138 @@
+import { refusedAs } from '../../checks/refused.ts'
+import { expandGroups } from '../../endpoints.ts'
+import type { Gateway, Policy } from '../policy.ts'
+import { refuse } from '../refusal.ts'
+
+/** Wrong keys a minute from one address before it is told to wait: Codex and Claude Code try 6 and 11 times (haproxy-policy.md §5.3). */
+const wrongAMinute = 60
+
+const final = { 'x-should-retry': 'false' }
+const challenge = { 'www-authenticate': `"Bearer realm=\\"gateway\\""`, ...final }
+const how = 'send it as Authorization: Bearer KEY; its owner makes one with keys.ts add.'
+
+/** The one place that takes the key out of a request: Authorization counts, the other header only without it. */
+const extract = [
+  refuse({
+    status: 400,
+    message: 'the API key is given more than once.',
+    when: ['{ req.fhdr_cnt(authorization) gt 1 }', '{ req.fhdr_cnt(x-api-key) gt 1 }'],
+  }),
+  'http-request set-var(txn.key) http_auth_bearer if { req.fhdr(authorization) -m found }',
+  'http-request set-var(txn.key) req.fhdr(x-api-key) if !{ req.fhdr(authorization) -m found }',
+  'http-request unset-var(txn.key) if { var(txn.key) -m str ollama } or { var(txn.key) -m len 0 }',
+  'http-request set-var(txn.offered) bool(true) if { var(txn.key) -m found }',
+  'http-request set-var(txn.record) var(txn.key),sha2(256),hex,map_str({{keys}}/keys.map) if { var(txn.key) -m found }',
+  'http-request unset-var(txn.key)',
+  'http-request set-var(txn.now) date',
+  'http-request set-var(txn.left) var(txn.record),field(2,|),sub(txn.now)',
+  'http-request set-var(txn.who) var(txn.record),field(1,|) if { var(txn.left) -m int gt 0 }',
+]
+
+const judge = (keyless: string[]): string[] => [
+  'acl known var(txn.who) -m found',
+  'acl offered var(txn.offered) -m found',
+  `acl keyless var(txn.group) -m str ${keyless.join(' ')}`,
+  'http-request track-sc2 src table strangers if offered !known',
+  'http-request sc-inc-gpc0(2) if offered !known',
+  refuse({
+    status: 429,
+    message: `over ${wrongAMinute} wrong API keys came from this address within a minute; wait a minute.`,
+    when: [`offered !known { src,table_gpc0_rate(strangers) gt ${wrongAMinute} }`],
+    headers: { 'retry-after': '61', ...final },
+  }),
+  refuse({
+    status: 401,
+    message: 'this API key has expired.',
+    when: ['!known !keyless { var(txn.record) -m found }'],
+    headers: challenge,
+  }),
+  refuse({
+    status: 401,
+    message: `this API key is not known here; ${how}`,
+    when: ['!known !keyless offered'],
+    headers: challenge,
+  }),
+  // The ollama command takes a 401 for "sign in to our cloud" (clients.md §12.2).
+  refuse({ status: 403, message: `an API key is needed; ${how}`, when: ['!known !keyless { path_beg /api/ }'] }),
+  refuse({ status: 401, message: `an API key is needed; ${how}`, when: ['!known !keyless'], headers: challenge }),
+]
+
+const granted = [
+  'http-request set-var(txn.bit) var(txn.row),field(3,|),add(0)',
+  'http-request set-var(txn.granted) var(txn.record),field(3,|),and(txn.bit) if known',
+  refuse({
+    status: 403,
+    message: 'the key %[var(txn.who)] may not use the group %[var(txn.group)].',
+    when: ['row known !keyless { var(txn.granted) -m int 0 }'],
+  }),
+]
+
+/** Read first, counted later: a refused request uses up nothing. The rate slides, so the wait is an estimate within 1 to 60 s. */
+const limits = [
+  'http-request set-var(txn.minute) var(txn.record),field(4,|),add(0) if known inference',
+  'http-request set-var(txn.over) var(txn.who),table_http_req_rate(people),sub(txn.minute),add(1) if { var(txn.minute) -m int gt 0 }',
+  'http-request set-var(txn.wait) var(txn.over),mul(60),div(txn.minute),add(1) if { var(txn.over) -m int gt 0 }',
+  'http-request set-var(txn.wait) int(60) if { var(txn.wait) -m int gt 60 }',
+  refuse({
+    status: 429,
+    message: 'the key %[var(txn.who)] may start %[var(txn.minute)] requests a minute.',
+    when: ['{ var(txn.over) -m int gt 0 }'],
+    headers: { 'retry-after': '%[var(txn.wait)]' },
+  }),
+  'http-request set-var(txn.most) var(txn.record),field(5,|),add(0) if known inference',
+  'http-request set-var(txn.beyond) var(txn.who),table_conn_cur(people),sub(txn.most),add(1) if { var(txn.most) -m int gt 0 }',
+  refuse({
+    status: 429,
+    message: 'the key %[var(txn.who)] may have %[var(txn.most)] requests running at once.',
+    when: ['{ var(txn.beyond) -m int gt 0 }'],
+    headers: { 'retry-after': '5' },
+  }),
+  'http-request track-sc1 var(txn.who) table people if known inference',
+  // The table by which a revoked key's own streams are found (haproxy-policy.md §10).
+  'http-request set-var-fmt(txn.stream) "%[var(txn.who)]|%[src]:%[src_port]" if known inference',
+  'http-request track-sc2 var(txn.stream) table streams if { var(txn.stream) -m found }',
+  // Who has much under way waits behind who has little.
+  'http-request set-priority-class var(txn.who),table_conn_cur(people) if known inference',
+]
+
+/** Who asks, by key; what that key may do, and how much of it. Nothing of it where the tailnet alone decides. */
+export function keys(gateway: Gateway): Policy {
+  const { access, keyless } = gateway.settings
+  if (access === 'tailnet') return { name: 'keys', lines: {} }
+  return {
+    name: 'keys',
+    lines: {
+      identify: extract,
+      authenticate: judge(['probe', ...expandGroups(keyless)]),
+      allow: granted,
+      limit: limits,
+    },
+    sections: [
+      'backend people\n    stick-table type string len 80 size 20k expire 2m store http_req_rate(60s),conn_cur',
+      'backend streams\n    stick-table type string len 140 size 20k expire 1m store conn_cur',
+      'backend strangers\n    stick-table type ipv6 size 20k expire 2m store gpc0,gpc0_rate(60s)',
+    ],
+    proof: (target) => [
+      refusedAs(target, {
+        id: 'keys.missing',
+        title: 'Without an API key nothing is answered',
+        status: 401,
+        path: '/v1/models',
+        headers: { authorization: '' },
+      }),
+      refusedAs(target, {
+        id: 'keys.missing-native',
+        title: 'Without an API key /api/ is refused with 403, as the ollama command needs it',
+        status: 403,
+        headers: { authorization: 'Bearer ollama' },
+      }),
+      refusedAs(target, {
+        id: 'keys.unknown',
+        title: 'An unknown API key is refused',
+        status: 401,
+        path: '/v1/models',
+        headers: { authorization: 'Bearer rop_unknown' },
+      }),
+    ],
+  }
+}

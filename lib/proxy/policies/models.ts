@@ -1,0 +1,85 @@
+import type { Gateway, Policy } from '../policy.ts'
+import { refuse } from '../refusal.ts'
+
+/** The word model as a JSON key in any mix of case and escapes, as Go's decoder would take it. */
+const anyModel = '"(?i:m|\\\\u00[46]d)(?i:o|\\\\u00[46]f)(?i:d|\\\\u00[46]4)(?i:e|\\\\u00[46]5)(?i:l|\\\\u00[46]c)"'
+const pair = `(?!${anyModel})(?&s)\\s*+:\\s*+(?&v)\\s*+`
+const value =
+  '(?&s)|[-+.0-9a-zA-Z]++|\\{\\s*+(?:(?&s)\\s*+:\\s*+(?&v)\\s*+(?:,\\s*+(?&s)\\s*+:\\s*+(?&v)\\s*+)*+)?+\\}|\\[\\s*+(?:(?&v)\\s*+(?:,\\s*+(?&v)\\s*+)*+)?+\\]'
+
+/**
+ * One JSON object that names its model exactly once, plainly, at the top level, and nothing behind it: what HAProxy reads
+ * is then what Ollama decodes. Possessive throughout, so its time is linear (model-pattern.md).
+ */
+export const bodyPattern = [
+  '(?s)\\A\\s*+\\{\\s*+',
+  `(?:${pair},\\s*+)*+`,
+  '"model"\\s*+:\\s*+"[A-Za-z0-9._:/-]{1,200}+"\\s*+',
+  `(?:,\\s*+${pair})*+`,
+  '\\}\\s*+\\z',
+  `(?(DEFINE)(?<s>"(?:[^"\\\\]++|\\\\.)*+")(?<v>${value}))`,
+].join('')
+
+const kilobytes = (bytes: number): string => `${Math.round(bytes / 1024)} KB`
+
+/** Lists that a key with a model list is given by the gateway itself; the text lies in the map in base64. */
+const answered = (condition: string, map: string): string =>
+  `http-request return status 200 content-type application/json lf-string '%[var(txn.who),map_str({{keys}}/${map}),b64dec]' if listed ${condition}`
+
+/** Keys with a list of models: nothing that names another one gets past, and nothing that HAProxy cannot judge whole. */
+export function models(gateway: Gateway): Policy {
+  const { access, judged_body: limit } = gateway.settings
+  if (access === 'tailnet' || !gateway.listed) return { name: 'models', lines: {} }
+  return {
+    name: 'models',
+    lines: {
+      limit: [
+        'acl listed var(txn.record),field(6,|) -m str list',
+        'acl list_v1 path /v1/models',
+        'acl list_api path /api/tags',
+        'acl bodied method POST',
+        answered('list_v1', 'list-v1.map'),
+        answered('list_api', 'list-api.map'),
+      ],
+      inspect: [
+        refuse({
+          status: 411,
+          message: 'a key with a model list must send Content-Length.',
+          when: ['listed bodied !{ req.fhdr(content-length) -m found }'],
+        }),
+        refuse({
+          status: 413,
+          message: `with a model list this key may send ${kilobytes(limit)} at most (judged_body in settings.yaml).`,
+          when: [`listed bodied { req.body_size gt ${limit} }`],
+        }),
+        'http-request wait-for-body time 60s if listed bodied',
+        'http-request set-var(txn.held) req.body_len if listed bodied',
+        'http-request set-var(txn.missing) req.body_size,sub(txn.held) if listed bodied',
+        refuse({
+          status: 413,
+          message: `with a model list this key may send ${kilobytes(limit)} at most (judged_body in settings.yaml).`,
+          when: ['{ var(txn.missing) -m int gt 0 }'],
+        }),
+        refuse({
+          status: 403,
+          message:
+            'this key has a model list, so the body must be one JSON object that names its model once, in plain letters.',
+          when: ['listed bodied !{ req.body -m reg -f {{files}}/body.re }'],
+        }),
+        "http-request set-var(txn.model) req.body,json_query('$.model'),lower if listed bodied",
+        'http-request set-var(txn.model) path,bytes(11),url_dec,lower if listed { path_beg /v1/models/ }',
+        'http-request set-var-fmt(txn.pick) "%[var(txn.who)]|%[var(txn.model)]" if listed { var(txn.model) -m found }',
+        'http-request set-var(txn.picked) var(txn.pick),map_str({{keys}}/models.map) if { var(txn.pick) -m found }',
+        refuse({
+          status: 403,
+          message: 'the key %[var(txn.who)] may not use the model %[var(txn.model),json(utf8s)].',
+          when: [
+            'listed bodied !{ var(txn.picked) -m found }',
+            'listed { path_beg /v1/models/ } !{ var(txn.picked) -m found }',
+          ],
+        }),
+      ],
+    },
+    files: { 'body.re': `${bodyPattern}\n` },
+  }
+}

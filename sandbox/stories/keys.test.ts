@@ -1,0 +1,222 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { generateKey, hashKey } from '../../lib/keys/key.ts'
+import type { Entry, Registry } from '../../lib/keys/registry.ts'
+import { keep } from '../../lib/keys/store.ts'
+import { swap } from '../../lib/proxy/reload.ts'
+import { emptyReceipt } from '../../lib/state.ts'
+import { eventually, type RunningGateway, startGateway } from '../gateway.ts'
+import { dial, type Exchange, exchange, request } from '../raw.ts'
+import { json, type Recorder, startRecorder } from '../recorder.ts'
+
+let engine: Recorder
+let gateway: RunningGateway
+const secrets = { alice: generateKey(), bob: generateKey(), old: generateKey(), chatty: generateKey() }
+const soon = (ms: number) => new Date(Date.now() + ms).toISOString()
+const entry = (key: string, more: Partial<Entry> = {}): Entry => ({
+  created: '2026-01-01T00:00:00.000Z',
+  hashes: [{ sha256: hashKey(key) }],
+  ...more,
+})
+const registry = (): Registry => ({
+  version: 1,
+  keys: {
+    alice: entry(secrets.alice),
+    bob: entry(secrets.bob, { groups: ['anthropic'], perMinute: 3, concurrent: 1 }),
+    old: entry(secrets.old, { expires: soon(-1000) }),
+  },
+})
+const chat = '{"model":"m"}'
+
+/** One request with these headers; a POST carries a chat body. */
+function ask(line: string, headers: string[] = []): Promise<Exchange> {
+  const body = line.startsWith('POST') ? chat : undefined
+  return exchange(gateway, request(`${line} HTTP/1.1`, [`Host: ${gateway.host}`, ...headers], body))
+}
+const bearer = (key: string) => [`Authorization: Bearer ${key}`]
+const message = (answer: Exchange): string => {
+  const body = JSON.parse(answer.body)
+  return body.error.message ?? body.error
+}
+
+beforeAll(async () => {
+  engine = await startRecorder()
+  gateway = await startGateway({ enginePort: engine.port, settings: 'access: keys', registry: registry() })
+})
+afterAll(async () => {
+  await gateway?.stop()
+  await engine?.stop()
+})
+beforeEach(() => {
+  engine.answer = json()
+  engine.received.length = 0
+})
+
+describe('a key', () => {
+  test.each([
+    ['as a bearer', (key: string) => [`Authorization: Bearer ${key}`]],
+    ['in any case and with blanks', (key: string) => [`authorization: bEaReR  ${key}  `]],
+    ['in the header of Anthropic’s clients', (key: string) => [`X-Api-Key: ${key}`]],
+    [
+      'as a bearer beside a wrong other one',
+      (key: string) => [`Authorization: Bearer ${key}`, 'x-api-key: sk-ant-nonsense'],
+    ],
+  ])('opens the gateway %s, and the engine never sees it', async (_how, headers) => {
+    for (const line of [
+      'POST /v1/chat/completions',
+      'GET /v1/models',
+      'POST /v1/messages?beta=true',
+      'GET /api/tags',
+    ]) {
+      expect((await ask(line, headers(secrets.alice))).status, line).toBe(200)
+      const head = engine.received.at(-1)?.head
+      expect(JSON.stringify(head)).not.toMatch(/rop_|authorization|api-key|nonsense/i)
+    }
+  })
+
+  test('that is missing, empty or the word ollama is asked for: 401 with its challenge, 403 under /api/', async () => {
+    for (const headers of [
+      [],
+      bearer('ollama'),
+      bearer(''),
+      ['x-api-key: '],
+      ['x-api-key: ollama'],
+      ['Authorization: Basic YTpi'],
+    ]) {
+      const answer = await ask('POST /v1/chat/completions', headers)
+      expect([answer.status, answer.headers['www-authenticate'], answer.headers['x-should-retry']]).toEqual([
+        401,
+        'Bearer realm="gateway"',
+        'false',
+      ])
+      expect(message(answer)).toMatch(/^Gateway: an API key is needed; send it as Authorization: Bearer KEY/)
+      expect((await ask('GET /api/tags', headers)).status).toBe(403)
+    }
+    expect(engine.received).toEqual([])
+  })
+
+  test('that is wrong, expired, its own hash, or overruled by a wrong bearer gets 401 in every family', async () => {
+    const wrong = [
+      bearer('rop_wrong'),
+      bearer(secrets.old),
+      bearer(hashKey(secrets.alice)),
+      [...bearer('wrong'), `x-api-key: ${secrets.alice}`],
+    ]
+    for (const headers of wrong)
+      for (const line of ['POST /v1/messages', 'GET /api/tags', 'POST /nonsense'])
+        expect((await ask(line, headers)).status, `${line} ${headers}`).toBe(401)
+    expect(message(await ask('GET /v1/models', bearer(secrets.old)))).toBe('Gateway: this API key has expired.')
+    expect(engine.received).toEqual([])
+  })
+
+  test('given twice is 400, in either header', async () => {
+    for (const headers of [
+      [...bearer(secrets.alice), ...bearer(secrets.alice)],
+      [`x-api-key: ${secrets.alice}`, 'X-API-KEY: x'],
+    ])
+      expect((await ask('GET /v1/models', headers)).status).toBe(400)
+    expect(engine.received).toEqual([])
+  })
+
+  test('is not asked for by probes', async () => {
+    for (const line of ['GET /', 'HEAD /api/hello', 'GET /healthz']) expect((await ask(line)).status, line).toBe(200)
+  })
+
+  test('opens its own groups only, and the refusal names both', async () => {
+    expect((await ask('POST /v1/messages', bearer(secrets.bob))).status).toBe(200)
+    const refused = await ask('GET /v1/models', bearer(secrets.bob))
+    expect([refused.status, message(refused)]).toEqual([403, 'Gateway: the key bob may not use the group openai.'])
+  })
+})
+
+describe('limits of a key', () => {
+  test('requests a minute: the one too many gets 429 with a wait, others go on, and lists cost nothing', async () => {
+    await change({ chatty: entry(secrets.chatty, { perMinute: 3 }) })
+    for (let at = 0; at < 5; at += 1) expect((await ask('GET /v1/models', bearer(secrets.chatty))).status).toBe(200)
+    for (let at = 0; at < 3; at += 1) expect((await ask('POST /v1/messages', bearer(secrets.chatty))).status).toBe(200)
+    const refused = await ask('POST /v1/messages', bearer(secrets.chatty))
+    expect([refused.status, message(refused)]).toEqual([429, 'Gateway: the key chatty may start 3 requests a minute.'])
+    expect(Number(refused.headers['retry-after'])).toBeGreaterThanOrEqual(1)
+    expect(Number(refused.headers['retry-after'])).toBeLessThanOrEqual(60)
+    expect((await ask('POST /v1/messages', bearer(secrets.alice))).status).toBe(200)
+  })
+
+  test('requests at once: the second waits for nobody, and a hang-up frees the place', async () => {
+    await change({ bob: entry(secrets.bob, { concurrent: 1 }) })
+    engine.answer = () => {}
+    const first = await dial(gateway)
+    first.send(request('POST /v1/messages HTTP/1.1', [`Host: ${gateway.host}`, ...bearer(secrets.bob)], chat))
+    await engineHas(1)
+    const refused = await ask('POST /v1/messages', bearer(secrets.bob))
+    expect([refused.status, message(refused)]).toEqual([
+      429,
+      'Gateway: the key bob may have 1 requests running at once.',
+    ])
+    first.hangUp()
+    engine.answer = json()
+    await eventually(
+      'the place is free',
+      async () => (await ask('POST /v1/messages', bearer(secrets.bob))).status === 200,
+    )
+  })
+})
+
+describe('changes while it runs', () => {
+  test('a key that is made, changed or revoked is so at the next request; a running stream goes on', async () => {
+    const key = generateKey()
+    expect((await ask('GET /v1/models', bearer(key))).status).toBe(401)
+    await change({ carol: entry(key) })
+    let finish = () => {}
+    engine.answer = (wire) => {
+      wire.send('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n')
+      wire.chunk('data: one\n\n')
+      finish = () => {
+        wire.chunk('data: [DONE]\n\n')
+        wire.end()
+      }
+    }
+    const stream = ask('POST /v1/chat/completions', bearer(key))
+    await engineHas(1)
+    await change({ carol: entry(key, { groups: ['anthropic'] }) })
+    expect((await ask('GET /v1/models', bearer(key))).status).toBe(403)
+    await change({})
+    expect((await ask('GET /v1/models', bearer(key))).status).toBe(401)
+    finish()
+    expect((await stream).body).toContain('[DONE]')
+  })
+
+  test('keys hold after a reload, too', async () => {
+    await change({ carol: entry(secrets.chatty) })
+    await reloaded('access: keys\nlog: requests')
+    expect((await ask('GET /v1/models', bearer(secrets.chatty))).status).toBe(200)
+    expect((await ask('GET /v1/models')).status).toBe(401)
+  })
+
+  test('a group can be made keyless, and with access: tailnet none is asked for', async () => {
+    await reloaded('access: keys\nkeyless: [metadata]')
+    expect([(await ask('GET /api/version')).status, (await ask('GET /v1/models')).status]).toEqual([200, 401])
+    await reloaded('access: tailnet')
+    expect((await ask('GET /v1/models')).status).toBe(200)
+    await reloaded('access: keys')
+  })
+})
+
+test('over 60 wrong keys a minute an address has to wait; a good key from there still passes', async () => {
+  const statuses: number[] = []
+  for (let at = 0; at < 62; at += 1) statuses.push((await ask('GET /v1/models', bearer(`rop_${at}`))).status)
+  expect(statuses.slice(0, 40)).toEqual(Array(40).fill(401))
+  const told = await ask('GET /v1/models', bearer('rop_again'))
+  expect([told.status, told.headers['retry-after'], told.headers['x-should-retry']]).toEqual([429, '61', 'false'])
+  expect((await ask('GET /v1/models', bearer(secrets.alice))).status).toBe(200)
+  expect((await ask('GET /v1/models')).status).toBe(401)
+})
+
+/** The registry with these keys beside alice, kept and published. */
+const change = (more: Registry['keys']) =>
+  keep(gateway.machine, { version: 1, keys: { alice: entry(secrets.alice), ...more } }, engine.port)
+
+const engineHas = (count: number) => eventually('the engine has it', () => engine.received.length >= count)
+
+async function reloaded(settings: string): Promise<void> {
+  const configuration = gateway.rendered(settings)
+  await swap(gateway.machine, { receipt: emptyReceipt(), configuration, haproxy: gateway.program })
+}

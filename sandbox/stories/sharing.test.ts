@@ -1,0 +1,158 @@
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Box, Outcome } from '../box.ts'
+import type { Case } from '../clients/cases.ts'
+import { checkout, node } from '../paths.ts'
+import { setFaults, status as statusOf } from './installed.ts'
+import { longChat, openStream } from './stream.ts'
+import { at, cannot, expectGreen, installed, lastLog, quickBox, run, titled, told } from './witness.ts'
+
+const model = 'qwen3:0.6b'
+const settings = 'models: [qwen3:0.6b, tiny-loop]\naccess: keys\ninference: { parallel: 2 }\n'
+
+describe.skipIf(cannot)(titled('a server that is shared by keys'), () => {
+  let box: Box
+  const made: Record<string, string> = {}
+  beforeAll(async () => {
+    box = await quickBox()
+    box.write(at(box).settings, settings, 0o600)
+    await installed(box)
+  })
+  afterAll(() => box?.close())
+
+  const keys = (...words: string[]): Promise<Outcome> => run(box, 'keys.ts', ...words)
+  /** Makes a key and remembers it, as its owner would. */
+  async function add(name: string, ...limits: string[]): Promise<string> {
+    const { code, stdout, stderr } = await keys('add', name, '--json', ...limits)
+    expect([code, stderr]).toEqual([0, ''])
+    const { key } = JSON.parse(stdout) as { key: string }
+    made[name] = key
+    return key
+  }
+  const status = async (key?: string, path = '/v1/models', method = 'GET') =>
+    (
+      await box.http('laptop', {
+        method,
+        path,
+        host: box.address,
+        port: box.port,
+        headers: { host: `${box.address}:${box.port}`, ...(key ? { authorization: `Bearer ${key}` } : {}) },
+      })
+    ).status
+
+  it('proves itself with a key of its own that is gone afterwards', async () => {
+    const outcome = await run(box, 'test.ts')
+    expectGreen(outcome.code, told(outcome))
+    expect(outcome.stdout).toMatch(/✓ An unknown API key is refused/)
+    const { stdout } = await keys('list')
+    expect(stdout).toContain('There are no keys; make one with: npx tsx keys.ts add NAME')
+    expect(await box.run(['cat', `${at(box).keyMaps}/keys.map`])).toMatchObject({ code: 0, stdout: '' })
+  })
+
+  it('lets a second person in by one command, which shows the key and what to type', async () => {
+    expect(await status()).toBe(401)
+    const { stdout } = await keys('add', 'bob', '--concurrent', '2', '--note', 'his laptop', '--qr')
+    const key = /rop_\w{36}/.exec(stdout)?.[0] ?? ''
+    made.bob = key
+    expect(stdout).toContain(`ANTHROPIC_AUTH_TOKEN=${key}`)
+    expect(stdout).toContain(`apiKey: '${key}'`)
+    expect(stdout).toMatch(/[█▀▄]{10}/)
+    expect(await status(key)).toBe(200)
+  })
+
+  it('works in the official clients with the key, and says in them why without one it does not', async () => {
+    const cases = async (key: string): Promise<Record<string, Case>> => {
+      const program = join(checkout, 'sandbox/clients/openai.ts')
+      const { stdout } = await box.run([node, '--import', 'tsx', program, `http://${box.address}:${box.port}`, model], {
+        on: 'laptop',
+        cwd: checkout,
+        env: { CLIENT_KEY: key },
+      })
+      const lines = stdout.trim().split('\n').filter(Boolean)
+      return Object.fromEntries(lines.map((line) => JSON.parse(line) as Case).map((one) => [one.name, one]))
+    }
+    expect((await cases(made.bob ?? '')).chat?.saw).toMatchObject({ why: 'stop' })
+    expect((await cases('ollama')).chat?.error).toMatchObject({
+      status: 401,
+      message: expect.stringContaining('an API key is needed'),
+    })
+  })
+
+  it('keeps no key anywhere: not in its files, its logs, nor on a command line', async () => {
+    const key = made.bob ?? ''
+    expect((await box.run(['ps', '-axo', 'args'])).stdout).not.toContain(key)
+    const held = await box.run(['grep', '-rl', '--exclude-dir=node_modules', key, box.home])
+    expect([held.code, held.stdout]).toEqual([1, ''])
+    expect(lastLog(box)).toContain('keys.json')
+  })
+
+  it('refuses nonsense before anything is touched, and two of one name', async () => {
+    const before = box.read(at(box).keys)
+    for (const words of [
+      ['add', 'bob'],
+      ['add', '../x'],
+      ['add', 'carol', '--per-minute', 'often'],
+      ['rotate', 'nobody'],
+      ['frobnicate'],
+    ]) {
+      const { code, stderr } = await keys(...words)
+      expect([code, stderr.trim().split('\n').length], words.join(' ')).toEqual([2, 1])
+    }
+    expect(box.read(at(box).keys)).toBe(before)
+  })
+
+  it('lets a stream go on when its key is revoked, and ends exactly that one when told to cut', async () => {
+    const [carol, dave] = [await add('carol'), await add('dave')]
+    setFaults(box, { tokenDelayMs: 40 })
+    const open = (key: string) => openStream(box, longChat(6000), { headers: { authorization: `Bearer ${key}` } })
+    const [hers, his] = [await open(carol), await open(dave)]
+    await Promise.all([hers.sees('w05'), his.sees('w05')])
+    // A reload leaves both streams with the old worker.
+    box.write(at(box).settings, `${settings}log: requests\n`, 0o600)
+    await installed(box)
+    expect((await keys('revoke', 'carol')).stdout).toMatch(/counts no longer\. Answers that run go on/)
+    expect([await status(carol), await status(dave)]).toEqual([401, 200])
+    const seen = hers.text().length
+    await expect.poll(() => hers.text().length, { timeout: 30_000 }).toBeGreaterThan(seen)
+    const { stdout } = await keys('revoke', 'dave', '--cut')
+    expect(stdout).toContain('1 running answers were cut.')
+    expect(await his.ended).toBe('cut')
+    setFaults(box, {})
+    expect(await hers.ended).toBe('whole')
+  })
+
+  it('takes a new key beside the old one for as long as the grace lasts', async () => {
+    const old = made.bob ?? ''
+    const { stdout } = await keys('rotate', 'bob', '--grace', '1h', '--json')
+    const { key } = JSON.parse(stdout) as { key: string }
+    expect([await status(old), await status(key)]).toEqual([200, 200])
+    const again = JSON.parse((await keys('rotate', 'bob', '--json')).stdout) as { key: string }
+    expect([await status(old), await status(key), await status(again.key)]).toEqual([401, 401, 200])
+    made.bob = again.key
+  })
+
+  it('sees a map that someone edited, names it and heals it', async () => {
+    box.write(`${at(box).keyMaps}/keys.map`, '', 0o600)
+    expect((await statusOf(box)).of('haproxy.keys')).toMatchObject({
+      state: 'missed',
+      saw: expect.stringContaining('is not what the keys give'),
+    })
+    await installed(box)
+    expect(await status(made.bob)).toBe(200)
+  })
+
+  it('takes over the keys of an nginx gateway, and gives its own out as hashes', async () => {
+    box.write('api_keys.conf', '"Bearer an-old-key-of-nginx" 1;\n', 0o600)
+    expect((await keys('import', `${box.home}/api_keys.conf`)).stdout).toContain('imported-1')
+    expect(await status('an-old-key-of-nginx')).toBe(200)
+    const { stdout } = await keys('export')
+    expect(Object.keys((JSON.parse(stdout) as { keys: object }).keys)).toEqual(['bob', 'imported-1'])
+    expect(stdout).not.toContain('an-old-key')
+  })
+
+  it('holds after the proxy crashed', async () => {
+    await box.run(['launchctl', 'kickstart', '-k', `gui/${box.state().uid}/com.haproxy`])
+    await expect.poll(() => status(made.bob).catch(() => 0), { timeout: 60_000 }).toBe(200)
+    expect(await status()).toBe(401)
+  })
+})
