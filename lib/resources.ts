@@ -1,6 +1,7 @@
 import { Stop } from './command.ts'
 import type { Host, Look } from './host.ts'
 import type { Machine } from './machine.ts'
+import { oldLogs, places } from './places.ts'
 import { type Agent, agentFile, agentText, differences, launchd, parseAgent } from './platform/launchd.ts'
 import { isForeign, keepForeign, type Receipt, saveReceipt, writeOurs } from './state.ts'
 import { advice, type Finding, missed, ok, type Step, skipped } from './step.ts'
@@ -236,6 +237,13 @@ export function service(spec: ServiceSpec): Step {
       else if (job.pid === undefined) await jobs.kick(host, label)
       else if (!spec.oneShot) await revive(host)
     },
+    async theirs(look) {
+      const job = await jobs.job(look, label)
+      if (job?.arguments.some((word) => word.includes(ourPath))) return undefined
+      const path = agentFile(machine.home, label)
+      if ((await look.stat(path)) || path in spec.receipt.files) return foreignAgent(look, spec.receipt, label)
+      return job && `the job ${label} is not ours, so it stays`
+    },
     async undo(host) {
       if (await jobs.job(host, label)) {
         await spec.beforeStop?.(host)
@@ -271,7 +279,7 @@ export function agentFileStep(spec: {
   receipt: Receipt
   keepEdited?: boolean
 }): Step {
-  return file({
+  const step = file({
     id: spec.id,
     title: spec.title,
     path: agentFile(spec.home, spec.agent.Label),
@@ -280,6 +288,20 @@ export function agentFileStep(spec: {
     receipt: spec.receipt,
     keepEdited: spec.keepEdited,
   })
+  return { ...step, theirs: (look) => foreignAgent(look, spec.receipt, spec.agent.Label) }
+}
+
+/** Where our jobs' programs lie in every home folder. */
+const ourPath = `${places('').support}/`
+
+/** A property list that no install of ours wrote, by the receipt or by what only ours name; undefined when there is none. */
+async function foreignAgent(look: Look, receipt: Receipt, label: string): Promise<string | undefined> {
+  const path = agentFile(look.home, label)
+  const text = await look.read(path)
+  if (text === undefined || path in receipt.files) return undefined
+  return [ourPath, ...oldLogs].some((name) => text.includes(name))
+    ? undefined
+    : `${tilde(look, path)} is not ours, so it stays`
 }
 
 /** Reads one of our property lists as it is on disk. */

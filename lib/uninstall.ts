@@ -6,14 +6,11 @@ import type { Machine } from './machine.ts'
 import { parts } from './parts/index.ts'
 import { typed } from './parts/other-ollamas.ts'
 import type { Setup } from './parts/part.ts'
-import { places } from './places.ts'
+import { oldLogs, places } from './places.ts'
 import { absent } from './resources.ts'
 import { prepare } from './setup.ts'
 import { takeLock } from './state.ts'
 import { isStep, missed, type Result, type Step, toResult, withdraw } from './step.ts'
-
-/** Logs of installs older than this project's log folder (the seed's places). */
-const oldLogs = ['/tmp/ollama.stdout.log', '/tmp/ollama.stderr.log', '/tmp/haproxy.log']
 
 /** uninstall.ts: undo, last first; then look whether it is gone; say what stays and why. */
 export async function uninstall(ui: Ui, flags: Flags): Promise<number> {
@@ -96,7 +93,8 @@ function logsOfOld(): Step {
 async function showDry(ui: Ui, host: Host, steps: Step[]): Promise<number> {
   const intents: Intent[] = []
   const dry = dryHost(host, (intent) => intents.push(intent))
-  for (const step of steps) await step.undo?.(dry)
+  const foreign = await Promise.all(steps.map(async (step) => ({ title: step.title, why: await step.theirs?.(host) })))
+  for (const [at, step] of steps.entries()) if (foreign[at]?.why === undefined) await step.undo?.(dry)
   const texts = [
     ...new Set(
       intents
@@ -104,7 +102,10 @@ async function showDry(ui: Ui, host: Host, steps: Step[]): Promise<number> {
         .map((intent) => `${intent.kind}: ${intent.text.replaceAll(host.home, '~')}`),
     ),
   ]
-  const kept = steps.filter((step) => !step.undo && step.keeps).map((step) => ({ title: step.title, why: step.keeps }))
+  const always = steps
+    .filter((step) => !step.undo && step.keeps)
+    .map((step) => ({ title: step.title, why: step.keeps }))
+  const kept = [...foreign.filter(({ why }) => why !== undefined), ...always]
   if (ui.json) process.stdout.write(`${JSON.stringify({ dryRun: true, intents: texts, kept }, null, 2)}\n`)
   for (const text of texts.length ? texts : ['nothing to remove']) ui.say(text)
   for (const { title, why } of kept) ui.say(`kept: ${title} (${why})`)
