@@ -8,7 +8,7 @@ import { noAnswers, type Setup } from './parts/part.ts'
 import { runtimeVersion } from './parts/runtime.ts'
 import { labels, places } from './places.ts'
 import { parseSettings, settingsFile } from './settings.ts'
-import { emptyReceipt, type Mode, readReceipt } from './state.ts'
+import { currentReceipt, type Mode } from './state.ts'
 
 /** The project's folder, wherever the checkout (or its copy) lies. */
 export const checkout = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '')
@@ -31,7 +31,7 @@ export async function prepare(
     throw new Stop(exitCodes.usage, `The settings file ${file} is not there; nothing was changed.`)
   const settingsText = written ?? template
   const settings = parseSettings(settingsText, file)
-  const receipt = (await readReceipt(look)) ?? emptyReceipt()
+  const receipt = await currentReceipt(look)
   const machine = await survey(look, options.before)
   const setup: Setup = {
     settings,

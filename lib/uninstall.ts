@@ -9,7 +9,7 @@ import type { Setup } from './parts/part.ts'
 import { oldLogs, places } from './places.ts'
 import { absent } from './resources.ts'
 import { prepare } from './setup.ts'
-import { takeLock } from './state.ts'
+import { currentReceipt, takeLock } from './state.ts'
 import { isStep, missed, type Result, type Step, toResult, withdraw } from './step.ts'
 
 /** uninstall.ts: undo, last first; then look whether it is gone; say what stays and why. */
@@ -22,8 +22,7 @@ export async function uninstall(ui: Ui, flags: Flags): Promise<number> {
     )
   const host = realHost(ui.note)
   const { machine, setup } = await prepare(host, ui).catch((error) => withDefaults(error, host, ui))
-  const steps = backwards(machine, setup, flags.purge === true)
-  if (dry) return showDry(ui, host, steps)
+  if (dry) return showDry(ui, host, backwards(machine, setup, flags.purge === true))
   ui.say(
     `Removes the jobs, ~/.haproxy, the copy that jobs run, logs and state; keeps Homebrew, Tailscale, both programs and all models${flags.purge ? '' : ', and your settings'}.`,
   )
@@ -33,8 +32,9 @@ export async function uninstall(ui: Ui, flags: Flags): Promise<number> {
   }
   const release = await takeLock(host)
   setup.say = ui.say
+  setup.receipt = await currentReceipt(host)
   const results: Result[] = []
-  for (const step of steps) {
+  for (const step of backwards(machine, setup, flags.purge === true)) {
     const done = ui.busy(step.title)
     const result = await withdraw(step, host).finally(done)
     results.push(result)
