@@ -34,10 +34,17 @@ export function file(spec: FileSpec): Step {
       }
       const bits = (await look.stat(spec.path))?.mode
       if (bits !== mode)
-        return missed(`${tilde(look, spec.path)} has mode ${bits?.toString(8)} instead of ${mode.toString(8)}`, again)
+        return missed(
+          `${tilde(look, spec.path)} has mode ${bits?.toString(8)} instead of ${mode.toString(8)}`,
+          `chmod ${mode.toString(8)} '${spec.path}'   (or run install.ts again)`,
+        )
       return ok(tilde(look, spec.path))
     },
-    apply: (host) => writeOurs(host, receipt, spec.path, spec.text, mode),
+    async apply(host) {
+      // Where only the mode is wrong there is nothing to copy first.
+      if ((await host.read(spec.path)) === spec.text) await host.write(spec.path, spec.text, mode)
+      else await writeOurs(host, receipt, spec.path, spec.text, mode)
+    },
     ...(spec.keeps
       ? {}
       : { undo: (host: Host) => removeOurs(host, receipt, spec.path), gone: (look: Look) => absent(look, spec.path) }),
