@@ -119,7 +119,8 @@ function failed(step: Step, error: Error, ms: number): Result {
     title: step.title,
     state: 'missed',
     saw: error.message,
-    remedy: 'Mend that and run install.ts again: it goes on where it stopped.',
+    // A Stop says itself what to do.
+    remedy: error instanceof Stop ? undefined : 'Mend that and run install.ts again: it goes on where it stopped.',
     ms,
     exit: exitOf(error),
   }

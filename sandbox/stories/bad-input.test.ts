@@ -109,6 +109,16 @@ describe.skipIf(cannot)(titled('a machine that will not do'), () => {
     refused(outcome, 130, /Interrupted; /)
   })
 
+  it('a login that nobody makes is waited for two minutes where nobody sits, and then says what to do', async () => {
+    const logged = { state: 'NeedsLogin', joined: false, hurry: 60 }
+    box.mac(combine(first, { tailscale: logged }) as unknown as MacState)
+    const outcome = await run(box, 'install.ts', '--yes')
+    refused(outcome, 3, /https:\/\/login\.tailscale\.com\/a\//)
+    expect(outcome.stderr.trimEnd().split('\n').at(-1)).toBe(
+      'Stopped at "This machine is on the tailnet": Nobody logged in to Tailscale within 2 minutes; run `tailscale up`, open the address it shows, and run install.ts again.',
+    )
+  })
+
   it('a Tailscale that may not be told to connect is refused with its own words', async () => {
     box.mac(combine(first, { tailscale: { state: 'Stopped', denied: true } }) as unknown as MacState)
     refused(await run(box, 'install.ts', '--yes'), 3, /Access denied/)
