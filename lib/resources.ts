@@ -2,6 +2,7 @@ import { Stop } from './command.ts'
 import type { Host, Look } from './host.ts'
 import type { Machine } from './machine.ts'
 import { oldLogs, places } from './places.ts'
+import { runBrew } from './platform/brew.ts'
 import { type Agent, agentFile, agentText, differences, launchd, parseAgent } from './platform/launchd.ts'
 import { isForeign, keepForeign, type Receipt, saveReceipt, writeOurs } from './state.ts'
 import { advice, type Finding, missed, ok, type Step, skipped } from './step.ts'
@@ -114,18 +115,6 @@ export function folder(spec: {
   }
 }
 
-/** Keeps Homebrew from asking, updating, upgrading and tidying beyond what was named (facts: brew `env_config.rb`). */
-export const brewEnv: Record<string, string> = {
-  HOMEBREW_NO_ASK: '1',
-  HOMEBREW_NO_AUTO_UPDATE: '1',
-  HOMEBREW_NO_INSTALL_UPGRADE: '1',
-  HOMEBREW_NO_INSTALLED_DEPENDENTS_CHECK: '1',
-  HOMEBREW_NO_INSTALL_CLEANUP: '1',
-  HOMEBREW_NO_ENV_HINTS: '1',
-  HOMEBREW_NO_EMOJI: '1',
-  HOMEBREW_NO_ANALYTICS: '1',
-}
-
 export interface PackageSpec {
   name: string
   title: string
@@ -164,16 +153,11 @@ export function packaged(spec: PackageSpec): Step {
     async apply(host) {
       if (await host.find(spec.program))
         throw new Stop(1, `${name} is too old; upgrade it (${upgrade}) and run install.ts again.`)
-      const install = () =>
-        host.run([brew, 'install', `--${kind}`, name], {
-          env: brewEnv,
-          interactive: spec.attended,
-          timeoutMs: 3_600_000,
-        })
+      const install = () => runBrew(host, [brew, 'install', `--${kind}`, name], spec.attended)
       await install().catch(async (error: Error) => {
         // An old Homebrew may not know the name yet; it is refreshed once.
         if (!/no available|no formulae or casks/i.test(error.message)) throw error
-        await host.run([brew, 'update'], { env: brewEnv, interactive: spec.attended })
+        await runBrew(host, [brew, 'update'], spec.attended)
         await install()
       })
     },

@@ -1,8 +1,8 @@
 import { Stop, Unexpected } from '../command.ts'
 import type { Host } from '../host.ts'
 import type { Machine } from '../machine.ts'
+import { runBrew } from '../platform/brew.ts'
 import { type Tailscale, tailscaleState } from '../platform/tailscale.ts'
-import { brewEnv } from '../resources.ts'
 import { advice, type Check, type Finding, missed, ok, type Step } from '../step.ts'
 import type { Part, Setup } from './part.ts'
 
@@ -47,7 +47,7 @@ function present(machine: Machine, setup: Setup): Step {
     },
     async apply(host) {
       if (machine.ssh) throw new Stop(3, overSsh)
-      await host.run([brew, 'install', '--cask', 'tailscale-app'], { env: brewEnv, interactive: setup.attended })
+      await runBrew(host, [brew, 'install', '--cask', 'tailscale-app'], setup.attended)
     },
   }
 }

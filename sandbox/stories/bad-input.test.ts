@@ -8,7 +8,7 @@ import { scriptCommand } from '../layout.ts'
 import { checkout } from '../paths.ts'
 import { combine } from '../presets.ts'
 import type { MacState } from '../standins/mac-state.ts'
-import { at, cannot, everything, installed, job, modest, pids, quickBox, run, titled, told } from './witness.ts'
+import { at, cannot, everything, installed, job, modest, pids, quickBox, run, screen, titled, told } from './witness.ts'
 
 /** What A9 asks of every refusal: the right exit code, a sentence that says it, and no stack trace. */
 function refused(outcome: Outcome, code: number, says: RegExp): void {
@@ -152,6 +152,24 @@ describe.skipIf(cannot)(titled('a Homebrew that fails'), () => {
     })
     refused(await run(box, 'install.ts', '--yes'), 3, /Stopped at "Ollama .*Could not resolve host/)
     expect(await job(box, labels.engine)).toBeUndefined()
+  })
+
+  it('without a network stops with exit code 3 where somebody sits, too, and Homebrew speaks for itself', async () => {
+    const watched = box.startScript('install.ts', ['--yes'], { tty: true })
+    const { code } = await watched.done
+    expect(code, screen(watched)).toBe(3)
+    expect(screen(watched)).toMatch(/Could not resolve host[\s\S]*There is no network: .*brew install --formula ollama/)
+  })
+
+  it('for another reason stops with exit code 1 where somebody sits', async () => {
+    box.mac((mac) => {
+      mac.brew.network = true
+      mac.brew.fail = { verb: 'install', name: 'ollama', stderr: 'Error: the bottle is broken', code: 1, times: 1 }
+    })
+    const watched = box.startScript('install.ts', ['--yes'], { tty: true })
+    const { code } = await watched.done
+    expect(code, screen(watched)).toBe(1)
+    expect(screen(watched)).not.toContain('There is no network')
   })
 
   it('half-way stops with exit code 1, and what is done already stays', async () => {
