@@ -130,8 +130,11 @@ export async function makeLayout(namespaced: boolean, at: string | undefined, na
   return { dir, namespaced, home, outside: outsideOf(dir, namespaced, home) }
 }
 
+/** Where tsx looks for compiled scripts in a plain box. */
+export const compiledLink = (dir: string): string => join(dir, 'tmp', `tsx-${process.getuid?.() ?? 0}`)
+
 function shareCompiled(dir: string): void {
-  const link = join(dir, 'tmp', `tsx-${process.getuid?.() ?? 0}`)
+  const link = compiledLink(dir)
   rmSync(link, { recursive: true, force: true })
   symlinkSync(compiledScripts(), link)
 }
