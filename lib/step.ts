@@ -114,13 +114,17 @@ export async function converge(step: Check, host: Host): Promise<Result> {
 
 function failed(step: Step, error: Error, ms: number): Result {
   if (error.name === 'ExitPromptError') throw error
+  const full = (error as NodeJS.ErrnoException).code === 'ENOSPC'
   return {
     id: step.id,
     title: step.title,
     state: 'missed',
-    saw: error.message,
+    saw: full ? `the disk is full (${error.message})` : error.message,
     // A Stop says itself what to do.
-    remedy: error instanceof Stop ? undefined : 'Mend that and run install.ts again: it goes on where it stopped.',
+    remedy:
+      error instanceof Stop
+        ? undefined
+        : `${full ? 'Make room' : 'Mend that'} and run install.ts again: it goes on where it stopped.`,
     ms,
     exit: exitOf(error),
   }

@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { labels } from '../../lib/places.ts'
 import type { Box, Outcome, Running } from '../box.ts'
 import { differences } from '../box.ts'
+import { smallDisk } from '../disk.ts'
 import { scriptCommand } from '../layout.ts'
 import { checkout } from '../paths.ts'
 import { combine } from '../presets.ts'
@@ -213,6 +214,44 @@ describe.skipIf(cannot)(titled('a Homebrew that fails'), () => {
       expect(differences(before, everything(box))).toEqual([])
     },
   )
+})
+
+describe.skipIf(cannot)(titled('a disk that is full'), () => {
+  let box: Box
+  beforeAll(async () => {
+    box = await quickBox()
+    box.write(at(box).settings, modest, 0o600)
+    await installed(box)
+    await box.run(['ollama', 'pull', 'tiny-loop'])
+  })
+  afterAll(() => box.close())
+
+  /** A file as the box's programs see it. */
+  const inside = async (path: string) => (await box.run(['cat', path])).stdout
+  const noRoom = /^Stopped at "[^"]+": the disk is full \(ENOSPC: .*\)\. Make room and run install\.ts again/m
+
+  it('under the settings leaves them as they were, and says so in one sentence', async () => {
+    const { settings, settingsFolder } = at(box)
+    await smallDisk(box, settingsFolder, 0)
+    refused(await run(box, 'install.ts', '--yes', '--model', 'tiny-loop'), 1, noRoom)
+    expect(await inside(settings)).toBe(modest)
+    expect((await box.run(['ls', '-A', settingsFolder])).stdout).toBe('settings.yaml\n')
+  })
+
+  it('under the gateway leaves its configuration and the running worker as they were', async () => {
+    const { config, proxy } = at(box)
+    await smallDisk(box, proxy, 200)
+    // Its sockets are on the disk below, so it makes them anew.
+    await box.run(['launchctl', 'kickstart', '-k', `gui/501/${labels.gateway}`])
+    await installed(box)
+    const [before, worker] = [await inside(config), await pids(box)]
+    await box.run(['/bin/sh', '-c', `cat /dev/zero >${proxy}/full`])
+    box.write('/tmp/settings.yaml', `log: requests\n${modest}`, 0o600)
+    refused(await run(box, 'install.ts', '--yes', '--config', '/tmp/settings.yaml'), 1, noRoom)
+    expect(await inside(config)).toBe(before)
+    expect(await pids(box)).toEqual(worker)
+    expect((await box.run(['ls', proxy])).stdout).not.toMatch(/\.next|\.new|\.writing/)
+  })
 })
 
 describe.skipIf(cannot)(titled('settings that will not do'), () => {
