@@ -34,7 +34,7 @@ export interface Script {
   usage: string
   options: NonNullable<ParseArgsConfig['options']>
   positionals?: boolean
-  /** writes a log file; uninstall does not */
+  /** the name of the log file of a run; without it none is written */
   log?: string
   run(ui: Ui, flags: Flags, names: string[]): Promise<number>
 }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Flags, Ui } from './cli.ts'
 import { exitCodes, Stop } from './command.ts'
 import { type Host, realHost } from './host.ts'
@@ -9,7 +10,7 @@ import { applyAll, askAll, decideMode, diffs, makePlan, nameModels, type Plan, p
 import { tilde } from './resources.ts'
 import { modelName } from './settings.ts'
 import { installed, prepare } from './setup.ts'
-import { takeLock } from './state.ts'
+import { currentReceipt, takeLock } from './state.ts'
 import { isStep, observe, type Result } from './step.ts'
 import { prove, statement } from './verify.ts'
 
@@ -48,6 +49,7 @@ async function work(ui: Ui, host: Host, machine: Machine, setup: Setup, plan: Pl
   const awake = host.beside(['caffeinate', '-s', '-w', `${process.pid}`])
   const copies = setup.receipt.backups.length
   try {
+    await stillPlanned(host, setup)
     setup.say = ui.say
     if (ui.attended && !ui.yes) setup.confirm = (text) => ui.confirm(text, false)
     const results = nothing ? plan.results : await applyAll(ui, host, machine, setup)
@@ -58,6 +60,15 @@ async function work(ui: Ui, host: Host, machine: Machine, setup: Setup, plan: Pl
     awake()
     await release()
   }
+}
+
+/** Another run may have come to its end between the plan and the lock; nobody agreed to what would be done now. */
+async function stillPlanned(host: Host, setup: Setup): Promise<void> {
+  if (isDeepStrictEqual(await currentReceipt(host), setup.receipt)) return
+  throw new Stop(
+    exitCodes.precondition,
+    'Another run changed the installation after this one had made its plan; nothing was changed, run install.ts again.',
+  )
 }
 
 function nothingToDo(plan: Plan, setup: Setup): string {

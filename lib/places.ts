@@ -53,5 +53,8 @@ export function places(home: string): Places {
   }
 }
 
+/** Logs of installs older than this project's log folder; their jobs name them, too. */
+export const oldLogs = ['/tmp/ollama.stdout.log', '/tmp/ollama.stderr.log', '/tmp/haproxy.log']
+
 /** The labels of our jobs; file names and targets are made from these alone. */
 export const labels = { engine: 'com.ollama', gateway: 'com.haproxy', warm: 'com.ollama.warm-models' } as const

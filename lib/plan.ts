@@ -154,6 +154,8 @@ export async function applyAll(ui: Ui, host: Host, machine: Machine, setup: Setu
   return results
 }
 
+const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`)
+
 async function applyPart(ui: Ui, host: Host, part: Part, machine: Machine, setup: Setup): Promise<Result[]> {
   const results: Result[] = []
   for (const check of part.steps(machine, setup)) {
@@ -164,7 +166,7 @@ async function applyPart(ui: Ui, host: Host, part: Part, machine: Machine, setup
     if (result.state === 'missed')
       throw new Stop(
         result.exit ?? check.exit ?? exitCodes.failed,
-        `Stopped at "${result.title}": ${result.saw} ${result.remedy ?? ''}`.trim(),
+        `Stopped at "${result.title}": ${sentence(result.saw)} ${result.remedy ?? ''}`.trim(),
       )
   }
   return results

@@ -1,6 +1,8 @@
 import { Stop } from './command.ts'
 import type { Host, Look } from './host.ts'
 import type { Machine } from './machine.ts'
+import { oldLogs, places } from './places.ts'
+import { runBrew } from './platform/brew.ts'
 import { type Agent, agentFile, agentText, differences, launchd, parseAgent } from './platform/launchd.ts'
 import { isForeign, keepForeign, type Receipt, saveReceipt, writeOurs } from './state.ts'
 import { advice, type Finding, missed, ok, type Step, skipped } from './step.ts'
@@ -33,10 +35,17 @@ export function file(spec: FileSpec): Step {
       }
       const bits = (await look.stat(spec.path))?.mode
       if (bits !== mode)
-        return missed(`${tilde(look, spec.path)} has mode ${bits?.toString(8)} instead of ${mode.toString(8)}`, again)
+        return missed(
+          `${tilde(look, spec.path)} has mode ${bits?.toString(8)} instead of ${mode.toString(8)}`,
+          `chmod ${mode.toString(8)} '${spec.path}'   (or run install.ts again)`,
+        )
       return ok(tilde(look, spec.path))
     },
-    apply: (host) => writeOurs(host, receipt, spec.path, spec.text, mode),
+    async apply(host) {
+      // Where only the mode is wrong there is nothing to copy first.
+      if ((await host.read(spec.path)) === spec.text) await host.write(spec.path, spec.text, mode)
+      else await writeOurs(host, receipt, spec.path, spec.text, mode)
+    },
     ...(spec.keeps
       ? {}
       : { undo: (host: Host) => removeOurs(host, receipt, spec.path), gone: (look: Look) => absent(look, spec.path) }),
@@ -106,18 +115,6 @@ export function folder(spec: {
   }
 }
 
-/** Keeps Homebrew from asking, updating, upgrading and tidying beyond what was named (facts: brew `env_config.rb`). */
-export const brewEnv: Record<string, string> = {
-  HOMEBREW_NO_ASK: '1',
-  HOMEBREW_NO_AUTO_UPDATE: '1',
-  HOMEBREW_NO_INSTALL_UPGRADE: '1',
-  HOMEBREW_NO_INSTALLED_DEPENDENTS_CHECK: '1',
-  HOMEBREW_NO_INSTALL_CLEANUP: '1',
-  HOMEBREW_NO_ENV_HINTS: '1',
-  HOMEBREW_NO_EMOJI: '1',
-  HOMEBREW_NO_ANALYTICS: '1',
-}
-
 export interface PackageSpec {
   name: string
   title: string
@@ -156,16 +153,11 @@ export function packaged(spec: PackageSpec): Step {
     async apply(host) {
       if (await host.find(spec.program))
         throw new Stop(1, `${name} is too old; upgrade it (${upgrade}) and run install.ts again.`)
-      const install = () =>
-        host.run([brew, 'install', `--${kind}`, name], {
-          env: brewEnv,
-          interactive: spec.attended,
-          timeoutMs: 3_600_000,
-        })
+      const install = () => runBrew(host, [brew, 'install', `--${kind}`, name], spec.attended)
       await install().catch(async (error: Error) => {
         // An old Homebrew may not know the name yet; it is refreshed once.
         if (!/no available|no formulae or casks/i.test(error.message)) throw error
-        await host.run([brew, 'update'], { env: brewEnv, interactive: spec.attended })
+        await runBrew(host, [brew, 'update'], spec.attended)
         await install()
       })
     },
@@ -236,6 +228,13 @@ export function service(spec: ServiceSpec): Step {
       else if (job.pid === undefined) await jobs.kick(host, label)
       else if (!spec.oneShot) await revive(host)
     },
+    async theirs(look) {
+      const job = await jobs.job(look, label)
+      if (job?.arguments.some((word) => word.includes(ourPath))) return undefined
+      const path = agentFile(machine.home, label)
+      if ((await look.stat(path)) || path in spec.receipt.files) return foreignAgent(look, spec.receipt, label)
+      return job && `the job ${label} is not ours, so it stays`
+    },
     async undo(host) {
       if (await jobs.job(host, label)) {
         await spec.beforeStop?.(host)
@@ -271,7 +270,7 @@ export function agentFileStep(spec: {
   receipt: Receipt
   keepEdited?: boolean
 }): Step {
-  return file({
+  const step = file({
     id: spec.id,
     title: spec.title,
     path: agentFile(spec.home, spec.agent.Label),
@@ -280,6 +279,20 @@ export function agentFileStep(spec: {
     receipt: spec.receipt,
     keepEdited: spec.keepEdited,
   })
+  return { ...step, theirs: (look) => foreignAgent(look, spec.receipt, spec.agent.Label) }
+}
+
+/** Where our jobs' programs lie in every home folder. */
+const ourPath = `${places('').support}/`
+
+/** A property list that no install of ours wrote, by the receipt or by what only ours name; undefined when there is none. */
+async function foreignAgent(look: Look, receipt: Receipt, label: string): Promise<string | undefined> {
+  const path = agentFile(look.home, label)
+  const text = await look.read(path)
+  if (text === undefined || path in receipt.files) return undefined
+  return [ourPath, ...oldLogs].some((name) => text.includes(name))
+    ? undefined
+    : `${tilde(look, path)} is not ours, so it stays`
 }
 
 /** Reads one of our property lists as it is on disk. */

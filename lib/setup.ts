@@ -9,7 +9,7 @@ import { noAnswers, type Setup } from './parts/part.ts'
 import { runtimeVersion } from './parts/runtime.ts'
 import { labels, places } from './places.ts'
 import { parseSettings, settingsFile } from './settings.ts'
-import { emptyReceipt, type Mode, readReceipt } from './state.ts'
+import { currentReceipt, type Mode } from './state.ts'
 
 /** The project's folder, wherever the checkout (or its copy) lies. */
 export const checkout = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '')
@@ -33,7 +33,7 @@ export async function prepare(
   const settingsText = written ?? template
   const settings = parseSettings(settingsText, file)
   const registry = options.withoutKeys ? noKeys : await readRegistry(look)
-  const receipt = (await readReceipt(look)) ?? emptyReceipt()
+  const receipt = await currentReceipt(look)
   const machine = await survey(look, options.before)
   const setup: Setup = {
     settings,

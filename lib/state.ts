@@ -46,6 +46,9 @@ export async function readReceipt(look: Look): Promise<Receipt | undefined> {
   }
 }
 
+/** The receipt as it is now, an empty one where there is none; what changes the machine reads it under the lock. */
+export const currentReceipt = async (look: Look): Promise<Receipt> => (await readReceipt(look)) ?? emptyReceipt()
+
 export const saveReceipt = (host: Host, receipt: Receipt): Promise<void> =>
   host.write(places(host.home).receipt, `${JSON.stringify(receipt, null, 2)}\n`)
 

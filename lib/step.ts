@@ -33,6 +33,8 @@ export interface Step extends Check {
   undo?(host: Host): Promise<void>
   /** why uninstall leaves it */
   keeps?: string
+  /** why uninstall leaves it on this machine: it is there, and somebody else made it */
+  theirs?(look: Look): Promise<string | undefined>
   /** whether uninstall succeeded; without it the opposite of the check counts */
   gone?(look: Look): Promise<Finding>
 }
@@ -112,12 +114,17 @@ export async function converge(step: Check, host: Host): Promise<Result> {
 
 function failed(step: Step, error: Error, ms: number): Result {
   if (error.name === 'ExitPromptError') throw error
+  const full = (error as NodeJS.ErrnoException).code === 'ENOSPC'
   return {
     id: step.id,
     title: step.title,
     state: 'missed',
-    saw: error.message,
-    remedy: 'Mend that and run install.ts again: it goes on where it stopped.',
+    saw: full ? `the disk is full (${error.message})` : error.message,
+    // A Stop says itself what to do.
+    remedy:
+      error instanceof Stop
+        ? undefined
+        : `${full ? 'Make room' : 'Mend that'} and run install.ts again: it goes on where it stopped.`,
     ms,
     exit: exitOf(error),
   }
@@ -144,6 +151,8 @@ export async function withdraw(step: Step, host: Host): Promise<Result> {
   if (!step.undo) return { ...base, state: 'kept', saw: step.keeps ?? 'nothing to remove', ms: 0 }
   const started = performance.now()
   try {
+    const theirs = await step.theirs?.(host)
+    if (theirs !== undefined) return { ...base, state: 'kept', saw: theirs, ms: performance.now() - started }
     await step.undo(host)
     const finding = step.gone ? await step.gone(host) : inverted(await look(step, host))
     const ms = performance.now() - started

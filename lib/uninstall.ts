@@ -6,14 +6,11 @@ import type { Machine } from './machine.ts'
 import { parts } from './parts/index.ts'
 import { typed } from './parts/other-ollamas.ts'
 import type { Setup } from './parts/part.ts'
-import { places } from './places.ts'
+import { oldLogs, places } from './places.ts'
 import { absent } from './resources.ts'
 import { prepare } from './setup.ts'
-import { takeLock } from './state.ts'
+import { currentReceipt, takeLock } from './state.ts'
 import { isStep, missed, type Result, type Step, toResult, withdraw } from './step.ts'
-
-/** Logs of installs older than this project's log folder (the seed's places). */
-const oldLogs = ['/tmp/ollama.stdout.log', '/tmp/ollama.stderr.log', '/tmp/haproxy.log']
 
 /** uninstall.ts: undo, last first; then look whether it is gone; say what stays and why. */
 export async function uninstall(ui: Ui, flags: Flags): Promise<number> {
@@ -25,8 +22,7 @@ export async function uninstall(ui: Ui, flags: Flags): Promise<number> {
     )
   const host = realHost(ui.note)
   const { machine, setup } = await prepare(host, ui).catch((error) => withDefaults(error, host, ui))
-  const steps = backwards(machine, setup, flags.purge === true)
-  if (dry) return showDry(ui, host, steps)
+  if (dry) return showDry(ui, host, backwards(machine, setup, flags.purge === true))
   ui.say(
     `Removes the jobs, ~/.haproxy, the copy that jobs run, logs and state; keeps Homebrew, Tailscale, both programs and all models${flags.purge ? '' : ', and your settings'}.`,
   )
@@ -36,8 +32,9 @@ export async function uninstall(ui: Ui, flags: Flags): Promise<number> {
   }
   const release = await takeLock(host)
   setup.say = ui.say
+  setup.receipt = await currentReceipt(host)
   const results: Result[] = []
-  for (const step of steps) {
+  for (const step of backwards(machine, setup, flags.purge === true)) {
     const done = ui.busy(step.title)
     const result = await withdraw(step, host).finally(done)
     results.push(result)
@@ -97,7 +94,8 @@ function logsOfOld(): Step {
 async function showDry(ui: Ui, host: Host, steps: Step[]): Promise<number> {
   const intents: Intent[] = []
   const dry = dryHost(host, (intent) => intents.push(intent))
-  for (const step of steps) await step.undo?.(dry)
+  const foreign = await Promise.all(steps.map(async (step) => ({ title: step.title, why: await step.theirs?.(host) })))
+  for (const [at, step] of steps.entries()) if (foreign[at]?.why === undefined) await step.undo?.(dry)
   const texts = [
     ...new Set(
       intents
@@ -105,7 +103,10 @@ async function showDry(ui: Ui, host: Host, steps: Step[]): Promise<number> {
         .map((intent) => `${intent.kind}: ${intent.text.replaceAll(host.home, '~')}`),
     ),
   ]
-  const kept = steps.filter((step) => !step.undo && step.keeps).map((step) => ({ title: step.title, why: step.keeps }))
+  const always = steps
+    .filter((step) => !step.undo && step.keeps)
+    .map((step) => ({ title: step.title, why: step.keeps }))
+  const kept = [...foreign.filter(({ why }) => why !== undefined), ...always]
   if (ui.json) process.stdout.write(`${JSON.stringify({ dryRun: true, intents: texts, kept }, null, 2)}\n`)
   for (const text of texts.length ? texts : ['nothing to remove']) ui.say(text)
   for (const { title, why } of kept) ui.say(`kept: ${title} (${why})`)

@@ -88,24 +88,25 @@ function ipv6(laptop: string, neighbour: string): string[] {
   ]
 }
 
-/** Serves the box's `ip`: its programs are plain users, only this process may change addresses. */
-const SERVE_IP = `while read -r reply words; do
-  said=$("$ip" $words 2>&1) && code=0 || code=$?
+/** Serves the box's `ip` and `mount`: its programs are plain users, only this process may change addresses and mounts. */
+const SERVE = `while read -r reply name words; do
+  [ "$name" = ip ] && name=$ip
+  said=$("$name" $words 2>&1) && code=0 || code=$?
   { echo "$code"; [ -z "$said" ] || echo "$said"; } >"$run/$reply" 2>/dev/null &
-done <>"$run/ip" 3>&- &`
+done <>"$run/served" 3>&- &`
 
-/** The program \`ip\` of the box: hands its words to the first process and waits for what it says. */
-export function ipWrapper(box: string): string {
+/** The program \`ip\` or \`mount\` of the box: hands its words to the first process and waits for what it says. */
+export function servedProgram(box: string, name: 'ip' | 'mount'): string {
   return `#!/bin/sh
 cd ${quote(join(box, 'run'))} || exit 1
-mkfifo "ip.$$" || exit 1
-echo "ip.$$ $*" >ip
+mkfifo "reply.$$" || exit 1
+echo "reply.$$ ${name} $*" >served
 {
-  rm "ip.$$"
+  rm "reply.$$"
   read -r code
   if [ "$code" = 0 ]; then cat; else cat >&2; fi
   exit "$code"
-} <"ip.$$"
+} <"reply.$$"
 `
 }
 
@@ -124,7 +125,7 @@ export function initScript(plan: InitPlan): string {
     'echo "mac $pid" >&3',
     'hostname studio 2>/dev/null || :',
     'mount --make-rprivate /',
-    'mkfifo "$run/laptop" "$run/neighbour" "$run/ip"',
+    'mkfifo "$run/laptop" "$run/neighbour" "$run/served"',
     ...holder('laptop'),
     ...holder('neighbour'),
     // From here on /proc tells this namespace's pids.
@@ -132,7 +133,7 @@ export function initScript(plan: InitPlan): string {
     ...network(),
     ...rootLines(plan),
     'set +e',
-    SERVE_IP,
+    SERVE,
     'exec 4<&0',
     'cat <&4 >/dev/null 3>&- &',
     'echo ready >&3',

@@ -13,7 +13,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { ipWrapper, net } from './init.ts'
+import { net, servedProgram } from './init.ts'
 import { bundle, cacheFolder, checkout, node, usualPaths } from './paths.ts'
 import { quote } from './quote.ts'
 import type { RootPlan } from './root.ts'
@@ -60,12 +60,17 @@ function writeProgram(path: string, text: string): void {
   chmodSync(path, 0o755)
 }
 
+/** Where a namespaced box has the `mount` of its first process. */
+export const mountProgram = (dir: string): string => join(dir, 'run/mount')
+
 /** The commands of a Mac: on the PATH by name and, in a namespaced box, where a Mac keeps them. */
 function writePrograms(dir: string, namespaced: boolean): void {
   const names = Object.keys(standIns).filter((name) => !offPath.includes(name))
   for (const name of names) writeProgram(join(dir, 'bin', name), wrapper(dir, name))
   if (!namespaced) return
-  writeProgram(join(dir, 'bin/ip'), ipWrapper(dir))
+  writeProgram(join(dir, 'bin/ip'), servedProgram(dir, 'ip'))
+  // No Mac's program, so it is not on the PATH.
+  writeProgram(mountProgram(dir), servedProgram(dir, 'mount'))
   for (const [name, places] of Object.entries(absolutePlaces)) {
     for (const place of places) writeProgram(join(dir, 'system', place.replace(/^\/usr\//, '')), wrapper(dir, name))
   }
@@ -130,8 +135,11 @@ export async function makeLayout(namespaced: boolean, at: string | undefined, na
   return { dir, namespaced, home, outside: outsideOf(dir, namespaced, home) }
 }
 
+/** Where tsx looks for compiled scripts in a plain box. */
+export const compiledLink = (dir: string): string => join(dir, 'tmp', `tsx-${process.getuid?.() ?? 0}`)
+
 function shareCompiled(dir: string): void {
-  const link = join(dir, 'tmp', `tsx-${process.getuid?.() ?? 0}`)
+  const link = compiledLink(dir)
   rmSync(link, { recursive: true, force: true })
   symlinkSync(compiledScripts(), link)
 }

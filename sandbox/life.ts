@@ -59,12 +59,18 @@ async function placeAll({ dir }: Layout, ground: Ground, env: Environment): Prom
   if (code !== 0) throw new Error(stderr.trim())
 }
 
-function emptyTmp({ dir, namespaced }: Layout): void {
-  const kept = (name: string) => name.startsWith('tsx-') || (namespaced && join('/tmp', name) === dir)
-  const folder = join(dir, 'tmp')
-  for (const name of readdirSync(folder).filter((name) => !kept(name))) {
-    rmSync(join(folder, name), { recursive: true, force: true })
+/** Removes all of a folder but what is mounted in it, since a mount goes with the folder below it. */
+function emptyFolder(inside: string, layout: Layout, mounted: string[]): void {
+  for (const name of readdirSync(layout.outside(inside))) {
+    const path = join(inside, name)
+    if (mounted.includes(path)) continue
+    if (mounted.some((place) => place.startsWith(`${path}/`))) emptyFolder(path, layout, mounted)
+    else rmSync(layout.outside(path), { recursive: true, force: true })
   }
+}
+
+function emptyTmp(layout: Layout, { mounted }: Ground): void {
+  emptyFolder(layout.namespaced ? '/tmp' : join(layout.dir, 'tmp'), layout, mounted)
 }
 
 /** The life of a box's Mac. `env` gives the environment of its programs at that moment. */
@@ -87,7 +93,7 @@ export function makeLife(layout: Layout, ground: Ground, env: Environment): Life
     daemon?.kill('SIGTERM')
     await daemon?.done
     for (const pid of ground.processes()) signal(pid, 'SIGKILL')
-    emptyTmp(layout)
+    emptyTmp(layout, ground)
   }
 
   return {

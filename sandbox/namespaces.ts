@@ -12,6 +12,8 @@ import type { RootPlan } from './root.ts'
 /** Where a box's programs run: namespaces of their own, or this machine as it is. */
 export interface Ground {
   namespaced: boolean
+  /** paths of the box at which something else is mounted or linked, which outlasts a restart */
+  mounted: string[]
   /** the command line that runs a command on one of the box's machines */
   enter(machine: Machine, argv: string[]): string[]
   /** the box's live processes, without those that make it a box */
@@ -116,6 +118,7 @@ export async function openNamespaces(layout: Layout, flags: string[], ip: string
   }
   return {
     namespaced: true,
+    mounted: [layout.dir, ...plan.visible, ...plan.programs, ...Object.keys(plan.shared)],
     enter: (machine, argv) => [nsenter, '--target', String(pids[machine]), ...user, ...SPACES, '--', ...argv],
     processes: () => processesWith(pids.mac).filter((pid) => !fixed.has(pid)),
     closeNow,

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { parse } from 'yaml'
-import type { Layout } from './layout.ts'
+import { compiledLink, type Layout } from './layout.ts'
 import type { Ground } from './namespaces.ts'
 import { endProcessesOf, processesOf } from './processes.ts'
 
@@ -16,6 +16,7 @@ export class NotHere extends Error {
 export function openPlain(layout: Layout): Ground {
   return {
     namespaced: false,
+    mounted: [compiledLink(layout.dir)],
     enter(machine, argv) {
       if (machine === 'mac') return argv
       throw new NotHere(`a box without namespaces has no ${machine}`)

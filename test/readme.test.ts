@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { exitCodes } from '../lib/command.ts'
 import { endpointTable } from '../lib/endpoints.ts'
@@ -21,6 +21,17 @@ describe('the README', () => {
 
   it('names every header that passes', () => {
     expect(passedHeaders.filter((name) => !readme.includes(name))).toEqual([])
+  })
+
+  it('says which scripts write a log of a run, and which write none', () => {
+    const row = /^\| logs \| (.*); (.*) write none \|$/m.exec(readme)
+    const named = (text = '') => [...text.matchAll(/`([\w-]+\.ts)`/g)].map((match) => match[1])
+    const scripts = readdirSync('.').filter((name) =>
+      /runScript/.test(name.endsWith('.ts') ? readFileSync(name, 'utf8') : ''),
+    )
+    const logging = scripts.filter((name) => /^ {4}log: /m.test(readFileSync(name, 'utf8')))
+    expect(named(row?.[1]).sort()).toEqual(logging.sort())
+    expect(named(row?.[2]).sort()).toEqual(scripts.filter((name) => !logging.includes(name)).sort())
   })
 
   it('was finished', () => {

@@ -10,7 +10,7 @@ import { swap } from '../proxy/reload.ts'
 import { runningFingerprint } from '../proxy/runtime.ts'
 import { contextLength } from '../settings.ts'
 import { prepare } from '../setup.ts'
-import { takeLock } from '../state.ts'
+import { currentReceipt, takeLock } from '../state.ts'
 import { cutStreams } from './cut.ts'
 import { readImport } from './import.ts'
 import { generateKey, hashKey } from './key.ts'
@@ -66,7 +66,7 @@ async function judgeBodies(host: Host, machine: Machine, setup: Setup, registry:
       exitCodes.partly,
       'The key is kept, but the gateway runs with other settings than settings.yaml; run install.ts.',
     )
-  await swap(host, { receipt: setup.receipt, configuration, haproxy: setup.programs.haproxy })
+  await swap(host, { receipt: await currentReceipt(host), configuration, haproxy: setup.programs.haproxy })
 }
 
 function known(registry: Registry, name: string): Entry {

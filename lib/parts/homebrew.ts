@@ -1,8 +1,6 @@
-import { brewEnv } from '../resources.ts'
+import { brewEnv, installer, runBrew } from '../platform/brew.ts'
 import { missed, ok, type Step } from '../step.ts'
 import type { Part } from './part.ts'
-
-const installer = 'https://raw.githubusercontent.com/Homebrew/install/HEAD/install.sh'
 
 /** Homebrew, by its own installer: it names what it will do and asks for the password itself. */
 export const homebrew: Part = {
@@ -26,10 +24,8 @@ export const homebrew: Part = {
         await host.folder(`${host.home}/Library/Caches`)
         await host.run(['curl', '-fsSL', '--retry', '3', '-o', script, installer])
         // uname decides the prefix there, and a translated parent would get an Intel Homebrew (Homebrew/install install.sh).
-        await host.run(['arch', '-arm64', '/bin/bash', script], {
-          interactive: setup.attended,
-          env: setup.attended ? brewEnv : { ...brewEnv, NONINTERACTIVE: '1' },
-        })
+        const env = setup.attended ? brewEnv : { ...brewEnv, NONINTERACTIVE: '1' }
+        await runBrew(host, ['arch', '-arm64', '/bin/bash', script], setup.attended, env)
         await host.remove(script)
         const brew = await host.find(['brew', '/opt/homebrew/bin/brew'])
         machine.brew = brew

@@ -1,8 +1,8 @@
-import { Stop } from '../command.ts'
+import { Stop, Unexpected } from '../command.ts'
 import type { Host } from '../host.ts'
 import type { Machine } from '../machine.ts'
+import { runBrew } from '../platform/brew.ts'
 import { type Tailscale, tailscaleState } from '../platform/tailscale.ts'
-import { brewEnv } from '../resources.ts'
 import { advice, type Check, type Finding, missed, ok, type Step } from '../step.ts'
 import type { Part, Setup } from './part.ts'
 
@@ -47,10 +47,13 @@ function present(machine: Machine, setup: Setup): Step {
     },
     async apply(host) {
       if (machine.ssh) throw new Stop(3, overSsh)
-      await host.run([brew, 'install', '--cask', 'tailscale-app'], { env: brewEnv, interactive: setup.attended })
+      await runBrew(host, [brew, 'install', '--cask', 'tailscale-app'], setup.attended)
     },
   }
 }
+
+/** How long a login is waited for, in minutes: where nobody sits, only somebody who watches could open the address. */
+const patience = (setup: Setup): number => (setup.attended ? 10 : 2)
 
 /** The fresh app starts its daemon only when its system extension was allowed at the screen. */
 async function wakeApp(host: Host, setup: Setup): Promise<void> {
@@ -58,10 +61,25 @@ async function wakeApp(host: Host, setup: Setup): Promise<void> {
   const answering = async () => (await tailscaleState(host)).state !== 'unreachable'
   if (!(await answering()))
     setup.say?.(
-      'Allow Tailscale in the windows that macOS shows (System Settings > General > Login Items & Extensions); waiting 10 minutes, Ctrl-C to stop.',
+      `Allow Tailscale in the windows that macOS shows (System Settings > General > Login Items & Extensions); waiting ${patience(setup)} minutes, Ctrl-C to stop.`,
     )
-  if (!(await host.until('Tailscale answers', 600_000, answering)))
+  if (!(await host.until('Tailscale answers', patience(setup) * 60_000, answering)))
     throw new Stop(3, 'Tailscale did not start; open the app, allow its extension, log in, and run install.ts again.')
+}
+
+/** Waits for the login in the browser; Ctrl-C is the way out, and the next run goes on here. */
+async function logIn(host: Host, cli: string, setup: Setup): Promise<void> {
+  const minutes = patience(setup)
+  const up = ['env', 'TAILSCALE_BE_CLI=1', cli, 'up', `--timeout=${minutes}m`]
+  const options = { interactive: setup.attended, shows: true, timeoutMs: (minutes + 1) * 60_000 }
+  await host.run(up, options).catch((error: Error) => {
+    const late = error instanceof Unexpected && /timeout waiting for/.test(error.output.stderr)
+    if (!late) throw error
+    throw new Stop(
+      3,
+      `Nobody logged in to Tailscale within ${minutes} minutes; run \`tailscale up\`, open the address it shows, and run install.ts again.`,
+    )
+  })
 }
 
 function up(setup: Setup): Step {
@@ -79,12 +97,7 @@ function up(setup: Setup): Step {
       const { cli, state } = await tailscaleState(host)
       if (state === 'Running') return
       if (state === 'NeedsMachineAuth') throw new Stop(3, remedies.NeedsMachineAuth ?? '')
-      // Waits for the login in the browser; Ctrl-C is the way out, and the next run goes on here.
-      await host.run(['env', 'TAILSCALE_BE_CLI=1', cli ?? 'tailscale', 'up', '--timeout=10m'], {
-        interactive: setup.attended,
-        shows: true,
-        timeoutMs: 660_000,
-      })
+      await logIn(host, cli ?? 'tailscale', setup)
     },
     settlesWithin: 20_000,
   }

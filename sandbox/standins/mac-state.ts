@@ -70,6 +70,8 @@ export interface TailscaleMac {
   loginPending?: boolean
   /** `up` succeeds after this many ms; without it, when someone sets the state to Running */
   loginAfterMs?: number
+  /** the deadline of `up` comes this many times sooner */
+  hurry?: number
   /** logging in leads to NeedsMachineAuth */
   needsApproval?: boolean
   /** `up` must not be run by this user (open source variant without operator) */

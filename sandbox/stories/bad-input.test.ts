@@ -4,11 +4,12 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { labels } from '../../lib/places.ts'
 import type { Box, Outcome, Running } from '../box.ts'
 import { differences } from '../box.ts'
+import { smallDisk } from '../disk.ts'
 import { scriptCommand } from '../layout.ts'
 import { checkout } from '../paths.ts'
 import { combine } from '../presets.ts'
 import type { MacState } from '../standins/mac-state.ts'
-import { at, cannot, everything, installed, job, modest, pids, quickBox, run, titled, told } from './witness.ts'
+import { at, cannot, everything, installed, job, modest, pids, quickBox, run, screen, titled, told } from './witness.ts'
 
 /** What A9 asks of every refusal: the right exit code, a sentence that says it, and no stack trace. */
 function refused(outcome: Outcome, code: number, says: RegExp): void {
@@ -109,6 +110,16 @@ describe.skipIf(cannot)(titled('a machine that will not do'), () => {
     refused(outcome, 130, /Interrupted; /)
   })
 
+  it('a login that nobody makes is waited for two minutes where nobody sits, and then says what to do', async () => {
+    const logged = { state: 'NeedsLogin', joined: false, hurry: 60 }
+    box.mac(combine(first, { tailscale: logged }) as unknown as MacState)
+    const outcome = await run(box, 'install.ts', '--yes')
+    refused(outcome, 3, /https:\/\/login\.tailscale\.com\/a\//)
+    expect(outcome.stderr.trimEnd().split('\n').at(-1)).toBe(
+      'Stopped at "This machine is on the tailnet": Nobody logged in to Tailscale within 2 minutes; run `tailscale up`, open the address it shows, and run install.ts again.',
+    )
+  })
+
   it('a Tailscale that may not be told to connect is refused with its own words', async () => {
     box.mac(combine(first, { tailscale: { state: 'Stopped', denied: true } }) as unknown as MacState)
     refused(await run(box, 'install.ts', '--yes'), 3, /Access denied/)
@@ -142,6 +153,24 @@ describe.skipIf(cannot)(titled('a Homebrew that fails'), () => {
     })
     refused(await run(box, 'install.ts', '--yes'), 3, /Stopped at "Ollama .*Could not resolve host/)
     expect(await job(box, labels.engine)).toBeUndefined()
+  })
+
+  it('without a network stops with exit code 3 where somebody sits, too, and Homebrew speaks for itself', async () => {
+    const watched = box.startScript('install.ts', ['--yes'], { tty: true })
+    const { code } = await watched.done
+    expect(code, screen(watched)).toBe(3)
+    expect(screen(watched)).toMatch(/Could not resolve host[\s\S]*There is no network: .*brew install --formula ollama/)
+  })
+
+  it('for another reason stops with exit code 1 where somebody sits', async () => {
+    box.mac((mac) => {
+      mac.brew.network = true
+      mac.brew.fail = { verb: 'install', name: 'ollama', stderr: 'Error: the bottle is broken', code: 1, times: 1 }
+    })
+    const watched = box.startScript('install.ts', ['--yes'], { tty: true })
+    const { code } = await watched.done
+    expect(code, screen(watched)).toBe(1)
+    expect(screen(watched)).not.toContain('There is no network')
   })
 
   it('half-way stops with exit code 1, and what is done already stays', async () => {
@@ -185,6 +214,44 @@ describe.skipIf(cannot)(titled('a Homebrew that fails'), () => {
       expect(differences(before, everything(box))).toEqual([])
     },
   )
+})
+
+describe.skipIf(cannot)(titled('a disk that is full'), () => {
+  let box: Box
+  beforeAll(async () => {
+    box = await quickBox()
+    box.write(at(box).settings, modest, 0o600)
+    await installed(box)
+    await box.run(['ollama', 'pull', 'tiny-loop'])
+  })
+  afterAll(() => box.close())
+
+  /** A file as the box's programs see it. */
+  const inside = async (path: string) => (await box.run(['cat', path])).stdout
+  const noRoom = /^Stopped at "[^"]+": the disk is full \(ENOSPC: .*\)\. Make room and run install\.ts again/m
+
+  it('under the settings leaves them as they were, and says so in one sentence', async () => {
+    const { settings, settingsFolder } = at(box)
+    await smallDisk(box, settingsFolder, 0)
+    refused(await run(box, 'install.ts', '--yes', '--model', 'tiny-loop'), 1, noRoom)
+    expect(await inside(settings)).toBe(modest)
+    expect((await box.run(['ls', '-A', settingsFolder])).stdout).toBe('settings.yaml\n')
+  })
+
+  it('under the gateway leaves its configuration and the running worker as they were', async () => {
+    const { config, proxy } = at(box)
+    await smallDisk(box, proxy, 200)
+    // Its sockets are on the disk below, so it makes them anew.
+    await box.run(['launchctl', 'kickstart', '-k', `gui/501/${labels.gateway}`])
+    await installed(box)
+    const [before, worker] = [await inside(config), await pids(box)]
+    await box.run(['/bin/sh', '-c', `cat /dev/zero >${proxy}/full`])
+    box.write('/tmp/settings.yaml', `log: requests\n${modest}`, 0o600)
+    refused(await run(box, 'install.ts', '--yes', '--config', '/tmp/settings.yaml'), 1, noRoom)
+    expect(await inside(config)).toBe(before)
+    expect(await pids(box)).toEqual(worker)
+    expect((await box.run(['ls', proxy])).stdout).not.toMatch(/\.next|\.new|\.writing/)
+  })
 })
 
 describe.skipIf(cannot)(titled('settings that will not do'), () => {

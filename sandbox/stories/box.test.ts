@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { homedir, networkInterfaces, tmpdir } from 'node:os'
-import { join, relative } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
 import { type Box, type BoxOptions, createBox, differences, type Machine, namespaces } from '../box.ts'
 import { checkout, node, usualPaths } from '../paths.ts'
@@ -181,6 +181,20 @@ describe.skipIf(why !== '')(`a box with namespaces${why && ` (skipped: ${why})`}
     expect((await box.run(['launchctl', 'getenv', 'A'])).stdout).toBe('')
     await expect.poll(async () => (await box.run(['ifconfig'])).stdout, { timeout: 20_000 }).toContain('100.64.0.1')
   })
+
+  test('empties /tmp at a reboot, but for what is shown there of this machine, such as a checkout', async () => {
+    const folder = mkdtempSync('/tmp/shown-')
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+    const program = join(folder, 'deep/bin/ollama')
+    mkdirSync(dirname(program), { recursive: true })
+    writeFileSync(program, '#!/bin/sh\necho still here\n', { mode: 0o755 })
+    const box = await make({ ollama: program })
+    await box.run(['/bin/sh', '-c', `echo x >${folder}/deep/x; echo x >/tmp/x`])
+    await box.reboot()
+    expect((await box.run([program])).stdout).toBe('still here\n')
+    expect((await box.run(['/bin/sh', '-c', `echo x >/tmp/y; ls ${folder}/deep /tmp`])).stdout).not.toMatch(/^x$/m)
+    expect(existsSync(program)).toBe(true)
+  })
 })
 
 const kinds: [string, BoxOptions][] = [['a plain box', { namespaces: false }]]
@@ -294,7 +308,9 @@ describe('a plain box', () => {
     ])
     expect(one.address).toMatch(/^127\./)
     expect(one.address).not.toBe(two.address)
-    expect((await one.run(['ifconfig'])).stdout).toContain(`inet ${one.address} `)
+    const { stdout } = await one.run(['ifconfig'])
+    expect(stdout).toContain(`inet ${one.address} `)
+    expect([one.state().tailscale.ipv6, stdout.includes('fd7a:')], 'no IPv6 of the tailnet').toEqual(['', false])
     expect(one.read('.config/remote-ollama-proxy/settings.yaml')).toContain(`port: ${one.port}`)
     await listen(one, one.address, 8123)
     expect(await greeting(one, 'laptop', one.address)).toMatch(/^from 127\..* goodbye$/)

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { labels } from '../../lib/places.ts'
 import type { Box } from '../box.ts'
@@ -95,6 +96,23 @@ describe.skipIf(cannot)(titled('a file of ours that somebody edited'), () => {
     expect(status.stderr).toBe('')
     await installed(box)
     expect(copies(box, path)).toEqual(['<plist><dict><key>Label'])
+    expect((await run(box, 'status.ts')).code).toBe(0)
+  })
+
+  it('and made readable for others is named by status.ts with its chmod, and made private by install.ts', async () => {
+    const { settings, backups } = at(box)
+    const before = [...box.snapshot(backups).keys()]
+    box.write(settings, `# mine\n${modest}`)
+    expect((await box.run(['chmod', '644', settings])).code).toBe(0)
+    const status = await run(box, 'status.ts')
+    expect(status.code, told(status)).toBe(1)
+    expect(status.stdout).toMatch(
+      /settings\.yaml has mode 644 instead of 600\n.*chmod 600 '\/Users\/ada\/\.config\/.*settings\.yaml'/,
+    )
+    await installed(box)
+    expect(box.snapshot(dirname(settings)).get('settings.yaml')).toMatch(/600/)
+    expect([...box.snapshot(backups).keys()]).toEqual(before)
+    expect(box.read(settings)).toBe(`# mine\n${modest}`)
     expect((await run(box, 'status.ts')).code).toBe(0)
   })
 })

@@ -18,8 +18,8 @@ export interface InstalledOptions extends BoxOptions {
 /** A Mac that has everything but us and does not fall asleep, so that nobody is asked about that. */
 const quick = { launchd: { throttleMs: 200 }, pmset: { ac: { sleep: 0, autorestart: 1 } } }
 
-/** Where a box has no root and no network of its own, Tailscale's command is on the PATH, and there is no IPv6 address. */
-const onPath = 'why' in namespaces() ? { tailscale: { menuCli: true, ipv6: '' } } : {}
+/** Where a box has no root of its own, Tailscale's command is on the PATH. */
+const onPath = 'why' in namespaces() ? { tailscale: { menuCli: true } } : {}
 
 export const settingsFile = '.config/remote-ollama-proxy/settings.yaml'
 export const labels = ['com.ollama', 'com.haproxy', 'com.ollama.warm-models'] as const

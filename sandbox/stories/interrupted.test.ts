@@ -4,6 +4,7 @@ import { type Box, differences } from '../box.ts'
 import { eventually } from './await.ts'
 import {
   answer,
+  answerEach,
   at,
   cannot,
   everything,
@@ -113,5 +114,38 @@ describe.skipIf(cannot)(titled('an install that does not come to its end'), () =
     box.write(at(box).lock, '1 Thu Jan 1 00:00:00 1970\n', 0o600)
     await installed(box)
     expect(box.exists(at(box).lock)).toBe(false)
+  })
+})
+
+describe.skipIf(cannot)(titled('a run that waits for its yes while another one comes to its end'), () => {
+  let box: Box
+  beforeAll(async () => {
+    box = await quickBox()
+    box.write(at(box).settings, modest, 0o600)
+    box.write('.haproxy/haproxy.cfg', 'global # of another program\n')
+  })
+  afterAll(() => box.close())
+
+  it('goes by the receipt of that run: install stops with 3, uninstall offers back what was moved away', async () => {
+    const installing = box.startScript('install.ts', [], { tty: true })
+    await answerEach(installing, [[consentQuestion], ['Back it up and replace it?'], ['Keep this Mac awake']])
+    await installing.expect('Do this?', patience)
+    const leaving = box.startScript('uninstall.ts', [], { tty: true })
+    await leaving.expect('Remove it?', patience)
+    await installed(box)
+    const before = everything(box)
+
+    installing.write('\r')
+    expect((await installing.done).code, screen(installing)).toBe(3)
+    expect(screen(installing)).toMatch(
+      /^Another run changed the installation .*; nothing was changed, run install\.ts again/m,
+    )
+    expect(differences(before, everything(box))).toEqual([])
+
+    leaving.write('\r')
+    await answerEach(leaving, [[/Put \S+\.haproxy back as it was before install\?/, 'y\r']])
+    expect((await leaving.done).code, screen(leaving)).toBe(0)
+    expect(box.read('.haproxy/haproxy.cfg')).toBe('global # of another program\n')
+    expect(box.exists(at(box).support)).toBe(false)
   })
 })

@@ -6,7 +6,7 @@ import { consentQuestion } from '../../lib/parts/consent.ts'
 import { type Box, differences } from '../box.ts'
 import { scriptCommand } from '../layout.ts'
 import { checkout, node, program } from '../paths.ts'
-import { at, cannot, everything, patience, quickBox, run, screen, titled, told } from './witness.ts'
+import { at, cannot, everything, logs, patience, quickBox, run, screen, titled, told } from './witness.ts'
 
 const scripts = ['install.ts', 'test.ts', 'status.ts', 'warm-models.ts', 'uninstall.ts']
 
@@ -46,6 +46,14 @@ describe.skipIf(cannot)(titled('a script and its terminal'), () => {
     expect(outcome).toMatchObject({ code: 0, stderr: '' })
     expect(outcome.stdout).toMatch(new RegExp(`^Usage: npx tsx ${script} `))
     expect(differences(before, everything(box))).toEqual([])
+  })
+
+  it('status.ts changes nothing and writes no log', async () => {
+    const [before, logged] = [everything(box), logs(box)]
+    const outcome = await run(box, 'status.ts')
+    expect(outcome.code, told(outcome)).toBe(1)
+    expect(differences(before, everything(box))).toEqual([])
+    expect([logs(box), outcome.stdout.includes('log: ')]).toEqual([logged, false])
   })
 
   it('shows colours at a terminal', async () => {

@@ -74,7 +74,7 @@ function loginByKey(box: Box, key: string): number {
 
 /** tailscale up: connects; where a login is needed, shows its address and waits for it. */
 export async function up(argv: string[], box: Box): Promise<number> {
-  const { denied, state } = box.mac.tailscale
+  const { denied, state, hurry = 1 } = box.mac.tailscale
   if (denied && !isRoot()) {
     return complain(
       "Access denied: prefs write access denied\n\nUse 'sudo tailscale up'.\nTo not require root, use 'sudo tailscale set --operator=$USER' once.",
@@ -82,7 +82,7 @@ export async function up(argv: string[], box: Box): Promise<number> {
   }
   const key = option(argv, 'auth-key') ?? option(argv, 'authkey')
   if (key !== undefined && state !== 'Running') return loginByKey(box, key)
-  const timeout = duration(option(argv, 'timeout') ?? '0s')
+  const timeout = duration(option(argv, 'timeout') ?? '0s') / hurry
   const asked = state === 'NeedsLogin' || state === 'NeedsMachineAuth'
   if (
     !(await untilRunning(box, timeout > 0 ? Date.now() + timeout : Number.POSITIVE_INFINITY, argv.includes('--json')))

@@ -1,0 +1,38 @@
+import { exitCodes, type Output, Stop } from '../command.ts'
+import type { Host, Look } from '../host.ts'
+
+/** Homebrew's own installer. */
+export const installer = 'https://raw.githubusercontent.com/Homebrew/install/HEAD/install.sh'
+
+/** Keeps Homebrew from asking, updating, upgrading and tidying beyond what was named (facts: brew `env_config.rb`). */
+export const brewEnv: Record<string, string> = {
+  HOMEBREW_NO_ASK: '1',
+  HOMEBREW_NO_AUTO_UPDATE: '1',
+  HOMEBREW_NO_INSTALL_UPGRADE: '1',
+  HOMEBREW_NO_INSTALLED_DEPENDENTS_CHECK: '1',
+  HOMEBREW_NO_INSTALL_CLEANUP: '1',
+  HOMEBREW_NO_ENV_HINTS: '1',
+  HOMEBREW_NO_EMOJI: '1',
+  HOMEBREW_NO_ANALYTICS: '1',
+}
+
+/** Runs Homebrew, at a person's terminal when one sits there: its words are not seen then, so a failure asks the network itself. */
+export function runBrew(host: Host, argv: string[], attended: boolean, env = brewEnv): Promise<Output> {
+  return host.run(argv, { env, interactive: attended }).catch(async (error: Error) => {
+    if (!attended || (await online(host))) throw error
+    throw new Stop(
+      exitCodes.precondition,
+      `There is no network: ${error.message}, and ${new URL(installer).host} cannot be reached; look at the network and run install.ts again.`,
+    )
+  })
+}
+
+/** What curl ends with when a name is not found, nobody can be connected to, or nothing comes back. */
+const unreachable = [6, 7, 28]
+
+async function online(look: Look): Promise<boolean> {
+  const { code } = await look.query(['curl', '-fsSL', '--max-time', '10', '-o', '/dev/null', installer], {
+    timeoutMs: 15_000,
+  })
+  return !unreachable.includes(code)
+}
