@@ -9,7 +9,7 @@ await runScript(
     usage: `Usage: npx tsx test.ts [options]
 Proves on this machine what the README promises.
 
-  --model NAME         ask this model; else one that is loaded, else the smallest
+  --model NAME         ask this model; else one that is loaded, one of the settings, or the smallest
   --skip-inference     ask no model
   --only ID            only this check or this group of checks (may be given several times)
   --disturbing         also those that use up a limit, evict a model or cut a stream

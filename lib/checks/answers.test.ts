@@ -341,7 +341,7 @@ describe('a gateway that spoils answers', () => {
   })
 
   it('streaming.no-buffering notices words that come all at once', async () => {
-    engine.faults({ tokenDelayMs: 8 })
+    engine.faults({ tokenDelayMs: 20 })
     const result = await only('streaming.no-buffering', (answer) => answer)
     expect(result).toMatchObject({ state: 'missed', saw: expect.stringContaining('at once') })
   })

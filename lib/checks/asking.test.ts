@@ -103,7 +103,7 @@ describe('a broken model', () => {
 })
 
 describe('the questions', () => {
-  it('ask for 16 tokens at most and never load, unload or resize a model', async () => {
+  it('ask for 16 tokens at most, before a stream was too quick to be judged, and never load, unload or resize a model', async () => {
     const { look, sent } = answering({ body: '{}' })
     for (const check of all({
       ...target,

@@ -16,6 +16,8 @@ import { performance } from './performance.ts'
 import { streaming } from './streaming.ts'
 import { json, type ModelFacts, type Target } from './target.ts'
 
+type Engine = Target['engine']
+
 /** The checks of the parts: what status.ts shows, each with its remedy. */
 export const partChecks = (machine: Machine, setup: Setup): Check[] => [
   ...partsOf(setup.mode).flatMap((part) => [...part.steps(machine, setup), ...(part.checks?.(machine, setup) ?? [])]),
@@ -35,27 +37,45 @@ export function probes(target: Target, gateway: Gateway): Check[] {
   ]
 }
 
-/** The gateway of this machine with the model to ask: the one named, else one in memory, else the smallest. */
+/** The gateway of this machine with the model to ask: the one named, else the first of the candidates that chats. */
 export async function findTarget(look: Look, machine: Machine, setup: Setup, wanted?: string): Promise<Target> {
   const engine = { address: engineAddress(machine, setup), port: setup.settings.engine.port }
   const address = setup.mode === 'proxy' ? (machine.tailscale.ipv4 ?? '127.0.0.1') : engine.address
   const port = setup.mode === 'proxy' ? setup.settings.port : engine.port
-  const name = await chooseModel(look, engine, wanted)
-  const model = name === undefined ? undefined : await facts(look, engine, name)
+  const names = await candidates(look, engine, setup.settings.models, wanted)
+  const model = await firstThatChats(look, engine, names)
   return { address, port, host: `${address}:${port}`, engine, groups: openGroups(setup.settings), model }
 }
 
-async function chooseModel(look: Look, engine: Target['engine'], wanted?: string): Promise<string | undefined> {
+/** Installed models: those in memory, then those of the settings, then the rest from the smallest on; or the one named. */
+async function candidates(look: Look, engine: Engine, settled: string[], wanted?: string): Promise<string[]> {
   const all = (await tags(look, engine.address, engine.port)) ?? []
-  if (wanted !== undefined) return all.find((tag) => sameModel(tag.name, wanted))?.name
+  const installed = (names: string[]) =>
+    names.flatMap((name) => all.find((tag) => sameModel(tag.name, name))?.name ?? [])
+  if (wanted !== undefined) return installed([wanted])
   const loaded = (await running(look, engine.address, engine.port)) ?? []
-  const first = loaded.find((model) => all.some((tag) => tag.name === model.name))
-  return (
-    first?.name ?? all.filter((tag) => !/embed/.test(tag.name)).sort((one, other) => one.size - other.size)[0]?.name
-  )
+  const bySize = [...all].sort((one, other) => one.size - other.size)
+  return [
+    ...new Set([
+      ...installed(loaded.map(({ name }) => name)),
+      ...installed(settled),
+      ...bySize.map(({ name }) => name),
+    ]),
+  ]
 }
 
-async function facts(look: Look, engine: Target['engine'], name: string): Promise<ModelFacts> {
+/** A model for embeddings proves nothing of a chat, so it is asked only where there is no other. */
+async function firstThatChats(look: Look, engine: Engine, names: string[]): Promise<ModelFacts | undefined> {
+  let first: ModelFacts | undefined
+  for (const name of names) {
+    const model = await facts(look, engine, name)
+    first ??= model
+    if (model.capabilities.length === 0 || model.capabilities.includes('completion')) return model
+  }
+  return first
+}
+
+async function facts(look: Look, engine: Engine, name: string): Promise<ModelFacts> {
   const answer = await look.probe({
     ...engine,
     method: 'POST',

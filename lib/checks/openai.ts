@@ -40,7 +40,8 @@ export const quick = ['openai.chat', 'openai.chat-stream', 'anthropic.messages']
 const budget = 150_000
 
 const model = z.object({ id: z.string().min(1), object: z.literal('model'), created: z.number(), owned_by: z.string() })
-const models = z.object({ object: z.literal('list'), data: z.array(model) })
+/** Ollama says null where it has no models. */
+const models = z.object({ object: z.literal('list'), data: z.array(model).nullable() })
 
 /** The OpenAI-compatible routes: lists, chat, streams, errors, and responses. */
 export function openai(target: Target): Check[] {
@@ -86,9 +87,9 @@ function lists(target: Target): Check[] {
 const listed = (target: Target, answer: RawAnswer): Finding =>
   shapedAnswer(models, answer, ({ data }) =>
     proven(
-      `${data.length} model(s)`,
+      `${data?.length ?? 0} model(s)`,
       target.model &&
-        !data.some(({ id }) => sameModel(id, modelName(target))) &&
+        !data?.some(({ id }) => sameModel(id, modelName(target))) &&
         `${modelName(target)} is not among them`,
     ),
   )

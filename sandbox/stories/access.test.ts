@@ -5,7 +5,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { type Box, type Machine, namespaces, net } from '../box.ts'
 import { eventually } from './await.ts'
 import { answers, installedBox, runningPid, setFaults, worker } from './installed.ts'
-import { endless, longChat, openStream } from './stream.ts'
+import { download, genuine, real, signalRunners, unlessReal } from './real.ts'
+import { endless, lasting, longChat, openStream } from './stream.ts'
 
 const possible = namespaces()
 const why = 'why' in possible ? possible.why : ''
@@ -18,11 +19,10 @@ beforeAll(async () => {
   // A port of its own, so that each address tells which of the two answers.
   box = await installedBox({
     settings: `engine: { port: ${enginePort} }\nmodels: []\ninference: { slots: 1 }\n`,
+    models: false,
     code: 5,
   })
-  const env = { OLLAMA_HOST: `127.0.0.1:${enginePort}` }
-  for (const model of ['qwen3:0.6b', endless])
-    expect(await box.run(['ollama', 'pull', model], { env })).toMatchObject({ code: 0 })
+  await download(box, 'qwen3:0.6b', endless)
 })
 afterAll(() => box?.close())
 afterEach(() => box && setFaults(box, {}))
@@ -95,7 +95,7 @@ describe.skipIf(why)(`who comes in ${why && `(skipped: ${why})`}`, () => {
   })
 })
 
-describe.skipIf(why)('what Ollama sees of a client', () => {
+describe.skipIf(why || genuine)(unlessReal('what Ollama sees of a client'), () => {
   const agent = 'claude-cli/2.1.0 (external, cli)'
   const headers = {
     'anthropic-version': '2023-06-01',
@@ -140,7 +140,7 @@ describe.skipIf(why)('what Ollama sees of a client', () => {
   })
 })
 
-describe.skipIf(why)('a client that hangs up is noticed by Ollama', () => {
+describe.skipIf(why || genuine)(unlessReal('a client that hangs up is noticed by Ollama'), () => {
   it('before the first byte', async () => {
     setFaults(box, { silentMs: 600_000 })
     const before = asked('/v1/chat').length
@@ -184,7 +184,8 @@ describe.skipIf(why)('a client that hangs up is noticed by Ollama', () => {
 describe.skipIf(why)('an answer that Ollama breaks off', () => {
   it('because its runner died ends as Ollama ends it: cleanly, without [DONE] (a limit that the README names)', async () => {
     setFaults(box, { runnerDies: { afterTokens: 5 } })
-    const stream = await openStream(box, longChat(50))
+    const stream = await openStream(box, longChat(lasting(50)))
+    if (real) await stream.sees(' w04').then(() => signalRunners(box, 'KILL'))
     expect(await stream.ended).toBe('whole')
     expect(stream.status()).toBe(200)
     expect(stream.text()).toContain(' w04')
@@ -193,7 +194,7 @@ describe.skipIf(why)('an answer that Ollama breaks off', () => {
 
   it('because Ollama itself was killed is cut hard, so that no client takes it for whole', async () => {
     setFaults(box, { holds: { afterTokens: 8 } })
-    const stream = await openStream(box, longChat(50))
+    const stream = await openStream(box, longChat(lasting(50)))
     await stream.sees(' w07')
     await box.run(['kill', '-9', String(await runningPid(box, 'com.ollama'))])
     expect(await stream.ended).toBe('cut')

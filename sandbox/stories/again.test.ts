@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { labels } from '../../lib/places.ts'
 import { type Box, differences } from '../box.ts'
 import { setFaults } from './installed.ts'
-import { longChat, openStream } from './stream.ts'
+import { lasting, longChat, openStream } from './stream.ts'
 import { at, cannot, everything, installed, job, logs, pids, quickBox, titled } from './witness.ts'
 
 describe.skipIf(cannot)(titled('install once more'), () => {
@@ -28,7 +28,7 @@ describe.skipIf(cannot)(titled('install once more'), () => {
   it('with changed settings replaces the worker, keeps the master, and no stream is dropped', async () => {
     const before = await pids(box)
     setFaults(box, { tokenDelayMs: 50 })
-    const stream = await openStream(box, longChat(300))
+    const stream = await openStream(box, longChat(lasting(300)))
     await stream.sees('w05')
     box.write(at(box).settings, 'models: [tiny-loop]\nlog: requests\n', 0o600)
     const outcome = await installed(box)

@@ -4,10 +4,13 @@ import type { Box } from '../box.ts'
 import type { Case } from '../clients/cases.ts'
 import { checkout, node } from '../paths.ts'
 import { installedBox, installs, putSettings } from './installed.ts'
+import { download, real } from './real.ts'
 
 const model = 'qwen3:0.6b'
 const thinker = 'tiny-think'
-const story = `Hello! This is ${model}. Your message had 2 words.`
+const story = real
+  ? 'Hello from the tiny model: one two three four five café 🙂 <b>&</b> "quoted"\nlast line.'
+  : `Hello! This is ${model}. Your message had 2 words.`
 
 let box: Box
 let base: string
@@ -15,8 +18,7 @@ let base: string
 beforeAll(async () => {
   box = await installedBox()
   base = `http://${box.namespaced ? 'studio.tail0lab.ts.net' : box.address}:${box.port}`
-  const env = { OLLAMA_HOST: `127.0.0.1:${box.enginePort}` }
-  expect(await box.run(['ollama', 'pull', thinker], { env })).toMatchObject({ code: 0 })
+  await download(box, thinker)
 })
 afterAll(() => box?.close())
 
@@ -161,7 +163,7 @@ describe('the official ollama package', () => {
       'pieces',
       expect.toSatisfy((count: number) => count > 5),
     )
-    expect(of.generate?.saw).toContain(`This is ${model}.`)
+    expect(of.generate?.saw).toContain(story.slice(0, 20))
     expect(of.delete?.error).toEqual(denied('DELETE', '/api/delete', 'manage, never opened'))
     expect(of.list?.saw, 'nothing was deleted').toContain(model)
   })

@@ -5,8 +5,14 @@ import { type Box, type BoxOptions, createBox, namespaces, type Outcome } from '
 import { combine } from '../presets.ts'
 import type { Faults } from '../standins/ollama/faults.ts'
 import { eventually } from './await.ts'
+import { placeModels, withReal } from './real.ts'
 
-export interface InstalledOptions extends BoxOptions {
+export interface ReadyOptions extends BoxOptions {
+  /** false: a real Ollama has no models at first, as the stand-in always */
+  models?: boolean
+}
+
+export interface InstalledOptions extends ReadyOptions {
   /** lines of settings.yaml */
   settings?: string
   /** further words for install.ts */
@@ -33,8 +39,10 @@ export function putSettings(box: Box, lines: string): void {
 }
 
 /** A Mac with Tailscale, Ollama and HAProxy on it, without us. */
-export async function readyBox(options: BoxOptions = {}): Promise<Box> {
-  const box = await createBox({ preset: 'ready', ...options, mac: combine(quick, onPath, options.mac) })
+export async function readyBox({ models = true, ...options }: ReadyOptions = {}): Promise<Box> {
+  const mac = combine(quick, onPath, options.mac)
+  const box = await createBox(withReal({ preset: 'ready', ...options, mac }))
+  if (models) placeModels(box)
   // Its ports are settings already, and then no model is chosen by default.
   if (!box.namespaced) putSettings(box, "models: ['qwen3:0.6b']\n")
   return box

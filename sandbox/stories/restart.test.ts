@@ -2,28 +2,30 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Box } from '../box.ts'
 import { eventually } from './await.ts'
 import { answers, install, installedBox, job, putSettings, runningPid, setFaults, status } from './installed.ts'
-import { endless, endlessWords, longChat, openStream, type Stream, words } from './stream.ts'
+import { download, real, signalRunners } from './real.ts'
+import { endless, endlessWords, lasting, longChat, openStream, type Stream, words } from './stream.ts'
 
 let box: Box
 
 beforeAll(async () => {
-  box = await installedBox({ settings: 'models: []\n', code: 5 })
-  const env = { OLLAMA_HOST: `127.0.0.1:${box.enginePort}` }
-  expect(await box.run(['ollama', 'pull', endless], { env })).toMatchObject({ code: 0 })
+  box = await installedBox({ settings: 'models: []\n', models: false, code: 5 })
+  await download(box, endless)
 })
 afterAll(() => box?.close())
 
-const tokens = 200
+const tokens = lasting(200)
 
 async function held(): Promise<Stream> {
   setFaults(box, { tokenDelayMs: 2, holds: { afterTokens: 100 } })
   const stream = await openStream(box, longChat(tokens))
   await stream.sees(' w63')
+  if (real) await signalRunners(box, 'STOP')
   return stream
 }
 
 async function isWhole(stream: Stream): Promise<void> {
   setFaults(box, {})
+  if (real) await signalRunners(box, 'CONT')
   expect(await stream.ended).toBe('whole')
   expect(words(stream.text())).toBe(endlessWords(tokens))
 }

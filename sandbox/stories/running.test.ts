@@ -15,12 +15,13 @@ import {
   status,
   worker,
 } from './installed.ts'
+import { placeModels } from './real.ts'
 
 let box: Box
 
 beforeAll(async () => {
   // No model is named, and none is there: what was installed cannot be proven whole.
-  box = await installedBox({ settings: 'models: []\n', code: 5 })
+  box = await installedBox({ settings: 'models: []\n', models: false, code: 5 })
 })
 afterAll(() => box?.close())
 
@@ -36,6 +37,7 @@ describe('test.ts without a model', () => {
   })
 
   it('passes after that command', async () => {
+    placeModels(box, ['qwen3:0.6b'])
     expect(await box.script('warm-models.ts', ['qwen3:0.6b'])).toMatchObject({ code: 0 })
     const { code, stdout } = await box.script('test.ts', ['--json'])
     const { results, summary } = JSON.parse(stdout) as { summary: string; results: Record<string, string>[] }

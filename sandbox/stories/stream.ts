@@ -2,6 +2,7 @@ import { request } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Box, Machine } from '../box.ts'
 import { eventually } from './await.ts'
+import { real } from './real.ts'
 
 /** An answer that is still under way, as a client of the gateway sees it. */
 export interface Stream {
@@ -32,6 +33,9 @@ export const longChat = (tokens: number) => ({
   max_tokens: tokens,
   messages: [{ role: 'user', content: 'go on' }],
 })
+
+/** How many tokens an answer needs to be under way for long: the stand-in is slowed down, a real Ollama says more. */
+export const lasting = (slowed: number, fast = 4_000): number => (real ? fast : slowed)
 
 /** Sends a request through the gateway, from the laptop where there is one, and reads on until it ends. */
 export async function openStream(box: Box, body: object, ask: Ask = {}): Promise<Stream> {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { labels } from '../../lib/places.ts'
 import { type Box, differences, type Outcome, type Snapshot } from '../box.ts'
 import { setFaults } from './installed.ts'
-import { longChat, openStream } from './stream.ts'
+import { lasting, longChat, openStream } from './stream.ts'
 import {
   answerEach,
   at,
@@ -129,7 +129,7 @@ describe.skipIf(cannot)(titled('uninstall in the middle of life'), () => {
   it('lets a running answer end before it takes the gateway away', async () => {
     await installed(box)
     setFaults(box, { tokenDelayMs: 40 })
-    const stream = await openStream(box, longChat(120))
+    const stream = await openStream(box, longChat(lasting(120)))
     await stream.sees('w03')
     const leaving = run(box, 'uninstall.ts', '--yes')
     expect(await stream.ended).toBe('whole')

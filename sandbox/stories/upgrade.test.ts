@@ -3,20 +3,19 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Box } from '../box.ts'
 import { fingerprint, installedBox, installs, putSettings, runningPid, setFaults, status } from './installed.ts'
-import { endless, endlessWords, longChat, openStream, type Stream, words } from './stream.ts'
+import { download } from './real.ts'
+import { endless, endlessWords, lasting, longChat, openStream, type Stream, words } from './stream.ts'
 
 let box: Box
 
 const many = 'models: []\ninference: { slots: 16, parallel: 16 }\n'
-const tokens = 400
+const tokens = lasting(400, 2_000)
 
 beforeAll(async () => {
-  box = await installedBox({ settings: many, code: 5 })
-  expect(await box.run(['ollama', 'pull', endless], engine())).toMatchObject({ code: 0 })
+  box = await installedBox({ settings: many, models: false, code: 5 })
+  await download(box, endless)
 })
 afterAll(() => box?.close())
-
-const engine = () => ({ env: { OLLAMA_HOST: `127.0.0.1:${box.enginePort}` } })
 
 /** Streams that are under way and stay so until `letGo`. */
 async function openStreams(count: number): Promise<Stream[]> {

@@ -5,6 +5,7 @@ import { type Job, parsePrint } from '../../lib/platform/launchd.ts'
 import { type Box, type BoxOptions, createBox, namespaces, type Outcome, type Running, type Snapshot } from '../box.ts'
 import type { Machine } from '../init.ts'
 import { combine } from '../presets.ts'
+import { placeModels, withReal } from './real.ts'
 
 const possible = namespaces()
 
@@ -21,8 +22,11 @@ export const patience = 240_000
 export const modest = 'models: [qwen3:0.6b]\n'
 
 /** A box whose launchd does not wait between two starts and whose person logs in to Tailscale at once. */
-export function quickBox(options: BoxOptions = {}): Promise<Box> {
-  return createBox({ preset: 'ready', ...options, mac: combine({ launchd: { throttleMs: 200 } }, options.mac) })
+export async function quickBox(options: BoxOptions = {}): Promise<Box> {
+  const mac = combine({ launchd: { throttleMs: 200 } }, options.mac)
+  const box = await createBox(withReal({ preset: 'ready', ...options, mac }))
+  placeModels(box)
+  return box
 }
 
 /** Runs a root script to its end. */

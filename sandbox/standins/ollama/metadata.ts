@@ -112,9 +112,11 @@ const card = (id: string, model: Model): Fields => ({
   owned_by: model.name.namespace,
 })
 
-/** GET /v1/models */
-export const modelList: Handler = async ({ reply, server }) =>
-  reply.encode(200, { object: 'list', data: server.store.list().map((model) => card(model.short, model)) })
+/** GET /v1/models; an empty list is a slice that was never made, which Go writes as null. */
+export const modelList: Handler = async ({ reply, server }) => {
+  const cards = server.store.list().map((model) => card(model.short, model))
+  return reply.encode(200, { object: 'list', data: cards.length > 0 ? cards : null })
+}
 
 /** GET /v1/models/{model} */
 export const modelCard: Handler = async (turn) => {
