@@ -26,8 +26,11 @@ export function dryHost(look: Look, said: (intent: Intent) => void): Host {
     if (old === text || /\.next$|\.new\/|\/state\//.test(path)) return
     const inside = /^.*\/maps\/[0-9a-f]+(?=\/)/.exec(path)?.[0]
     if (inside) return said({ kind: 'folder', text: inside })
+    // What the keys' maps hold is nothing to be shown around.
     const diff =
-      old === undefined ? undefined : createTwoFilesPatch(path, path, old, text, 'now', 'then', { context: 1 })
+      old === undefined || path.includes('/.haproxy/keys/')
+        ? undefined
+        : createTwoFilesPatch(path, path, old, text, 'now', 'then', { context: 1 })
     said({ kind: 'file', text: `${path} (${old === undefined ? 'new' : 'changed'})`, diff })
   }
   return {

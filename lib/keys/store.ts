@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Host, Look } from '../host.ts'
 import { places } from '../places.ts'
 import { addRunning, removeRunning, runningMap, setRunningMap } from '../proxy/runtime.ts'
@@ -42,6 +43,16 @@ export async function publish(host: Host, registry: Registry, port: number): Pro
 export async function keep(host: Host, registry: Registry, port: number): Promise<void> {
   await saveRegistry(host, registry)
   await publish(host, registry, port)
+}
+
+/** Makes the lists of models anew, where a key has one: what is installed may have changed. Another run's new keys are not overwritten. */
+export async function renewLists(host: Host, port: number): Promise<void> {
+  for (let tries = 0; tries < 5; tries += 1) {
+    const registry = await readRegistry(host)
+    if (!hasLists(registry)) return
+    await publish(host, registry, port)
+    if (isDeepStrictEqual(await readRegistry(host), registry)) return
+  }
 }
 
 /** The key of a running test.ts: in the worker's memory alone, for ten minutes at most, and no name that keys.ts gives. */

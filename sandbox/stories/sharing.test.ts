@@ -133,6 +133,23 @@ describe.skipIf(cannot)(titled('a server that is shared by keys'), () => {
     made.bob = again.key
   })
 
+  it('gives a key with a model list its own models, those that are downloaded later, too', async () => {
+    const key = await add('erin', '--models', 'tiny*')
+    const names = async () => {
+      const { body } = await box.http('laptop', {
+        path: '/v1/models',
+        host: box.address,
+        port: box.port,
+        headers: { host: `${box.address}:${box.port}`, authorization: `Bearer ${key}` },
+      })
+      return (JSON.parse(body) as { data: { id: string }[] }).data.map(({ id }) => id)
+    }
+    expect(await names()).toEqual(['tiny-loop:latest'])
+    expect((await run(box, 'warm-models.ts', 'tiny-think')).code).toBe(0)
+    expect((await names()).sort()).toEqual(['tiny-loop:latest', 'tiny-think:latest'])
+    expect((await keys('revoke', 'erin')).code).toBe(0)
+  })
+
   it('sees a map that someone edited, names it and heals it', async () => {
     box.write(`${at(box).keyMaps}/keys.map`, '', 0o600)
     expect((await statusOf(box)).of('haproxy.keys')).toMatchObject({

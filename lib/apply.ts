@@ -1,0 +1,72 @@
+import { effects, type Need, needOf, needs } from './change.ts'
+import type { Flags, Ui } from './cli.ts'
+import { exitCodes, Stop } from './command.ts'
+import { realHost } from './host.ts'
+import { applyAll, diffs, makePlan, type Plan } from './plan.ts'
+import { installed, prepare } from './setup.ts'
+import { currentReceipt, takeLock } from './state.ts'
+import type { Result } from './step.ts'
+
+/** apply.ts: brings changed settings into effect with the least that it takes, by the very steps of install.ts. */
+export async function apply(ui: Ui, flags: Flags): Promise<number> {
+  const host = realHost(ui.note)
+  if (!(await installed(host)))
+    throw new Stop(
+      exitCodes.precondition,
+      'Nothing is installed here yet, so there is nothing to change; run install.ts.',
+    )
+  const release = flags['dry-run'] ? async () => {} : await takeLock(host)
+  try {
+    const { machine, setup } = await prepare(host, ui)
+    setup.receipt = await currentReceipt(host)
+    const plan = await makePlan(host, machine, setup)
+    const found = classify(plan)
+    if (found.length === 0 || flags['dry-run']) return told(ui, found, plan, [])
+    setup.say = ui.say
+    if (ui.attended) setup.confirm = (text) => ui.confirm(text, false)
+    show(ui, found, diffs(plan, host))
+    const results = await applyAll(
+      { ...ui, result: (result) => result.state === 'done' && ui.result(result) },
+      host,
+      machine,
+      setup,
+    )
+    return told(ui, found, plan, results)
+  } finally {
+    await release()
+  }
+}
+
+/** Throws `Stop` when something is to be done that no change of settings explains. */
+function classify(plan: Plan): Need[] {
+  const planned = plan.results.filter((result) => result.state === 'planned')
+  const other = planned.filter((result) => needOf(result) === undefined)
+  if (other.length > 0)
+    throw new Stop(
+      exitCodes.precondition,
+      `More than settings differs (${other.map(({ id, saw }) => `${id}: ${saw}`).join('; ')}); run install.ts. Nothing was changed.`,
+    )
+  return needs.filter((need) => planned.some((result) => needOf(result) === need))
+}
+
+function show(ui: Ui, found: Need[], changes: string[]): void {
+  for (const diff of changes) ui.say(diff)
+  for (const need of found) ui.say(`${need}: ${effects[need]}`)
+}
+
+function told(ui: Ui, found: Need[], plan: Plan, results: Result[]): number {
+  const dry = results.length === 0
+  if (ui.json)
+    process.stdout.write(
+      `${JSON.stringify({ applied: !dry, needs: found, intents: plan.intents, results }, null, 2)}\n`,
+    )
+  if (found.length === 0) ui.say('Nothing to do: everything is as the settings say.')
+  else if (dry)
+    show(
+      { ...ui },
+      found,
+      plan.intents.flatMap(({ diff }) => diff ?? []),
+    )
+  if (dry && found.length > 0) ui.say('Dry run: nothing was changed.')
+  return exitCodes.done
+}

@@ -1,0 +1,33 @@
+import type { Result } from './step.ts'
+
+/** What a difference needs, from the least to the most that anybody notices. */
+export const needs = ['map edit', 'reload', 'job at login', 'restart of the proxy', 'restart of Ollama'] as const
+export type Need = (typeof needs)[number]
+
+const ofStep: Record<string, Need> = {
+  'haproxy.keys': 'map edit',
+  'haproxy.config': 'reload',
+  'models.plist': 'job at login',
+  'models.service': 'job at login',
+  'settings.file': 'job at login',
+  'haproxy.plist': 'restart of the proxy',
+  'haproxy.service': 'restart of the proxy',
+  'ollama.plist': 'restart of Ollama',
+  'ollama.service': 'restart of Ollama',
+}
+
+/** What a planned step needs; undefined when it is more than a change of settings, and so install.ts's to do. */
+export function needOf(planned: Result): Need | undefined {
+  // A worker that answers another configuration gets the new one by the reload.
+  if (planned.id === 'haproxy.service' && planned.saw.includes('another configuration')) return 'reload'
+  return ofStep[planned.id]
+}
+
+/** What each kind means for those who are using the server. */
+export const effects: Record<Need, string> = {
+  'map edit': 'holds at the next request; nothing is reloaded',
+  reload: 'a new worker takes over; running answers go on with the old one',
+  'job at login': 'nobody notices',
+  'restart of the proxy': 'no new connection meanwhile; running answers get their time (drain)',
+  'restart of Ollama': 'new requests to a model get 429 meanwhile; running answers get their time (drain)',
+}

@@ -1,0 +1,67 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type Box, differences } from '../box.ts'
+import { longChat, openStream } from './stream.ts'
+import { at, cannot, everything, installed, pids, quickBox, run, titled, told } from './witness.ts'
+
+const settings = 'models: [tiny-loop]\n'
+
+describe.skipIf(cannot)(titled('changed settings'), () => {
+  let box: Box
+  beforeAll(async () => {
+    box = await quickBox()
+    box.write(at(box).settings, settings, 0o600)
+    expect(await run(box, 'apply.ts')).toMatchObject({ code: 3, stderr: expect.stringContaining('run install.ts') })
+    await installed(box)
+  })
+  afterAll(() => box?.close())
+
+  const change = (text: string) => box.write(at(box).settings, `${settings}${text}`, 0o600)
+  async function applied(...flags: string[]) {
+    const outcome = await run(box, 'apply.ts', ...flags)
+    expect(outcome.code, told(outcome)).toBe(0)
+    return outcome.stdout
+  }
+
+  it('that are none need nothing', async () => {
+    expect(await applied()).toContain('Nothing to do: everything is as the settings say.')
+  })
+
+  it('are shown with what they need by a dry run, which changes no byte', async () => {
+    change('log: requests\n')
+    const before = everything(box)
+    const said = await applied('--dry-run')
+    expect(said).toMatch(/\+ .*http-request set-log-level err/)
+    expect(said).toContain('reload: a new worker takes over')
+    expect(said).not.toMatch(/restart of/)
+    expect(differences(before, everything(box))).toEqual([])
+  })
+
+  it('of the gateway take a reload, under a stream that goes on', async () => {
+    const before = await pids(box)
+    const stream = await openStream(box, longChat(300))
+    await stream.sees('w05')
+    expect(await applied()).toMatch(/✓|\+ The gateway’s configuration is the one the settings give/)
+    const after = await pids(box)
+    expect([after.master, after.engine]).toEqual([before.master, before.engine])
+    expect(after.worker).not.toBe(before.worker)
+    expect(await stream.ended).toBe('whole')
+  })
+
+  it('of Ollama restart Ollama and nothing else', async () => {
+    change('log: requests\nkeep_alive: 2h\n')
+    const before = await pids(box)
+    expect(await applied('--dry-run')).toContain('restart of Ollama: new requests to a model get 429 meanwhile')
+    await applied()
+    const after = await pids(box)
+    expect(after.engine).not.toBe(before.engine)
+    expect({ ...after, engine: 0 }).toEqual({ ...before, engine: 0 })
+  })
+
+  it('that are faulty change nothing', async () => {
+    const before = await pids(box)
+    change('log: loud\n')
+    const outcome = await run(box, 'apply.ts')
+    expect([outcome.code, outcome.stderr]).toEqual([2, expect.stringContaining('nothing was changed')])
+    expect(await pids(box)).toEqual(before)
+  })
+})
