@@ -3,6 +3,7 @@ import { generateKey, hashKey } from '../../lib/keys/key.ts'
 import type { Entry, Registry } from '../../lib/keys/registry.ts'
 import { keep } from '../../lib/keys/store.ts'
 import { swap } from '../../lib/proxy/reload.ts'
+import { engineLoad } from '../../lib/proxy/runtime.ts'
 import { emptyReceipt } from '../../lib/state.ts'
 import { eventually, type RunningGateway, startGateway } from '../gateway.ts'
 import { dial, type Exchange, exchange, request } from '../raw.ts'
@@ -209,6 +210,37 @@ test('over 60 wrong keys a minute an address has to wait; a good key from there 
   expect((await ask('GET /v1/models', bearer(secrets.alice))).status).toBe(200)
   expect((await ask('GET /v1/models')).status).toBe(401)
 })
+
+test('one person’s many requests do not starve another’s one', async () => {
+  const [greedy, polite] = [generateKey(), generateKey()]
+  await reloaded('access: keys\ninference: { slots: 1 }')
+  await change({ greedy: entry(greedy), polite: entry(polite) })
+  const waiting: (() => void)[] = []
+  engine.answer = (wire, received) => void waiting.push(() => json()(wire, received))
+  const body = (who: string, at: number) => JSON.stringify({ model: 'm', user: `${who} ${at}` })
+  const post = (who: string, key: string, at: number) =>
+    exchange(gateway, request('POST /v1/messages HTTP/1.1', [`Host: ${gateway.host}`, ...bearer(key)], body(who, at)))
+  const answers = [post('greedy', greedy, 0)]
+  await engineHas(1)
+  for (let at = 1; at <= 6; at += 1) {
+    answers.push(post('greedy', greedy, at))
+    await queued(at)
+  }
+  answers.push(post('polite', polite, 0))
+  await queued(7)
+  for (let served = 1; served <= 8; served += 1) {
+    await engineHas(served)
+    waiting.shift()?.()
+  }
+  expect((await Promise.all(answers)).map(({ status }) => status)).toEqual(Array(8).fill(200))
+  const order = engine.received.map(({ body }) => (JSON.parse(body.toString()) as { user: string }).user)
+  expect(order.indexOf('polite 0')).toBeLessThanOrEqual(2)
+  await reloaded('access: keys')
+})
+
+/** Waits until so many requests wait for a slot. */
+const queued = (count: number) =>
+  eventually(`${count} wait`, async () => (await engineLoad(gateway.machine))?.waiting === count)
 
 /** The registry with these keys beside alice, kept and published. */
 const change = (more: Registry['keys']) =>
