@@ -26,6 +26,7 @@ describe('settings', () => {
         groups: ['agents'],
         access: 'tailnet',
         keyless: [],
+        limits: {},
         judged_body: 1024 ** 2,
         hosts: [],
         origins: [],

@@ -67,6 +67,12 @@ const schema = z.strictObject({
     .enum(['tailnet', 'keys'], { error: 'tailnet (whoever the tailnet lets in) or keys (always an API key)' })
     .default('tailnet'),
   keyless: z.array(group).default([]),
+  limits: z
+    .strictObject({
+      per_minute: z.int().min(1).max(100_000).optional(),
+      concurrent: z.int().min(1).max(10_000).optional(),
+    })
+    .default({}),
   hosts: z.array(hostName).default([]),
   origins: z.array(origin).default([]),
   models: z.array(modelName).default([]),

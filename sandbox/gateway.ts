@@ -184,7 +184,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const { address, port, machine } = made
   const configuration = made.rendered(options.settings ?? '')
   await place(machine, configuration)
-  await keep(machine, options.registry ?? { version: 1, keys: {} }, options.enginePort)
+  await keep(machine, options.registry ?? { version: 1, keys: {} }, made.of(options.settings ?? '').settings)
   const { master, out, err } = launch(made.file, home, made.libraryPath)
   const dismiss = watchOver(master.pid ?? 0)
   const stop = async () => {

@@ -1,4 +1,5 @@
 import { type Group, groups } from '../endpoints.ts'
+import type { Settings } from '../settings.ts'
 import type { Registry } from './registry.ts'
 
 /** 31 December 9999: HAProxy compares numbers, and "never" is one. */
@@ -12,14 +13,21 @@ export const allGroups = (Object.keys(groups) as Group[]).reduce((sum, group) =>
 const seconds = (iso: string | undefined): number => (iso ? Math.floor(Date.parse(iso) / 1000) : never)
 
 /** `keys.map`: the hash of each key -> `name|until (s)|groups (bits)|requests a minute|at once|model list or -`; 0 is no limit. */
-export function keyLines(registry: Registry): Map<string, string> {
+export function keyLines(registry: Registry, limits: Settings['limits'] = {}): Map<string, string> {
   const lines = Object.entries(registry.keys).flatMap(([name, entry]) =>
     entry.hashes.map(({ sha256, until }): [string, string] => {
       const end = Math.min(seconds(entry.expires), seconds(until))
       const bits = entry.groups?.reduce((sum, group) => sum + bitOf(group), 0) ?? allGroups
       return [
         sha256,
-        [name, end, bits, entry.perMinute ?? 0, entry.concurrent ?? 0, entry.models ? 'list' : '-'].join('|'),
+        [
+          name,
+          end,
+          bits,
+          entry.perMinute ?? limits.per_minute ?? 0,
+          entry.concurrent ?? limits.concurrent ?? 0,
+          entry.models ? 'list' : '-',
+        ].join('|'),
       ]
     }),
   )

@@ -13,16 +13,20 @@ import { type Registry, readRegistry, saveRegistry } from './registry.ts'
 const keysMap = 'keys.map'
 const again = 'Run install.ts again.'
 
-/** All maps that the keys give, by file name. `port` is Ollama's, whose models the lists are made from. */
-async function wantedMaps(look: Look, registry: Registry, port: number): Promise<Record<string, Map<string, string>>> {
+/** All maps that the keys give, by file name. The lists of models are made from what Ollama has. */
+async function wantedMaps(
+  look: Look,
+  registry: Registry,
+  settings: Settings,
+): Promise<Record<string, Map<string, string>>> {
   const text = async (name: string) => (await look.read(fileOf(look, name))) ?? ''
   const before = {
     'models.map': await text('models.map'),
     'list-v1.map': await text('list-v1.map'),
     'list-api.map': await text('list-api.map'),
   }
-  const known = hasLists(registry) ? await catalogue(look, port) : undefined
-  return { [keysMap]: keyLines(registry), ...listMaps(registry, known, before) }
+  const known = hasLists(registry) ? await catalogue(look, settings.engine.port) : undefined
+  return { [keysMap]: keyLines(registry, settings.limits), ...listMaps(registry, known, before) }
 }
 
 const fileOf = (look: Look, name: string): string => `${places(look.home).keyMaps}/${name}`
@@ -32,25 +36,25 @@ export const hasLists = (registry: Registry): boolean =>
   Object.values(registry.keys).some(({ models }) => models !== undefined)
 
 /** File first, then the running worker: what dies in between is healed by the next run, and a reload reads the file. */
-export async function publish(host: Host, registry: Registry, port: number): Promise<void> {
-  for (const [name, lines] of Object.entries(await wantedMaps(host, registry, port))) {
+export async function publish(host: Host, registry: Registry, settings: Settings): Promise<void> {
+  for (const [name, lines] of Object.entries(await wantedMaps(host, registry, settings))) {
     await host.write(fileOf(host, name), mapText(lines))
     await setRunningMap(host, `keys/${name}`, lines)
   }
 }
 
 /** Keeps a changed registry, and has it hold at the next request. */
-export async function keep(host: Host, registry: Registry, port: number): Promise<void> {
+export async function keep(host: Host, registry: Registry, settings: Settings): Promise<void> {
   await saveRegistry(host, registry)
-  await publish(host, registry, port)
+  await publish(host, registry, settings)
 }
 
 /** Makes the lists of models anew, where a key has one: what is installed may have changed. Another run's new keys are not overwritten. */
-export async function renewLists(host: Host, port: number): Promise<void> {
+export async function renewLists(host: Host, settings: Settings): Promise<void> {
   for (let tries = 0; tries < 5; tries += 1) {
     const registry = await readRegistry(host)
     if (!hasLists(registry)) return
-    await publish(host, registry, port)
+    await publish(host, registry, settings)
     if (isDeepStrictEqual(await readRegistry(host), registry)) return
   }
 }
@@ -81,8 +85,8 @@ async function fault(at: Look, name: string, wanted: Map<string, string>): Promi
   return undefined
 }
 
-async function look(at: Look, registry: Registry, port: number): Promise<Finding> {
-  for (const [name, lines] of Object.entries(await wantedMaps(at, registry, port))) {
+async function look(at: Look, registry: Registry, settings: Settings): Promise<Finding> {
+  for (const [name, lines] of Object.entries(await wantedMaps(at, registry, settings))) {
     const found = await fault(at, name, lines)
     if (found) return found
   }
@@ -97,7 +101,7 @@ export function keyStep(settings: Settings): Step {
     check: async (at) =>
       settings.access === 'tailnet'
         ? ok('none is asked for (access: tailnet)')
-        : look(at, await readRegistry(at), settings.engine.port),
-    apply: async (host) => publish(host, await readRegistry(host), settings.engine.port),
+        : look(at, await readRegistry(at), settings),
+    apply: async (host) => publish(host, await readRegistry(host), settings),
   }
 }

@@ -49,7 +49,7 @@ async function change<T>({ host, machine, setup }: Call, edit: (registry: Regist
     const before = await readRegistry(host)
     const registry = structuredClone(before)
     const result = edit(registry)
-    await keep(host, registry, setup.settings.engine.port)
+    await keep(host, registry, setup.settings)
     await judgeBodies(host, machine, { ...setup, registry: before }, registry)
     return result
   } finally {

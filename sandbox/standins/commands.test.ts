@@ -108,7 +108,7 @@ test('a stand-in Ollama is called ollama by lsof, ps and pgrep', async () => {
   const env = { PATH: box.path, HOME: box.home, OLLAMA_HOST: `127.0.0.1:${port}` }
   const server = spawn(program, ['serve'], { env, stdio: 'ignore' })
   try {
-    await vi.waitUntil(async () => (await box.run(['lsof', '-nP', `-iTCP:${port}`])).code === 0, { timeout: 10_000 })
+    await vi.waitUntil(async () => (await box.run(['lsof', '-nP', `-iTCP:${port}`])).code === 0, { timeout: 60_000 })
     expect(await out(['lsof', '-nP', `-iTCP:${port}`, '-sTCP:LISTEN', '-Fpcu'])).toMatch(/\ncollama\nu501\n/)
     expect(await out(['ps', '-o', 'args=', '-p', String(server.pid)])).toBe(`${program} serve\n`)
     expect(await out(['ps', '-o', 'user=', '-p', String(server.pid)])).toBe('ada\n')
@@ -328,12 +328,12 @@ test('Ollama.app ends the server that holds its port and takes the port; its own
   const holder = () => out(['lsof', '-nP', `-iTCP:${port}`, '-sTCP:LISTEN', '-t'])
   const ours = spawn(join(box.mac.prefix, 'bin/ollama'), ['serve'], { env, stdio: 'ignore' })
   const gone = once(ours, 'exit')
-  await vi.waitUntil(async () => (await holder()) !== '', { timeout: 10_000 })
+  await vi.waitUntil(async () => (await holder()) !== '', { timeout: 60_000 })
   const app = spawn(join(box.mac.applications, 'Ollama.app/Contents/MacOS/Ollama'), [], { env, stdio: 'ignore' })
   const quit = once(app, 'exit')
   try {
     await gone
-    await vi.waitUntil(async () => (await holder()) !== '', { timeout: 10_000 })
+    await vi.waitUntil(async () => (await holder()) !== '', { timeout: 60_000 })
     expect(await holder()).not.toBe(`${ours.pid}\n`)
     expect((await box.run(['osascript', '-e', 'quit app "Ollama"'])).code).toBe(0)
     await quit

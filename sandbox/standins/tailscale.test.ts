@@ -182,7 +182,7 @@ test('up waits for the login, then says so and the tailnet is up', async () => {
 test('up ends when someone else logs the machine in', async () => {
   become(lab)
   const up = say(['up', '--timeout=20s'])
-  await vi.waitUntil(() => box.mac.tailscale.loginPending, { timeout: 10_000, interval: 10 })
+  await vi.waitUntil(() => box.mac.tailscale.loginPending, { timeout: 60_000, interval: 10 })
   box.save(({ tailscale }) => {
     tailscale.state = 'Running'
   })

@@ -135,7 +135,7 @@ describe('limits of a key', () => {
     for (let at = 0; at < 5; at += 1) expect((await ask('GET /v1/models', bearer(secrets.chatty))).status).toBe(200)
     for (let at = 0; at < 3; at += 1) expect((await ask('POST /v1/messages', bearer(secrets.chatty))).status).toBe(200)
     const refused = await ask('POST /v1/messages', bearer(secrets.chatty))
-    expect([refused.status, message(refused)]).toEqual([429, 'Gateway: the key chatty may start 3 requests a minute.'])
+    expect([refused.status, message(refused)]).toEqual([429, 'Gateway: chatty may start 3 requests a minute.'])
     expect(Number(refused.headers['retry-after'])).toBeGreaterThanOrEqual(1)
     expect(Number(refused.headers['retry-after'])).toBeLessThanOrEqual(60)
     expect((await ask('POST /v1/messages', bearer(secrets.alice))).status).toBe(200)
@@ -148,10 +148,7 @@ describe('limits of a key', () => {
     first.send(request('POST /v1/messages HTTP/1.1', [`Host: ${gateway.host}`, ...bearer(secrets.bob)], chat))
     await engineHas(1)
     const refused = await ask('POST /v1/messages', bearer(secrets.bob))
-    expect([refused.status, message(refused)]).toEqual([
-      429,
-      'Gateway: the key bob may have 1 requests running at once.',
-    ])
+    expect([refused.status, message(refused)]).toEqual([429, 'Gateway: bob may have 1 requests running at once.'])
     first.hangUp()
     engine.answer = json()
     await eventually(
@@ -238,13 +235,26 @@ test('one person’s many requests do not starve another’s one', async () => {
   await reloaded('access: keys')
 })
 
+test('without keys the limits of the settings hold for each address', async () => {
+  await reloaded('access: tailnet\nlimits: { per_minute: 2 }')
+  const post = async () => await ask('POST /v1/messages')
+  expect([(await post()).status, (await post()).status]).toEqual([200, 200])
+  const refused = await post()
+  expect([refused.status, message(refused)]).toEqual([
+    429,
+    expect.stringMatching(/^Gateway: 127\.\S+ may start 2 requests a minute\.$/),
+  ])
+  expect((await ask('GET /v1/models')).status).toBe(200)
+  await reloaded('access: keys')
+})
+
 /** Waits until so many requests wait for a slot. */
 const queued = (count: number) =>
   eventually(`${count} wait`, async () => (await engineLoad(gateway.machine))?.waiting === count)
 
 /** The registry with these keys beside alice, kept and published. */
 const change = (more: Registry['keys']) =>
-  keep(gateway.machine, { version: 1, keys: { alice: entry(secrets.alice), ...more } }, engine.port)
+  keep(gateway.machine, { version: 1, keys: { alice: entry(secrets.alice), ...more } }, gateway.gateway.settings)
 
 const engineHas = (count: number) => eventually('the engine has it', () => engine.received.length >= count)
 

@@ -4,6 +4,7 @@ import { bodies } from './bodies.ts'
 import { connections } from './connections.ts'
 import { errors } from './errors.ts'
 import { keys } from './keys.ts'
+import { limits } from './limits.ts'
 import { log } from './log.ts'
 import { models } from './models.ts'
 import { names } from './names.ts'
@@ -24,6 +25,7 @@ export const policies = (gateway: Gateway): Policy[] => [
   names(gateway),
   rows(gateway),
   keys(gateway),
+  limits(gateway),
   bodies(gateway),
   models(gateway),
   queue(gateway),

@@ -67,35 +67,7 @@ const granted = [
   }),
 ]
 
-/** Read first, counted later: a refused request uses up nothing. The rate slides, so the wait is an estimate within 1 to 60 s. */
-const limits = [
-  'http-request set-var(txn.minute) var(txn.record),field(4,|),add(0) if known inference',
-  'http-request set-var(txn.over) var(txn.who),table_http_req_rate(people),sub(txn.minute),add(1) if { var(txn.minute) -m int gt 0 }',
-  'http-request set-var(txn.wait) var(txn.over),mul(60),div(txn.minute),add(1) if { var(txn.over) -m int gt 0 }',
-  'http-request set-var(txn.wait) int(60) if { var(txn.wait) -m int gt 60 }',
-  refuse({
-    status: 429,
-    message: 'the key %[var(txn.who)] may start %[var(txn.minute)] requests a minute.',
-    when: ['{ var(txn.over) -m int gt 0 }'],
-    headers: { 'retry-after': '%[var(txn.wait)]' },
-  }),
-  'http-request set-var(txn.most) var(txn.record),field(5,|),add(0) if known inference',
-  'http-request set-var(txn.beyond) var(txn.who),table_conn_cur(people),sub(txn.most),add(1) if { var(txn.most) -m int gt 0 }',
-  refuse({
-    status: 429,
-    message: 'the key %[var(txn.who)] may have %[var(txn.most)] requests running at once.',
-    when: ['{ var(txn.beyond) -m int gt 0 }'],
-    headers: { 'retry-after': '5' },
-  }),
-  'http-request track-sc1 var(txn.who) table people if known inference',
-  // The table by which a revoked key's own streams are found (haproxy-policy.md §10).
-  'http-request set-var-fmt(txn.stream) "%[var(txn.who)]|%[src]:%[src_port]" if known inference',
-  'http-request track-sc2 var(txn.stream) table streams if { var(txn.stream) -m found }',
-  // Who has much under way waits behind who has little.
-  'http-request set-priority-class var(txn.who),table_conn_cur(people) if known inference',
-]
-
-/** Who asks, by key; what that key may do, and how much of it. Nothing of it where the tailnet alone decides. */
+/** Who asks, by key, and what that key may do. Nothing of it where the tailnet alone decides. */
 export function keys(gateway: Gateway): Policy {
   const { access, keyless } = gateway.settings
   if (access === 'tailnet') return { name: 'keys', lines: {} }
@@ -105,13 +77,8 @@ export function keys(gateway: Gateway): Policy {
       identify: extract,
       authenticate: judge(['probe', ...expandGroups(keyless)]),
       allow: granted,
-      limit: limits,
     },
-    sections: [
-      'backend people\n    stick-table type string len 80 size 20k expire 2m store http_req_rate(60s),conn_cur',
-      'backend streams\n    stick-table type string len 140 size 20k expire 1m store conn_cur',
-      'backend strangers\n    stick-table type ipv6 size 20k expire 2m store gpc0,gpc0_rate(60s)',
-    ],
+    sections: ['backend strangers\n    stick-table type ipv6 size 20k expire 2m store gpc0,gpc0_rate(60s)'],
     proof: (target) => [
       refusedAs(target, {
         id: 'keys.missing',

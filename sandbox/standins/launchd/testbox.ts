@@ -49,7 +49,7 @@ export async function bundleStandins(dir: string): Promise<string> {
 
 /** Awaits a condition, asked every 25 ms, up to ten seconds. */
 export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 10_000
+  const deadline = Date.now() + 60_000
   while (!(await holds())) {
     if (Date.now() > deadline) throw new Error(`waited in vain until ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 25))
