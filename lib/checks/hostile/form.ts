@@ -4,24 +4,34 @@ export interface Aim {
   host: string
   address: string
   port: number
+  /** bytes that a body may have */
+  limit: number
 }
 
 /**
  * One hostile request and what must come of it. `expect` is one result for all versions of HAProxy, or four, for
  * 2.6 / 3.0 / 3.2 / 3.4 and newer. A result is a status, several joined by `+` for several requests, alternatives
- * joined by `|`; `close` is a connection that ends without an answer. `→` says that the first request reaches the engine.
+ * joined by `|`; `close` is a connection that ends without an answer. `→` says that the first request reaches the engine,
+ * and 200 is then the engine's own answer.
+ *
+ * These are sent to live machines, too: none may change or harm one whose gateway lets it through. So no model, blob,
+ * file or registry that one names can exist, and nothing stays open.
  */
 export interface Hostile {
   name: string
   expect: string
-  bytes(aim: Aim): string | Buffer
+  /** latin1: a letter is a byte */
+  bytes(aim: Aim): string
   /** the advisory that it comes from */
   id?: string
   /** where our configuration is stricter than most, or what makes the case odd */
   note?: string
 }
 
-export const body = '{"model":"m","n":1}'
+/** No model can be called that: Ollama takes no blank in a name (recorded of 0.24.0: `a b` is invalid for copy, pull, chat). */
+export const nobody = 'no such model'
+/** As little harm in it as can be, should it reach an engine. */
+export const body = JSON.stringify({ model: nobody })
 
 /** A whole request of our own form: request line, one Host that is right, further headers, a body with its length. */
 export function plain(line: string, more: string[] = [], text?: string): (aim: Aim) => string {
