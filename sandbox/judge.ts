@@ -32,6 +32,10 @@ export function illegal(gateway: RunningGateway, request: Received): string | un
   if (!isRow(gateway, request)) return `no row: ${request.head.line.slice(0, 80)}`
   if (!request.head.line.endsWith(' HTTP/1.1')) return `version: ${request.head.line.slice(-20)}`
   if (request.framing === 'both') return 'two framings'
+  const length = valuesOf(request.head, 'content-length').join()
+  if (!/^\d{0,11}$/.test(length)) return `Content-Length: ${length}`
+  const coding = valuesOf(request.head, 'transfer-encoding').join().toLowerCase()
+  if (coding !== '' && coding !== 'chunked') return `Transfer-Encoding: ${coding}`
   const foreign = request.head.headers.map(([name]) => name).filter((name) => !passedHeaders.includes(name))
   if (foreign.length > 0) return `foreign headers: ${foreign.join(', ')}`
   const engine = `127.0.0.1:${gateway.gateway.settings.engine.port}`

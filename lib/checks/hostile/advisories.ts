@@ -1,4 +1,5 @@
-import { body, type Hostile, hosts, nobody, noDigest, plain, post } from './form.ts'
+import { noDigest } from '../../endpoints.ts'
+import { body, type Hostile, hosts, nobody, plain, post } from './form.ts'
 
 const to = (id: string, name: string, path: string, json: object): Hostile => ({
   id,
