@@ -34,7 +34,7 @@ export interface Where {
 
 /** Waits for a condition that changes with the socket's events. */
 function when(socket: Socket, holds: () => boolean, withinMs: number): Promise<boolean> {
-  if (holds()) return Promise.resolve(true)
+  if (holds() || socket.destroyed) return Promise.resolve(holds())
   return new Promise((resolve) => {
     const done = (value: boolean) => {
       clearTimeout(timer)

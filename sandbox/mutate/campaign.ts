@@ -1,0 +1,93 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { startGateway } from '../gateway.ts'
+import { checkout } from '../paths.ts'
+import type { Recorder } from '../recorder.ts'
+import { type Mutant, mutantsOf } from './mutants.ts'
+import { alter, noticed, options } from './suite.ts'
+
+/** Why nobody notices that something is gone: a row of docs/mutations.md. */
+export interface Reason {
+  policy: string
+  /** stands in what is gone */
+  pattern: string
+  /** the versions of HAProxy that it is true of: `all`, `< 3.2` or `>= 3.2` */
+  versions: string
+  why: string
+}
+
+/** The rows of the table, with its `\|` and backticks undone. */
+export function reasonsIn(markdown: string): Reason[] {
+  return markdown.split('\n').flatMap((line) => {
+    const found = /^\| (\S+) \| `(.+)` \| (all|[<>=]+ \d+\.\d+) \| (.+) \|$/.exec(line)
+    const [, policy = '', pattern = '', versions = '', why = ''] = found ?? []
+    return found ? [{ policy, pattern: pattern.replaceAll('\\|', '|'), versions, why }] : []
+  })
+}
+
+export const reasons = (): Reason[] => reasonsIn(readFileSync(join(checkout, 'docs/mutations.md'), 'utf8'))
+
+function isTrueOf(versions: string, [major, minor]: [number, number]): boolean {
+  const [, sign, one, two] = /^([<>=]+) (\d+)\.(\d+)$/.exec(versions) ?? []
+  const difference = major * 100 + minor - (Number(one) * 100 + Number(two))
+  return sign === undefined || (sign === '<' ? difference < 0 : difference >= 0)
+}
+
+export const explains = (reason: Reason, mutant: Mutant): boolean =>
+  reason.policy === mutant.policy && mutant.gone.includes(reason.pattern)
+
+export interface Survey {
+  version: [number, number]
+  mutants: Mutant[]
+}
+
+/** Everything that can be taken away. Throws when the gateway with everything in place is not as the suite expects. */
+export async function survey(engine: Recorder): Promise<Survey> {
+  const gateway = await startGateway(options(engine.port))
+  const { version } = gateway
+  const mutants = mutantsOf({ gateway: gateway.gateway, configuration: gateway.configuration, alter, version })
+  await gateway.stop()
+  const complaint = (await noticed(engine)) && (await noticed(engine))
+  if (complaint) throw new Error(`with everything in place: ${complaint}`)
+  return { version, mutants }
+}
+
+export interface Verdict {
+  mutant: Mutant
+  /** who noticed; undefined when it survived */
+  by?: string
+  reason?: Reason
+}
+
+/** Takes each away in turn. A survivor that is explained and yet noticed is tried again: the explanation is stale only if that holds. */
+export async function judge(
+  engine: Recorder,
+  { version }: Survey,
+  mutants: Mutant[],
+  tell: (verdict: Verdict) => void = () => {},
+): Promise<Verdict[]> {
+  const known = reasons().filter(({ versions }) => isTrueOf(versions, version))
+  const verdicts: Verdict[] = []
+  for (const mutant of mutants) {
+    const reason = known.find((one) => explains(one, mutant))
+    const first = await noticed(engine, mutant)
+    const by = first && reason ? await noticed(engine, mutant) : first
+    verdicts.push({ mutant, by, reason })
+    tell({ mutant, by, reason })
+  }
+  return verdicts
+}
+
+/** What must not be: survivors without a reason, reasons that were refuted, and reasons that explain nothing at all. */
+export function faults({ version, mutants }: Survey, verdicts: Verdict[]): string[] {
+  const unexplained = verdicts.filter(({ by, reason }) => !by && !reason)
+  const refuted = verdicts.filter(({ by, reason }) => by && reason)
+  const idle = reasons().filter(
+    (reason) => isTrueOf(reason.versions, version) && !mutants.some((mutant) => explains(reason, mutant)),
+  )
+  return [
+    ...unexplained.map(({ mutant }) => `nobody notices: ${mutant.policy} | ${mutant.gone}`),
+    ...refuted.map(({ mutant, by }) => `explained, but noticed (${by}): ${mutant.policy} | ${mutant.gone}`),
+    ...idle.map(({ policy, pattern }) => `explains nothing: ${policy} | ${pattern}`),
+  ]
+}
