@@ -3,7 +3,7 @@ import type { Look, RawEnd } from '../host.ts'
 import { workerInfo } from '../proxy/runtime.ts'
 import { type Check, type Finding, missed, ok, skipped } from '../step.ts'
 import { type Reply, repliesIn } from '../wire.ts'
-import type { Aim } from './hostile/form.ts'
+import { type Aim, hasOwnKey } from './hostile/form.ts'
 import { message, resultOf, unreadable } from './hostile/outcome.ts'
 import { expected, type Hostile, themes, type Version } from './hostile/table.ts'
 import type { Target } from './target.ts'
@@ -33,7 +33,7 @@ function distinct(names: string[]): string[] {
  * answer can be seen; what the engine gets is shown in the box. `limit` is the size of a body in bytes.
  */
 export function hostileChecks(target: Target, limit: number): Check[] {
-  const aim: Aim = { host: target.host, address: target.address, port: target.port, limit }
+  const aim: Aim = { host: target.host, address: target.address, port: target.port, limit, key: target.key }
   let version: Promise<Version | undefined> | undefined
   const known = (look: Look) => {
     version ??= workerInfo(look).then((info) => versionOf(info?.version))
@@ -109,6 +109,8 @@ function judged(request: Hostile, { replies, end, head }: Seen, version: Version
     return ok(`403: ${row.group} is closed by the settings`)
   if (open && (head || isOwn(body)) && [429, 503].includes(first?.status ?? 0))
     return skipped(`${first?.status}: Ollama is busy or down`)
+  if (aim.key !== undefined && isOwn(body) && [400, 401, 403].includes(first?.status ?? 0) && hasOwnKey(request, aim))
+    return ok(`${first?.status}: its key is none of ours`)
   if (reaches) return letIn(results, result, body)
   if (!results.includes(result)) return missed(`${result} instead of ${results.join(' or ')}: ${cut(body)}`, alarm)
   const type = first?.head.headers.find(([name]) => name === 'content-type')?.[1]

@@ -55,6 +55,8 @@ export async function closes(patient: Patient, mark: string, withinMs: number): 
 
 /** Types of errors by status, as clients of OpenAI and Anthropic read them (facts: clients.md §5). */
 const types: Record<number, string> = {
+  401: 'authentication_error',
+  411: 'invalid_request_error',
   403: 'permission_error',
   413: 'request_too_large',
   415: 'invalid_request_error',
@@ -74,5 +76,5 @@ export function refusal(answer: Exchange, status: number, words: string, family:
   must(text.startsWith('Gateway: ') && text.includes(words), `says ${text} instead of ${words}`)
   if (family === 'api') return
   must(type === 'error' && error.type === types[status] && error.code === error.type, `shape ${answer.body}`)
-  must(status >= 500 || /^req_[0-9a-f-]{36}$/.test(request_id), `request_id ${request_id}`)
+  must(/^req_([0-9a-f-]{36}|unserved)$/.test(request_id), `request_id ${request_id}`)
 }

@@ -4,7 +4,7 @@ import { startGateway } from '../gateway.ts'
 import { checkout } from '../paths.ts'
 import type { Recorder } from '../recorder.ts'
 import { type Mutant, mutantsOf } from './mutants.ts'
-import { alter, noticed, options } from './suite.ts'
+import { alter, noticed, type Variant, variants } from './suite.ts'
 
 /** Why nobody notices that something is gone: a row of docs/mutations.md. */
 export interface Reason {
@@ -38,22 +38,37 @@ export const explains = (reason: Reason, mutant: Mutant): boolean =>
 
 export interface Survey {
   version: [number, number]
-  mutants: Mutant[]
+  mutants: Tried[]
 }
+
+/** A mutant with the gateway that it is tried on. */
+export type Tried = Mutant & { variant: Variant }
+
+const special = variants.flatMap(({ policies = [] }) => policies)
+
+const isFor = (variant: Variant, { policy }: Mutant): boolean =>
+  variant.policies ? variant.policies.includes(policy) : !special.includes(policy)
 
 /** Everything that can be taken away. Throws when the gateway with everything in place is not as the suite expects. */
 export async function survey(engine: Recorder): Promise<Survey> {
-  const gateway = await startGateway(options(engine.port))
+  const found = [] as Survey[]
+  for (const variant of variants) found.push(await surveyOf(engine, variant))
+  return { version: found[0]?.version ?? [0, 0], mutants: found.flatMap(({ mutants }) => mutants) }
+}
+
+async function surveyOf(engine: Recorder, variant: Variant): Promise<Survey> {
+  engine.answer = variant.answer
+  const gateway = await startGateway({ ...variant.options, enginePort: engine.port })
   const { version } = gateway
-  const mutants = mutantsOf({ gateway: gateway.gateway, configuration: gateway.configuration, alter, version })
+  const all = mutantsOf({ gateway: gateway.gateway, configuration: gateway.configuration, alter, version })
   await gateway.stop()
-  const complaint = (await noticed(engine)) && (await noticed(engine))
+  const complaint = (await noticed(engine, variant)) && (await noticed(engine, variant))
   if (complaint) throw new Error(`with everything in place: ${complaint}`)
-  return { version, mutants }
+  return { version, mutants: all.filter((mutant) => isFor(variant, mutant)).map((mutant) => ({ ...mutant, variant })) }
 }
 
 export interface Verdict {
-  mutant: Mutant
+  mutant: Tried
   /** who noticed; undefined when it survived */
   by?: string
   reason?: Reason
@@ -63,15 +78,15 @@ export interface Verdict {
 export async function judge(
   engine: Recorder,
   { version }: Survey,
-  mutants: Mutant[],
+  mutants: Tried[],
   tell: (verdict: Verdict) => void = () => {},
 ): Promise<Verdict[]> {
   const known = reasons().filter(({ versions }) => isTrueOf(versions, version))
   const verdicts: Verdict[] = []
   for (const mutant of mutants) {
     const reason = known.find((one) => explains(one, mutant))
-    const first = await noticed(engine, mutant)
-    const by = first && reason ? await noticed(engine, mutant) : first
+    const first = await noticed(engine, mutant.variant, mutant)
+    const by = first && reason ? await noticed(engine, mutant.variant, mutant) : first
     verdicts.push({ mutant, by, reason })
     tell({ mutant, by, reason })
   }

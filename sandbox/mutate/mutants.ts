@@ -1,3 +1,4 @@
+import { places } from '../../lib/places.ts'
 import type { Configuration } from '../../lib/proxy/config.ts'
 import { guard } from '../../lib/proxy/policies/connections.ts'
 import { policies } from '../../lib/proxy/policies/index.ts'
@@ -31,7 +32,8 @@ const nameOf = (path: string): string => path.replace(/^.*\//, '')
 
 /** Which policy brought a line, by the line as it was rendered. */
 function owners({ gateway, configuration, alter }: Base): Map<string, string> {
-  const shown = (line: string) => alter(line.replaceAll('{{files}}', folderOf(configuration))).trim()
+  const at = { files: folderOf(configuration), keys: places(gateway.home).keyMaps }
+  const shown = (line: string) => alter(line.replaceAll('{{files}}', at.files).replaceAll('{{keys}}', at.keys)).trim()
   const owner = new Map<string, string>()
   for (const listener of gateway.listeners) for (const line of guard(listener)) owner.set(shown(line), 'connections')
   for (const policy of policies(gateway))
@@ -136,6 +138,7 @@ function ofText(base: Base): Mutant[] {
 const plain = (text: string, configuration: Configuration): string =>
   text
     .replaceAll(folderOf(configuration), 'FILES')
+    .replaceAll(/\S*\/gw-\w+\//g, 'HOME/')
     .replaceAll(/127\.\d+\.\d+\.\d+(:\d+)?/g, 'ADDRESS')
     .replaceAll(/:\d{4,5}\b/g, ':PORT')
 

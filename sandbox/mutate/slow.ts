@@ -273,7 +273,7 @@ const logged: Expectation = [
     )
     for (const text of gateway.log()) {
       const keys = Object.keys(JSON.parse(text))
-      must(keys.length === 13 && keys[0] === 'time', `a line has ${keys.join()}`)
+      must(keys.length === 14 && keys[0] === 'time', `a line has ${keys.join()}`)
       must(text.length < 4_000, `a line of ${text.length}`)
     }
     must(

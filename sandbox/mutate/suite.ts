@@ -1,7 +1,9 @@
 import { hostile } from '../../lib/checks/hostile/table.ts'
 import { type GatewayOptions, startGateway } from '../gateway.ts'
 import { attack, unexpected } from '../judge.ts'
+import type { Answer, Recorder } from '../recorder.ts'
 import { byQuery, type Patient } from './asking.ts'
+import { keyed, registry, withLists } from './keyed.ts'
 import type { Mutant } from './mutants.ts'
 import { type Expectation, origin, ownHost, quick } from './quick.ts'
 import { last, slow } from './slow.ts'
@@ -13,17 +15,32 @@ export function alter(text: string): string {
     .replace('wait-for-body time 60s', 'wait-for-body time 400ms')
     .replace('timeout http-keep-alive 120s', 'timeout http-keep-alive 1s')
     .replace('timeout connect 2s', 'timeout connect 100ms')
-    .replace('timeout client 35m', 'timeout client 500ms')
+    .replace('timeout client 35m', 'timeout client 1200ms')
     .replace('timeout server 35m', 'timeout server 700ms')
     .replace('src 127.0.0.0/8 ::1', 'src 127.0.0.0/24 ::1')
 }
 
-/** The gateway that everything is taken away from. */
-export const options = (enginePort: number): GatewayOptions => ({
-  enginePort,
-  settings: `groups: [agents, native]\nhosts: [${ownHost}]\norigins: ['${origin}']\ninference: { slots: 8 }\nqueue: { wait: 400ms, max: 2 }`,
-  alter,
-})
+/** A gateway to take things away from, and who is to notice. */
+export interface Variant {
+  /** the policies whose lines are tried with it; absent: all but those of the others */
+  policies?: string[]
+  options: Omit<GatewayOptions, 'enginePort'>
+  answer: Answer
+  examine(patient: Patient): Promise<string | undefined>
+}
+
+const common = `groups: [agents, native]\nhosts: [${ownHost}]\norigins: ['${origin}']\ninference: { slots: 8 }`
+
+/** One whom the tailnet alone protects, and one that asks for keys. */
+export const variants: Variant[] = [
+  { options: { settings: `${common}\nqueue: { wait: 400ms, max: 2 }`, alter }, answer: byQuery, examine: examineOpen },
+  {
+    policies: ['keys', 'models'],
+    options: { settings: `${common}\naccess: keys`, alter, registry },
+    answer: withLists,
+    examine: (patient) => first(patient, keyed),
+  },
+]
 
 const why = (error: unknown): string => (error instanceof Error ? error.message : `${error}`)
 
@@ -52,10 +69,7 @@ async function attacks({ gateway, engine }: Patient): Promise<string | undefined
   return undefined
 }
 
-/** The first thing that is not as expected of this gateway; undefined when all is. */
-export async function examine(patient: Patient): Promise<string | undefined> {
-  patient.engine.answer = byQuery
-  patient.engine.received.length = 0
+async function examineOpen(patient: Patient): Promise<string | undefined> {
   return (
     (await attacks(patient)) ??
     (await first(patient, quick)) ??
@@ -65,12 +79,14 @@ export async function examine(patient: Patient): Promise<string | undefined> {
 }
 
 /** What notices that something is gone; undefined when nobody does. A gateway that does not start was noticed by HAProxy. */
-export async function noticed(engine: Patient['engine'], mutant?: Mutant): Promise<string | undefined> {
-  const change = mutant?.apply
-  const started = await startGateway({ ...options(engine.port), change, withinMs: 3_000 }).catch(why)
+export async function noticed(engine: Recorder, variant: Variant, mutant?: Mutant): Promise<string | undefined> {
+  engine.answer = variant.answer
+  const wanted = { ...variant.options, enginePort: engine.port, change: mutant?.apply, withinMs: 3_000 }
+  const started = await startGateway(wanted).catch(why)
   if (typeof started === 'string') return `does not start: ${started}`
+  engine.received.length = 0
   try {
-    return await examine({ gateway: started, engine })
+    return await variant.examine({ gateway: started, engine })
   } finally {
     await started.stop()
   }

@@ -5,6 +5,7 @@ import { expected, hostile } from '../../lib/checks/hostile/table.ts'
 import { hostileChecks } from '../../lib/checks/hostile.ts'
 import type { Target } from '../../lib/checks/target.ts'
 import type { Group } from '../../lib/endpoints.ts'
+import { withProbeKey } from '../../lib/keys/store.ts'
 import { openGroups } from '../../lib/settings.ts'
 import { observeAll, type Result } from '../../lib/step.ts'
 import type { Box } from '../box.ts'
@@ -87,6 +88,22 @@ describe('the hostile checks of test.ts', () => {
     } finally {
       await engine.start()
     }
+  })
+
+  test('a gateway that asks for keys is attacked with one, and other keys than that get nowhere', async () => {
+    const one = await start({ settings: 'access: keys' })
+    const { results, key } = await withProbeKey(one.machine, one.gateway.settings, async (probe) => ({
+      key: probe ?? '',
+      results: await observeAll(hostileChecks({ ...targetOf(one), key: probe }, 2 ** 25), one.machine),
+    }))
+    expect(missedOf(results)).toEqual([])
+    expect(results.filter(({ saw }) => saw.endsWith('its key is none of ours')).length).toBeGreaterThan(2)
+    expect(results.find(({ id }) => id === 'hostile.path.ok-chat')?.saw).toBe('200 from Ollama')
+    expect(key).toMatch(/^rop_/)
+    for (const request of engine.received) expect(illegal(one, request)).toBeUndefined()
+    for (const { head } of engine.received) expect(head.text).not.toContain(key)
+    const without = await report(one)
+    expect(missedOf(without).length).toBeGreaterThan(50)
   })
 
   test('no answer at all is a miss', async () => {

@@ -6,6 +6,8 @@ export interface Aim {
   port: number
   /** bytes that a body may have */
   limit: number
+  /** an API key, where the gateway asks for one */
+  key?: string
 }
 
 /**
@@ -33,11 +35,26 @@ export const nobody = 'no such model'
 /** As little harm in it as can be, should it reach an engine. */
 export const body = JSON.stringify({ model: nobody })
 
+const credential = /^(authorization|x-api-key) ?:/i
+
+/** Whether a request shows a key of its own, which is none that the gateway knows. */
+export const hasOwnKey = (request: Hostile, aim: Aim): boolean =>
+  request
+    .bytes({ ...aim, key: undefined })
+    .split('\r\n')
+    .some((header) => credential.test(header))
+
+/** Lines in front of the others: the gateway's name, and its key unless they show one themselves. */
+const front = ({ host, key }: Aim, others: string[]): string[] => [
+  `Host: ${host}`,
+  ...(key === undefined || others.some((header) => credential.test(header)) ? [] : [`Authorization: Bearer ${key}`]),
+]
+
 /** A whole request of our own form: request line, one Host that is right, further headers, a body with its length. */
 export function plain(line: string, more: string[] = [], text?: string): (aim: Aim) => string {
   const length = text === undefined ? [] : [`Content-Length: ${Buffer.byteLength(text)}`]
-  return ({ host }) =>
-    [`${line} HTTP/1.1`, `Host: ${host}`, 'User-Agent: hostile', ...more, ...length, '', text ?? ''].join('\r\n')
+  return (aim) =>
+    [`${line} HTTP/1.1`, ...front(aim, more), 'User-Agent: hostile', ...more, ...length, '', text ?? ''].join('\r\n')
 }
 
 export const get = (target: string, more: string[] = []) => plain(`GET ${target}`, more)
@@ -46,17 +63,17 @@ export const post = (target: string, more: string[] = [], text = body) => plain(
 /** A POST of the chat row with headers as they are, and the bytes after them. */
 export const chat =
   (lines: string[], after = body) =>
-  ({ host }: Aim): string =>
-    ['POST /v1/chat/completions HTTP/1.1', `Host: ${host}`, 'User-Agent: hostile', ...lines, '', after].join('\r\n')
+  (aim: Aim): string =>
+    ['POST /v1/chat/completions HTTP/1.1', ...front(aim, []), 'User-Agent: hostile', ...lines, '', after].join('\r\n')
 
 /** A request whose Host lines are these. */
 export const hosts =
   (lines: (aim: Aim) => string[]) =>
   (aim: Aim): string =>
-    ['GET /api/version HTTP/1.1', ...lines(aim), 'User-Agent: hostile', '', ''].join('\r\n')
+    ['GET /api/version HTTP/1.1', ...lines(aim), ...front(aim, []).slice(1), 'User-Agent: hostile', '', ''].join('\r\n')
 
 /** A request that begins with these bytes instead of a decent request line. */
 export const line =
   (text: string) =>
-  ({ host }: Aim): string =>
-    `${text}\r\nHost: ${host}\r\nUser-Agent: hostile\r\n\r\n`
+  (aim: Aim): string =>
+    [text, ...front(aim, []), 'User-Agent: hostile', '', ''].join('\r\n')
