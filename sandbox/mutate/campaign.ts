@@ -9,7 +9,7 @@ import { alter, noticed, type Variant, variants } from './suite.ts'
 /** Why nobody notices that something is gone: a row of docs/mutations.md. */
 export interface Reason {
   policy: string
-  /** stands in what is gone */
+  /** stands in what is gone; `…` is for anything in between */
   pattern: string
   /** the versions of HAProxy that it is true of: `all`, `< 3.2` or `>= 3.2` */
   versions: string
@@ -33,8 +33,15 @@ function isTrueOf(versions: string, [major, minor]: [number, number]): boolean {
   return sign === undefined || (sign === '<' ? difference < 0 : difference >= 0)
 }
 
-export const explains = (reason: Reason, mutant: Mutant): boolean =>
-  reason.policy === mutant.policy && mutant.gone.includes(reason.pattern)
+/** Whether a reason is about this mutant. */
+export function explains(reason: Reason, mutant: Pick<Mutant, 'policy' | 'gone'>): boolean {
+  if (reason.policy !== mutant.policy) return false
+  const places = reason.pattern.split('…').reduce((from, piece) => {
+    const at = from < 0 ? -1 : mutant.gone.indexOf(piece.trim(), from)
+    return at < 0 ? -1 : at + piece.trim().length
+  }, 0)
+  return places >= 0
+}
 
 export interface Survey {
   version: [number, number]
@@ -43,11 +50,6 @@ export interface Survey {
 
 /** A mutant with the gateway that it is tried on. */
 export type Tried = Mutant & { variant: Variant }
-
-const special = variants.flatMap(({ policies = [] }) => policies)
-
-const isFor = (variant: Variant, { policy }: Mutant): boolean =>
-  variant.policies ? variant.policies.includes(policy) : !special.includes(policy)
 
 /** Everything that can be taken away. Throws when the gateway with everything in place is not as the suite expects. */
 export async function survey(engine: Recorder): Promise<Survey> {
@@ -64,7 +66,7 @@ async function surveyOf(engine: Recorder, variant: Variant): Promise<Survey> {
   await gateway.stop()
   const complaint = (await noticed(engine, variant)) && (await noticed(engine, variant))
   if (complaint) throw new Error(`with everything in place: ${complaint}`)
-  return { version, mutants: all.filter((mutant) => isFor(variant, mutant)).map((mutant) => ({ ...mutant, variant })) }
+  return { version, mutants: all.filter(variant.tries).map((mutant) => ({ ...mutant, variant })) }
 }
 
 export interface Verdict {
@@ -74,22 +76,30 @@ export interface Verdict {
   reason?: Reason
 }
 
-/** Takes each away in turn. A survivor that is explained and yet noticed is tried again: the explanation is stale only if that holds. */
+/**
+ * Takes each away, so many at once as there are engines. A survivor that is explained and yet noticed is tried again: the
+ * explanation is stale only if that holds.
+ */
 export async function judge(
-  engine: Recorder,
+  engines: Recorder[],
   { version }: Survey,
   mutants: Tried[],
   tell: (verdict: Verdict) => void = () => {},
 ): Promise<Verdict[]> {
   const known = reasons().filter(({ versions }) => isTrueOf(versions, version))
   const verdicts: Verdict[] = []
-  for (const mutant of mutants) {
-    const reason = known.find((one) => explains(one, mutant))
-    const first = await noticed(engine, mutant.variant, mutant)
-    const by = first && reason ? await noticed(engine, mutant.variant, mutant) : first
-    verdicts.push({ mutant, by, reason })
-    tell({ mutant, by, reason })
+  let next = 0
+  const work = async (engine: Recorder) => {
+    for (let mutant = mutants[next++]; mutant; mutant = mutants[next++]) {
+      const tried = mutant
+      const reason = known.find((one) => explains(one, tried))
+      const first = await noticed(engine, tried.variant, tried)
+      const by = first && reason ? await noticed(engine, tried.variant, tried) : first
+      verdicts.push({ mutant: tried, by, reason })
+      tell({ mutant: tried, by, reason })
+    }
   }
+  await Promise.all(engines.map(work))
   return verdicts
 }
 

@@ -18,6 +18,7 @@ async function rowsPass(patient: Patient): Promise<void> {
     const place = `${target(row, 'hf.co/u/Q:q4')}?row=${row.method}&x=/../`
     const answer = await ask(patient, `${row.method} ${place}`, ['Accept: a/b', 'User-Agent: quick', 'X-A: b'])
     must(answer.status === 200, `${row.method} ${place}: ${answer.status}`)
+    must(answer.headers['retry-after'] === undefined, 'an answer with retry-after')
     const got = patient.engine.received.at(-1)
     must(got?.target === place && got.method === row.method, `${place} arrived as ${got?.head.line}`)
     must(illegal(patient.gateway, got) === undefined, `${illegal(patient.gateway, got)}`)
@@ -121,6 +122,7 @@ async function formsAreRefused(patient: Patient): Promise<void> {
 /** Sizes in bytes that just pass, and numbers that HAProxy was told. */
 async function sizesPass(patient: Patient): Promise<void> {
   const body = 'x'.repeat(300_000)
+  must((await ask(patient, 'POST /v1/messages', [], 'x'.repeat(102_400))).status === 200, '100 KB with a length')
   must((await ask(patient, 'POST /v1/messages?size', [], body)).status === 200, '300 KB with a length')
   must(arrived(patient, '?size')[0]?.body.length === body.length, '300 KB did not arrive whole')
   must((await ask(patient, `GET /v1/models/${'m'.repeat(199)}`)).status === 200, 'a model of 199 letters')

@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { places } from '../../lib/places.ts'
 import { engineLoad, setDraining } from '../../lib/proxy/runtime.ts'
 import { eventually } from '../gateway.ts'
+import { illegal } from '../judge.ts'
 import { type Client, dial, request } from '../raw.ts'
 import { arrived, ask, closes, must, type Patient, refusal } from './asking.ts'
 import type { Expectation } from './quick.ts'
@@ -169,6 +170,7 @@ const busy: Expectation = [
     try {
       await Promise.all(Array.from({ length: inference.slots }, (_, index) => open(index)))
       await eventually('the slots are taken', () => arrived(patient, '&full').length === inference.slots, 1_000)
+      const from = performance.now()
       const waiting = await Promise.all(Array.from({ length: queue.max }, (_, index) => open(index)))
       await eventually('the queue is full', async () => (await load()).waiting === queue.max, 400)
       const more = await ask(patient, 'POST /v1/messages?e=silent')
@@ -177,6 +179,7 @@ const busy: Expectation = [
       must((await ask(patient, 'GET /v1/models')).status === 200, 'a list waits')
       const [late] = (await waiting[0]?.settled(1, 2_000)) ?? []
       must(late?.status === 429, `waited too long: ${late?.status}`)
+      must(performance.now() - from > 300, `waited ${(performance.now() - from).toFixed(0)} ms`)
       must(/"error":\{"type":"rate_limit_error","message":"Gateway: all slots/.test(late.body), `says ${late.body}`)
       must(
         late.head.headers.some(([name]) => name === 'retry-after'),
@@ -297,5 +300,16 @@ const logged: Expectation = [
   },
 ]
 
+/** After everything that happened: an engine that went down is no line of HAProxy's own words. */
+const clean: Expectation = [
+  'the log stays JSON, and nothing else reached the engine',
+  async ({ gateway, engine }) => {
+    await pause(50)
+    for (const line of gateway.log()) JSON.parse(line)
+    const bad = engine.received.map((request) => illegal(gateway, request)).find(Boolean)
+    must(bad === undefined, `reached the engine: ${bad}`)
+  },
+]
+
 /** Those that change the gateway's state, one after the other at the end. */
-export const last: Expectation[] = [logged, busy, draining, shut, down]
+export const last: Expectation[] = [logged, busy, draining, shut, down, clean]

@@ -22,8 +22,8 @@ export function alter(text: string): string {
 
 /** A gateway to take things away from, and who is to notice. */
 export interface Variant {
-  /** the policies whose lines are tried with it; absent: all but those of the others */
-  policies?: string[]
+  /** whether this one is tried with it, and not with the other */
+  tries(mutant: Mutant): boolean
   options: Omit<GatewayOptions, 'enginePort'>
   answer: Answer
   examine(patient: Patient): Promise<string | undefined>
@@ -31,11 +31,18 @@ export interface Variant {
 
 const common = `groups: [agents, native]\nhosts: [${ownHost}]\norigins: ['${origin}']\ninference: { slots: 8 }`
 
+const ofKeys = ({ policy, gone }: Mutant): boolean => /^(keys|models)$/.test(policy) || /^authentication_/.test(gone)
+
 /** One whom the tailnet alone protects, and one that asks for keys. */
 export const variants: Variant[] = [
-  { options: { settings: `${common}\nqueue: { wait: 400ms, max: 2 }`, alter }, answer: byQuery, examine: examineOpen },
   {
-    policies: ['keys', 'models'],
+    tries: (mutant) => !ofKeys(mutant),
+    options: { settings: `${common}\nqueue: { wait: 400ms, max: 2 }`, alter },
+    answer: byQuery,
+    examine: examineOpen,
+  },
+  {
+    tries: ofKeys,
     options: { settings: `${common}\naccess: keys`, alter, registry },
     answer: withLists,
     examine: (patient) => first(patient, keyed),
