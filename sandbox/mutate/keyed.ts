@@ -2,7 +2,7 @@ import { generateKey, hashKey } from '../../lib/keys/key.ts'
 import type { Entry, Registry } from '../../lib/keys/registry.ts'
 import { eventually } from '../gateway.ts'
 import { illegal } from '../judge.ts'
-import { dial, type Exchange, request } from '../raw.ts'
+import { dial, type Exchange, exchange, request } from '../raw.ts'
 import { type Answer, json } from '../recorder.ts'
 import { arrived, ask, byQuery, must, type Patient, refusal } from './asking.ts'
 import type { Expectation } from './quick.ts'
@@ -12,6 +12,7 @@ const secrets = {
   bob: generateKey(),
   busy: generateKey(),
   old: generateKey(),
+  slow: generateKey(),
   listed: generateKey(),
 }
 const entry = (key: string, more: Partial<Entry> = {}): Entry => ({
@@ -27,6 +28,7 @@ export const registry: Registry = {
     alice: entry(secrets.alice),
     bob: entry(secrets.bob, { groups: ['anthropic'], perMinute: 2 }),
     busy: entry(secrets.busy, { concurrent: 1 }),
+    slow: entry(secrets.slow, { perMinute: 1 }),
     old: entry(secrets.old, { expires: '2026-01-02T00:00:00.000Z' }),
     listed: entry(secrets.listed, { models: ['qwen3*'] }),
   },
@@ -61,7 +63,9 @@ async function opens(patient: Patient): Promise<void> {
       const last = patient.engine.received.at(-1)
       must(last !== undefined && illegal(patient.gateway, last) === undefined, 'the key went on')
     }
-  for (const line of ['GET /', 'GET /healthz']) passes(await ask(patient, line), line)
+  for (const line of ['GET /', 'GET /healthz', 'GET /api/tags']) passes(await ask(patient, line), line)
+  for (const key of ['rop_wrong', secrets.old, secrets.bob])
+    passes(await ask(patient, 'GET /api/tags', bearer(key)), 'a keyless group with a key that opens nothing')
 }
 
 const needed = 'an API key is needed'
@@ -71,7 +75,7 @@ async function isNeeded(patient: Patient): Promise<void> {
     const answer = await ask(patient, messages, headers)
     refusal(answer, 401, needed)
     must(answer.headers['www-authenticate'] === 'Bearer realm="gateway"', 'no challenge')
-    refusal(await ask(patient, 'GET /api/tags', headers), 403, needed, 'api')
+    refusal(await ask(patient, 'POST /api/chat', headers), 403, needed, 'api')
     must((await ask(patient, 'POST /nothing', headers)).status === 401, 'what is no row tells more')
   }
 }
@@ -80,7 +84,7 @@ async function mustBeRight(patient: Patient): Promise<void> {
   const known = 'is not known here'
   for (const line of [messages, 'POST /nothing'])
     for (const key of ['rop_wrong', hashKey(secrets.alice)]) refusal(await ask(patient, line, bearer(key)), 401, known)
-  refusal(await ask(patient, 'GET /api/tags', bearer('rop_wrong')), 401, known, 'api')
+  refusal(await ask(patient, 'POST /api/chat', bearer('rop_wrong')), 401, known, 'api')
   refusal(await ask(patient, messages, ['x-api-key: rop_wrong']), 401, known)
   refusal(await ask(patient, messages, [...bearer('wrong'), `x-api-key: ${secrets.alice}`]), 401, known)
   refusal(await ask(patient, messages, bearer(secrets.old)), 401, 'has expired')
@@ -92,13 +96,18 @@ async function hasGroupsAndRates(patient: Patient): Promise<void> {
   refusal(await ask(patient, 'GET /v1/models', bearer(secrets.bob)), 403, 'key bob may not use the group openai')
   must((await ask(patient, 'GET /nothing', bearer(secrets.bob))).body.includes('not an endpoint'), 'no row is a group')
   passes(await ask(patient, 'GET /', bearer(secrets.bob)), 'a probe with a key')
+  for (let at = 0; at < 5; at += 1) passes(await ask(patient, 'GET /api/tags', bearer(secrets.bob)), 'a list')
   for (const count of [1, 2])
     passes(await ask(patient, messages, bearer(secrets.bob)), `request ${count} of 2 a minute`)
   const over = await ask(patient, messages, bearer(secrets.bob))
   refusal(over, 429, 'the key bob may start 2 requests a minute')
   const wait = Number(over.headers['retry-after'])
   must(wait >= 1 && wait <= 60, `wait ${over.headers['retry-after']}`)
+  passes(await ask(patient, 'GET /api/tags', bearer(secrets.bob)), 'a list after too many')
   for (let at = 0; at < 5; at += 1) passes(await ask(patient, messages, bearer(secrets.alice)), 'a key without limits')
+  passes(await ask(patient, messages, bearer(secrets.slow)), 'one a minute')
+  const long = (await ask(patient, messages, bearer(secrets.slow))).headers['retry-after']
+  must(long === '60', `told to wait ${long} s`)
 }
 
 async function runsOneAtOnce(patient: Patient): Promise<void> {
@@ -155,7 +164,12 @@ async function isJudgedWhole(patient: Patient): Promise<void> {
   const [reply] = await client.settled(1, 2_000)
   client.hangUp()
   must(reply?.status === 411, `chunked: ${reply?.status}`)
-  refusal(await chat(patient, `{"model":"qwen3:0.6b","x":"${'x'.repeat(1_100_000)}"}`), 413, 'may send')
+  const free = [`Host: ${patient.gateway.host}`, ...bearer(secrets.alice), 'Transfer-Encoding: chunked']
+  const bytes = Buffer.concat([request(`${messages} HTTP/1.1`, free), Buffer.from('2\r\n{}\r\n0\r\n\r\n')])
+  passes(await exchange(patient.gateway, bytes, 1, 2_000), 'no list, no length')
+  passes(await ask(patient, messages, bearer(secrets.alice), 'x'.repeat(1_100_000)), 'no list, 1.1 MB')
+  const large = [`Host: ${patient.gateway.host}`, ...bearer(secrets.listed), 'Content-Length: 1100000']
+  refusal(await exchange(patient.gateway, request(`${messages} HTTP/1.1`, large), 1, 2_000), 413, 'may send')
   const half = await dial(patient.gateway)
   const before = patient.engine.received.length
   half.send(request(`${messages} HTTP/1.1`, [...length.slice(1), 'Content-Length: 300000']))
@@ -173,20 +187,26 @@ async function seesItsOwnLists(patient: Patient): Promise<void> {
   }
 }
 
-/** Last, since the address has to wait then. */
+/** Asks with one connection each, as whoever guesses. */
+async function guess({ gateway }: Patient, from: string, key?: string): Promise<Exchange> {
+  const head = [`Host: ${gateway.host}`, ...(key === undefined ? [] : bearer(key))]
+  return exchange({ ...gateway, from }, request('GET /v1/models HTTP/1.1', head), 1, 2_000)
+}
+
+/** An address that guessed too often has to wait; no other one, and nobody who knows a key. */
 async function cannotBeGuessed(patient: Patient): Promise<void> {
-  const from = '127.0.0.60'
-  const guess = async (key: string) => {
-    const client = await dial({ ...patient.gateway, from })
-    client.send(request('GET /v1/models HTTP/1.1', [`Host: ${patient.gateway.host}`, ...bearer(key)]))
-    const [reply] = await client.settled(1, 2_000)
-    client.hangUp()
-    return reply
+  const [one, other] = ['127.0.0.60', '127.0.0.61']
+  for (let at = 0; at < 65; at += 1) {
+    must((await guess(patient, other)).status === 401, 'without a key')
+    must((await guess(patient, other, secrets.alice)).status === 200, 'with a key')
   }
-  for (let at = 0; at < 60; at += 1) must((await guess(`rop_${at}`))?.status === 401, `guess ${at} is not 401`)
-  const over = [await guess('rop_x'), await guess('rop_y')].at(-1)
-  must(over?.status === 429 && /^Gateway: over 60 wrong/.test(JSON.parse(over.body).error.message), `${over?.status}`)
-  must((await guess(secrets.alice))?.status === 200, 'a good key has to wait, too')
+  must((await guess(patient, other, 'rop_wrong')).status === 401, 'one wrong key among good ones')
+  for (let at = 0; at < 60; at += 1)
+    must((await guess(patient, one, `rop_${at}`)).status === 401, `guess ${at} is not 401`)
+  const over = [await guess(patient, one, 'rop_x'), await guess(patient, one, 'rop_y')].at(-1)
+  must(over?.status === 429 && /"Gateway: over 60 wrong/.test(over.body), `too many guesses: ${over?.status}`)
+  must((await guess(patient, one, secrets.alice)).status === 200, 'a good key has to wait, too')
+  must((await guess(patient, one)).status === 401, 'no key has to wait, too')
 }
 
 /** What a gateway that asks for keys does. */

@@ -43,7 +43,7 @@ export const variants: Variant[] = [
   },
   {
     tries: ofKeys,
-    options: { settings: `${common}\naccess: keys`, alter, registry },
+    options: { settings: `${common}\naccess: keys\nkeyless: [metadata]`, alter, registry },
     answer: withLists,
     examine: (patient) => first(patient, keyed),
   },
