@@ -114,9 +114,12 @@ export const gatewayRows = (open: Group[]): Endpoint[] =>
 export const closedRows = (open: Group[]): Endpoint[] =>
   endpoints.filter((endpoint) => endpoint.answer === 'refuse' || !open.includes(endpoint.group))
 
+/** No blob can be called that: Ollama asks for 64 hexadecimal digits before it reads a body, and keeps a body whose digest is another. */
+export const noDigest = `sha256:${'0'.repeat(63)}g`
+
 /** A request target for a row: `{model}` and `{digest}` filled in. */
 export const target = (endpoint: Endpoint, model = 'no-such-model'): string =>
-  endpoint.path.replace('{model}', model.replaceAll('/', '%2F')).replace('{digest}', `sha256:${'0'.repeat(64)}`)
+  endpoint.path.replace('{model}', model.replaceAll('/', '%2F')).replace('{digest}', noDigest)
 
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE']
 

@@ -1,3 +1,4 @@
+import { hostileChecks } from './checks/hostile.ts'
 import { findTarget, partChecks, probes } from './checks/index.ts'
 import { quick } from './checks/openai.ts'
 import type { Target } from './checks/target.ts'
@@ -34,7 +35,8 @@ export async function test(ui: Ui, flags: Flags): Promise<number> {
       exitCodes.usage,
       `The model ${JSON.stringify(model.slice(0, 80))} is not installed; get it with: npx tsx warm-models.ts ${smallest}`,
     )
-  const checksFor = (key?: string) => select(everyCheck(machine, setup, { ...target, key }), flags)
+  const all = flags.hostile === true ? attacks : everyCheck
+  const checksFor = (key?: string) => select(all(machine, setup, { ...target, key }), flags)
   const checks = checksFor()
   if (checks.length === 0) throw new Stop(exitCodes.usage, `No check is called that; see: npx tsx test.ts --list`)
   if (flags.list) return list(ui, checks)
@@ -46,6 +48,14 @@ const everyCheck = (machine: Machine, setup: Setup, target: Target): Check[] => 
   ...partChecks(machine, setup),
   ...(setup.mode === 'proxy' ? probes(target, gatewayOf(machine, setup)) : []),
 ]
+
+/** The hostile requests, and the check that they rest on. Never without the gateway: they are not meant for Ollama. */
+function attacks(machine: Machine, setup: Setup, target: Target): Check[] {
+  if (setup.mode !== 'proxy')
+    throw new Stop(exitCodes.precondition, '--hostile is for the proxy, which this machine does not have.')
+  const service = partChecks(machine, setup).filter((check) => check.id === 'haproxy.service')
+  return [...service, ...hostileChecks(target, setup.settings.body_limit)]
+}
 
 /** Disturbing ones run last, and only when asked for. */
 function select(checks: Check[], flags: Flags): Check[] {

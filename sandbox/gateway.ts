@@ -24,6 +24,10 @@ export interface GatewayOptions {
   registry?: Registry
   /** changes the rendered text before it runs: to hurry a timeout, or to take a rule away */
   alter?(text: string): string
+  /** changes the whole configuration before it runs, its files included */
+  change?(configuration: Configuration): Configuration
+  /** ms within which it must be up; 20 s unless told */
+  withinMs?: number
   /** other networks than the tailnet's */
   sources?: string[]
   /** a HAProxy that starts while the engine is down is waited for without it */
@@ -169,7 +173,8 @@ async function makeGateway(home: string, options: GatewayOptions) {
   const of = (settings: string) => describe(home, listener, yaml(settings), listed)
   const rendered = (settings: string): Configuration => {
     const made = render(of(settings), templates())
-    return { ...made, text: options.alter?.(made.text) ?? made.text }
+    const altered = { ...made, text: options.alter?.(made.text) ?? made.text }
+    return options.change?.(altered) ?? altered
   }
   const machine: Host = { ...realHost(), home }
   const wrapper = join(home, 'haproxy')
@@ -198,7 +203,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     return options.engineDown === true || (await engineChecked(machine))
   }
   try {
-    await eventually(`HAProxy is up; it said ${err.join('')}`, ready)
+    await eventually(`HAProxy is up; it said ${err.join('')}`, ready, options.withinMs)
   } catch (error) {
     await stop()
     throw error

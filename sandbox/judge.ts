@@ -1,11 +1,13 @@
+import type { Aim } from '../lib/checks/hostile/form.ts'
+import { resultOf, unreadable } from '../lib/checks/hostile/outcome.ts'
+import { expected, type Hostile } from '../lib/checks/hostile/table.ts'
 import { openRows } from '../lib/endpoints.ts'
 import { passedHeaders } from '../lib/proxy/policies/rewrite.ts'
 import { openGroups } from '../lib/settings.ts'
+import { valuesOf } from '../lib/wire.ts'
 import type { RunningGateway } from './gateway.ts'
-import { expected, type Hostile } from './hostile.ts'
 import { type Exchange, exchange } from './raw.ts'
 import type { Received, Recorder } from './recorder.ts'
-import { valuesOf } from './wire.ts'
 
 /** What came of a request: at the client, and at the engine. */
 export interface Outcome {
@@ -30,6 +32,10 @@ export function illegal(gateway: RunningGateway, request: Received): string | un
   if (!isRow(gateway, request)) return `no row: ${request.head.line.slice(0, 80)}`
   if (!request.head.line.endsWith(' HTTP/1.1')) return `version: ${request.head.line.slice(-20)}`
   if (request.framing === 'both') return 'two framings'
+  const length = valuesOf(request.head, 'content-length').join()
+  if (!/^\d{0,11}$/.test(length)) return `Content-Length: ${length}`
+  const coding = valuesOf(request.head, 'transfer-encoding').join().toLowerCase()
+  if (coding !== '' && coding !== 'chunked') return `Transfer-Encoding: ${coding}`
   const foreign = request.head.headers.map(([name]) => name).filter((name) => !passedHeaders.includes(name))
   if (foreign.length > 0) return `foreign headers: ${foreign.join(', ')}`
   const engine = `127.0.0.1:${gateway.gateway.settings.engine.port}`
@@ -38,39 +44,29 @@ export function illegal(gateway: RunningGateway, request: Received): string | un
   return request.trailers.length > 0 && major * 100 + minor >= 302 ? 'trailers' : undefined
 }
 
+/** The gateway as those requests see it that must name it. */
+export const aimAt = ({ host, address, port, gateway }: RunningGateway): Aim => ({
+  ...{ host, address, port, limit: gateway.settings.body_limit },
+})
+
 /** Sends it and looks at both ends. */
 export async function attack(gateway: RunningGateway, engine: Recorder, request: Hostile): Promise<Outcome> {
   const before = engine.received.length
-  const bytes = request.bytes(gateway)
+  const bytes = request.bytes(aimAt(gateway))
   const answers = Math.max(...expected(request, gateway.version).results.map((result) => result.split('+').length))
   const answer = await exchange(gateway, bytes, answers, 3_000)
   return { answer, received: engine.received.slice(before) }
-}
-
-/** Whether a refusal's body is what our clients can read: JSON on one line; HTML only where HAProxy before 3.2 parses. */
-function wrongBody({ answer }: Outcome, version: [number, number], head: boolean): string | undefined {
-  if (answer.status < 400 || head) return undefined
-  const parsed = /text\/html/.test(answer.headers['content-type'] ?? '')
-  if (parsed && version[0] * 100 + version[1] < 302 && [400, 408, 422].includes(answer.status)) return undefined
-  if (answer.headers['content-type'] !== 'application/json')
-    return `${answer.status} as ${answer.headers['content-type']}`
-  try {
-    const { error } = JSON.parse(answer.body)
-    const text = typeof error === 'string' ? error : error.message
-    return text.startsWith('Gateway: ') && !answer.body.trimEnd().includes('\n') ? undefined : `says ${answer.body}`
-  } catch {
-    return `not JSON: ${answer.body.slice(0, 200)}`
-  }
 }
 
 /** What is wrong with the outcome; undefined when it is as the table says. */
 export function unexpected(request: Hostile, outcome: Outcome, gateway: RunningGateway): string | undefined {
   const { results, reaches } = expected(request, gateway.version)
   const { answer, received } = outcome
-  const result = answer.statuses.length > 0 ? answer.statuses.join('+') : answer.end === 'open' ? 'silence' : 'close'
+  const result = resultOf(answer.statuses, answer.end)
   if (!results.includes(result)) return `${result} instead of ${results.join(' or ')}: ${answer.body.slice(0, 200)}`
   const bad = received.map((one) => illegal(gateway, one)).find(Boolean)
   if (bad) return `reached the engine: ${bad}`
   if (received.length !== (reaches ? 1 : 0)) return `${received.length} requests reached the engine`
-  return wrongBody(outcome, gateway.version, request.bytes(gateway).toString().startsWith('HEAD '))
+  const head = request.bytes(aimAt(gateway)).startsWith('HEAD ')
+  return head ? undefined : unreadable(answer.status, answer.headers['content-type'], answer.body, gateway.version)
 }

@@ -1,16 +1,7 @@
 import { connect, type Socket } from 'node:net'
-import { framingOf, type Head, takeBody, takeHead, valuesOf } from './wire.ts'
+import { type Reply, repliesIn } from '../lib/wire.ts'
 
-/** One answer on a connection. `end` tells whether the body came to its end. */
-export interface Reply {
-  status: number
-  head: Head
-  body: string
-  /** the body's bytes came to the end that its framing promised */
-  whole: boolean
-  /** bytes on the wire after the head: chunk lines included */
-  wire: string
-}
+export type { Reply }
 
 /** How a connection ended: closed by the gateway, reset, or still open. */
 export type End = 'closed' | 'reset' | 'open'
@@ -41,30 +32,9 @@ export interface Where {
   from?: string
 }
 
-/** Splits what came into answers; HEAD and 204 have no body. */
-function parse(bytes: Buffer, heads: boolean[], closed: boolean): Reply[] {
-  const replies: Reply[] = []
-  let rest = bytes
-  for (;;) {
-    const taken = takeHead(rest)
-    if (!taken) return replies
-    const status = Number(taken.head.line.split(' ')[1])
-    rest = taken.rest
-    if (status >= 100 && status < 200) continue
-    const empty =
-      status === 204 || (heads[replies.length] === true && valuesOf(taken.head, 'connection')[0] !== 'close')
-    const body = takeBody(taken.head, empty ? 'none' : framingOf(taken.head, 'close'), rest)
-    const whole = body.done || (closed && framingOf(taken.head, 'close') === 'close')
-    const wire = rest.toString('latin1')
-    replies.push({ status, head: taken.head, body: body.body.toString('utf8'), whole, wire })
-    if (!body.done) return replies
-    rest = body.rest
-  }
-}
-
 /** Waits for a condition that changes with the socket's events. */
 function when(socket: Socket, holds: () => boolean, withinMs: number): Promise<boolean> {
-  if (holds()) return Promise.resolve(true)
+  if (holds() || socket.destroyed) return Promise.resolve(holds())
   return new Promise((resolve) => {
     const done = (value: boolean) => {
       clearTimeout(timer)
@@ -97,7 +67,7 @@ export async function dial({ address, port, from }: Where, heads: boolean[] = []
   })
   await new Promise<void>((resolve) => socket.once('connect', resolve).once('close', () => resolve()))
   const bytes = () => Buffer.concat(got)
-  const replies = () => parse(bytes(), heads, state !== 'open')
+  const replies = () => repliesIn(bytes(), heads, state !== 'open')
   const wholeReplies = () => replies().filter((reply) => reply.whole).length
   return {
     ...{ socket, pieces, bytes, replies, end: () => state },

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Hostile, hostile } from '../../lib/checks/hostile/table.ts'
 import { startGateway, withoutLine } from '../gateway.ts'
-import { type Hostile, hostile } from '../hostile.ts'
 import { attack, unexpected } from '../judge.ts'
 import { bytes, type Recorder, startRecorder } from '../recorder.ts'
 

@@ -88,3 +88,35 @@ function takeTrailers(bytes: Buffer, start: number, parts: Buffer[]): Taken | un
   const trailers = bytes.subarray(start, end).toString('latin1').split('\r\n')
   return { done: true, body, rest: bytes.subarray(end + 4), trailers }
 }
+
+/** One answer on a connection. `end` tells whether the body came to its end. */
+export interface Reply {
+  status: number
+  head: Head
+  body: string
+  /** the body's bytes came to the end that its framing promised */
+  whole: boolean
+  /** bytes on the wire after the head: chunk lines included */
+  wire: string
+}
+
+/** Splits what came into final answers; `heads` says which of the requests are HEAD, in order: they and 204 have no body. */
+export function repliesIn(bytes: Buffer, heads: boolean[], closed: boolean): Reply[] {
+  const replies: Reply[] = []
+  let rest = bytes
+  for (;;) {
+    const taken = takeHead(rest)
+    if (!taken) return replies
+    const status = Number(taken.head.line.split(' ')[1])
+    rest = taken.rest
+    if (status >= 100 && status < 200) continue
+    const empty =
+      status === 204 || (heads[replies.length] === true && valuesOf(taken.head, 'connection')[0] !== 'close')
+    const body = takeBody(taken.head, empty ? 'none' : framingOf(taken.head, 'close'), rest)
+    const whole = body.done || (closed && framingOf(taken.head, 'close') === 'close')
+    const wire = rest.toString('latin1')
+    replies.push({ status, head: taken.head, body: body.body.toString('utf8'), whole, wire })
+    if (!body.done) return replies
+    rest = body.rest
+  }
+}

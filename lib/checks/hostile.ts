@@ -1,0 +1,132 @@
+import { type Endpoint, endpoints } from '../endpoints.ts'
+import type { Look, RawEnd } from '../host.ts'
+import { workerInfo } from '../proxy/runtime.ts'
+import { type Check, type Finding, missed, ok, skipped } from '../step.ts'
+import { type Reply, repliesIn } from '../wire.ts'
+import { type Aim, hasOwnKey } from './hostile/form.ts'
+import { message, resultOf, unreadable } from './hostile/outcome.ts'
+import { expected, type Hostile, themes, type Version } from './hostile/table.ts'
+import type { Target } from './target.ts'
+
+const alarm = 'Stop the proxy (launchctl bootout) and report this.'
+const again = 'Run install.ts again.'
+
+/** Words with hyphens; what stands before the first `: ` is a name of its own. */
+const slug = (name: string): string =>
+  name
+    .toLowerCase()
+    .split(': ')
+    .map((part) => part.replaceAll(/[^a-z0-9]+/g, '-').replaceAll(/^-|-$/g, ''))
+    .filter(Boolean)
+    .join('.')
+
+/** Each name once: further ones get a number. */
+function distinct(names: string[]): string[] {
+  return names.map((name, at) => {
+    const before = names.slice(0, at).filter((other) => other === name).length
+    return before === 0 ? name : `${name}-${before + 1}`
+  })
+}
+
+/**
+ * Every hostile request as a check of its own, sent as bytes over a connection of its own. On a live machine only the
+ * answer can be seen; what the engine gets is shown in the box. `limit` is the size of a body in bytes.
+ */
+export function hostileChecks(target: Target, limit: number): Check[] {
+  const aim: Aim = { host: target.host, address: target.address, port: target.port, limit, key: target.key }
+  let version: Promise<Version | undefined> | undefined
+  const known = (look: Look) => {
+    version ??= workerInfo(look).then((info) => versionOf(info?.version))
+    return version
+  }
+  return Object.entries(themes).flatMap(([theme, requests]) => {
+    const ids = distinct(requests.map(({ name }) => slug(name)))
+    return requests.map((request, at) => toCheck(`hostile.${theme}.${ids[at]}`, request, target, aim, known))
+  })
+}
+
+function versionOf(text = ''): Version | undefined {
+  const [, major, minor] = /^(\d+)\.(\d+)/.exec(text) ?? []
+  return major === undefined ? undefined : [Number(major), Number(minor)]
+}
+
+function toCheck(
+  id: string,
+  request: Hostile,
+  target: Target,
+  aim: Aim,
+  version: (look: Look) => Promise<Version | undefined>,
+): Check {
+  const fate = !/200/.test(request.expect) ? 'refused' : request.expect.includes('→') ? 'a row, so let in' : 'answered'
+  return {
+    id,
+    title: `Hostile request "${request.name}": ${fate}`,
+    needs: ['haproxy.service'],
+    async check(look) {
+      const running = await version(look)
+      if (!running) return skipped('the running HAProxy does not tell its version')
+      return judged(request, await send(look, request, aim, running), running, target, aim)
+    },
+  }
+}
+
+interface Seen {
+  replies: Reply[]
+  end: RawEnd['end']
+  head: boolean
+}
+
+async function send(look: Look, request: Hostile, aim: Aim, version: Version): Promise<Seen> {
+  const bytes = Buffer.from(request.bytes(aim), 'latin1')
+  const head = bytes.toString('latin1', 0, 5) === 'HEAD '
+  const count = Math.max(...expected(request, version).results.map((result) => result.split('+').length))
+  const replies = (come: Buffer, closed: boolean) => repliesIn(come, [head], closed)
+  const whole = (come: Buffer) => replies(come, false).filter((reply) => reply.whole).length >= count
+  const { come, end } = await look.raw({ address: aim.address, port: aim.port, bytes, enough: whole })
+  return { replies: replies(come, end !== 'open'), end, head }
+}
+
+/** The row that a request begins with, if it does; `{model}` by its beginning, since what is no row is refused alike. */
+function rowOf(request: Hostile, aim: Aim): Endpoint | undefined {
+  const [method, target = ''] = request.bytes(aim).trim().split(/\s+/, 2)
+  const path = target.split('?')[0] ?? ''
+  const same = (row: Endpoint) =>
+    row.path === path || (row.path.endsWith('{model}') && path.startsWith(row.path.replace('{model}', '')))
+  return endpoints.find((row) => row.method === method && same(row))
+}
+
+/** What the answer says, by the table. A row that the settings close is refused like any other. */
+function judged(request: Hostile, { replies, end, head }: Seen, version: Version, target: Target, aim: Aim): Finding {
+  const { results, reaches } = expected(request, version)
+  const [first] = replies
+  const statuses = replies.map(({ status }) => status)
+  const result = resultOf(statuses, end)
+  if (end === 'refused') return missed('no connection', 'npx tsx status.ts')
+  const body = first?.body ?? ''
+  const row = rowOf(request, aim)
+  const open = row !== undefined && row.answer !== 'refuse' && target.groups.includes(row.group)
+  if (!results.includes(result) && row && first?.status === 403 && !open)
+    return ok(`403: ${row.group} is closed by the settings`)
+  if (open && (head || isOwn(body)) && [429, 503].includes(first?.status ?? 0))
+    return skipped(`${first?.status}: Ollama is busy or down`)
+  if (aim.key !== undefined && isOwn(body) && [400, 401, 403].includes(first?.status ?? 0) && hasOwnKey(request, aim))
+    return ok(`${first?.status}: its key is none of ours`)
+  if (reaches) return letIn(results, result, body)
+  if (!results.includes(result)) return missed(`${result} instead of ${results.join(' or ')}: ${cut(body)}`, alarm)
+  const type = first?.head.headers.find(([name]) => name === 'content-type')?.[1]
+  const why = head || !first ? undefined : unreadable(first.status, type, body, version)
+  return why ? missed(why, again) : ok(result === 'close' ? 'reset without an answer' : result)
+}
+
+const isOwn = (body: string): boolean => message(body)?.startsWith('Gateway: ') === true
+const cut = (text: string): string => text.slice(0, 100)
+
+/** The first status is the engine's own then, whichever it is; what follows is the gateway's. */
+function letIn(results: string[], result: string, body: string): Finding {
+  const [first = '', ...rest] = result.split('+')
+  const wanted = results.map((text) => text.split('+').slice(1).join('+'))
+  if (isOwn(body) || !/^\d+$/.test(first))
+    return missed(`${result} instead of an answer of Ollama: ${cut(body)}`, again)
+  if (!wanted.includes(rest.join('+'))) return missed(`${result}: what came after the first is wrong`, alarm)
+  return ok([`${first} from Ollama`, ...rest].join(', then '))
+}

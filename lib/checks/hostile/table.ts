@@ -1,0 +1,24 @@
+import { advisories, lessons } from './advisories.ts'
+import type { Hostile } from './form.ts'
+import { headers } from './headers.ts'
+import { later } from './later.ts'
+import { targets } from './targets.ts'
+
+export type { Hostile }
+
+/** By theme: the table of 148 (paths, then framing and headers), holes found later, advisories, and lessons of other gateways. */
+export const themes = { path: targets, framing: headers, found: later, advisory: advisories, lesson: lessons }
+
+/** All of them. */
+export const hostile: Hostile[] = Object.values(themes).flat()
+
+/** Major and minor version of HAProxy, such as [2, 6]. */
+export type Version = [number, number]
+
+/** The result for this version of HAProxy, as alternatives of statuses, and whether the engine may hear of it. */
+export function expected({ expect }: Hostile, [major, minor]: Version): { results: string[]; reaches: boolean } {
+  const columns = expect.split(' / ')
+  const column = major * 100 + minor < 300 ? 0 : major * 100 + minor < 302 ? 1 : major * 100 + minor < 304 ? 2 : 3
+  const text = (columns.length === 4 ? columns[column] : columns[0]) ?? ''
+  return { results: text.replace('→', '').trim().split('|'), reaches: text.includes('→') }
+}

@@ -1,0 +1,112 @@
+import type { Output } from './command.ts'
+
+/** An HTTP/1.1 request that leaves the machine as given: target, Host and headers are not touched. */
+export interface RawRequest {
+  address: string
+  port: number
+  method: string
+  target: string
+  headers?: Record<string, string>
+  body?: string
+  /** ms until the answer must be complete; 10,000 when absent. */
+  timeoutMs?: number
+}
+
+/** What came back: `end` tells how; `pieces` are the body's parts with ms since the request was sent. */
+export interface RawAnswer {
+  end: 'complete' | 'cut' | 'refused' | 'timeout'
+  status: number
+  headers: Record<string, string>
+  body: string
+  pieces: { ms: number; text: string }[]
+  ms: number
+  error?: string
+}
+
+/** Bytes for a connection of their own, as they are: what no HTTP client would send. */
+export interface RawBytes {
+  address: string
+  port: number
+  bytes: Uint8Array
+  /** whether what came so far is all that is waited for */
+  enough(come: Buffer): boolean
+  /** ms until nothing more is waited for; 3,000 when absent */
+  timeoutMs?: number
+}
+
+/** What came back on the wire, and how the connection stood then: `refused` when there was none. */
+export interface RawEnd {
+  come: Buffer
+  end: 'closed' | 'reset' | 'open' | 'refused'
+}
+
+export interface FileFacts {
+  kind: 'file' | 'folder' | 'link' | 'other'
+  /** Permission bits, e.g. 0o600. */
+  mode: number
+  uid: number
+  /** bytes */
+  size: number
+  /** where a link points */
+  target?: string
+}
+
+export interface QueryOptions {
+  timeoutMs?: number
+  input?: string
+}
+
+/** Reads the machine and changes nothing. A check is given this and no more. */
+export interface Look {
+  home: string
+  /** Runs a command that only reads; a missing program is code 127, a deadline (10 s unless told) code 124. */
+  query(argv: string[], options?: QueryOptions): Promise<Output>
+  read(file: string): Promise<string | undefined>
+  stat(file: string): Promise<FileFacts | undefined>
+  /** The first of these programs that is there: bare names are sought in PATH, absolute paths as they are. */
+  find(candidates: string[]): Promise<string | undefined>
+  /** Names in a folder, sorted; empty when there is none. */
+  list(folder: string): Promise<string[]>
+  /** Free bytes on the disk that holds the path. */
+  free(folder: string): Promise<number>
+  /** Sends a row of the endpoint table, or something that must be refused. */
+  probe(request: RawRequest): Promise<RawAnswer>
+  /** The same below HTTP: malformed requests that must be refused, or that are a row of the table after all. */
+  raw(request: RawBytes): Promise<RawEnd>
+  /** HAProxy's `show …` on a stats or master socket; undefined when nobody answers. */
+  ask(socket: string, command: string): Promise<string | undefined>
+  /** Polls until `test` is true or the time (ms) is over; tells which. */
+  until(what: string, withinMs: number, test: () => Promise<boolean>): Promise<boolean>
+}
+
+export interface RunOptions {
+  /** The person's terminal is handed to the command (passwords, logins). */
+  interactive?: boolean
+  /** What the command says on stderr is shown at once: where nobody sits, too, a login's address must be seen. */
+  shows?: boolean
+  env?: Record<string, string>
+  timeoutMs?: number
+  /** Exit codes that are an answer, not a failure; [0] when absent. */
+  codes?: number[]
+}
+
+/** Changes the machine. `apply` and `undo` are given this. */
+export interface Host extends Look {
+  /** Runs a command; throws `Unexpected` when its exit code is not among the expected ones. */
+  run(argv: string[], options?: RunOptions): Promise<Output>
+  /** Writes by temporary file and rename; makes the folders above it. Mode 0600 unless told. */
+  write(file: string, text: string, mode?: number): Promise<void>
+  /** Makes a folder (0700 unless told) and those above it. */
+  folder(folder: string, mode?: number): Promise<void>
+  /** A symbolic link, replaced in one step. */
+  link(target: string, file: string): Promise<void>
+  move(from: string, to: string): Promise<void>
+  copy(from: string, to: string): Promise<void>
+  remove(file: string): Promise<void>
+  /** POSTs JSON and hands over each line of the answer as it comes; gives the status. */
+  post(url: string, body: unknown, onLine?: (line: string) => void): Promise<number>
+  /** A command on HAProxy's runtime or master socket; gives its answer. */
+  tell(socket: string, command: string): Promise<string>
+  /** Starts a command that outlives no one: it ends with this process. Gives back a stop. */
+  beside(argv: string[]): () => void
+}

@@ -1,0 +1,74 @@
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { expandGroups, openRows, target } from '../../lib/endpoints.ts'
+import { type Campaign, campaign, seedOf } from '../fuzz/campaign.ts'
+import { connections } from '../fuzz/requests.ts'
+import { startGateway, withoutLine } from '../gateway.ts'
+import { type Recorder, startRecorder } from '../recorder.ts'
+
+/** The same in every run, unless FUZZ_SEED names another. */
+const seed = seedOf(11_434)
+const settings = 'log: requests'
+
+let engine: Recorder
+
+beforeAll(async () => {
+  engine = await startRecorder()
+})
+afterAll(() => engine?.stop())
+
+/** A campaign against a gateway of its own, and every line that it logged. */
+async function attacked(count: number, alter?: (text: string) => string): Promise<Campaign & { log: string[] }> {
+  const gateway = await startGateway({ enginePort: engine.port, settings, alter })
+  try {
+    const done = await campaign({ gateway, engine, count, seed })
+    return { ...done, log: gateway.log() }
+  } finally {
+    await gateway.stop()
+  }
+}
+
+describe('random connections', () => {
+  test(`of 3,000 nothing reaches the engine but rows of ours in our form (seed ${seed})`, async () => {
+    const done = await attacked(3_000)
+    expect(done.failure).toBeUndefined()
+    expect(done.sent).toBe(3_000)
+    expect(done.ms).toBeLessThan(60_000)
+    // They get far enough to mean something: every row is reached, and every kind of refusal seen.
+    for (const row of openRows(expandGroups(['agents'])))
+      expect(done.reached, 'reached').toHaveProperty([`${row.method} ${target(row, 'hf.co/u/m:q4')}`])
+    for (const status of [200, 400, 403, 413, 415, 421, 426]) expect(done.statuses[status]).toBeGreaterThan(3)
+    expect(done.log.length).toBeGreaterThan(2_500)
+    for (const line of done.log) expect(Object.keys(JSON.parse(line))).toContain('status')
+  })
+
+  test('are the same bytes for the same seed', () => {
+    const sample = (number: number) => fc.sample(connections, { seed: number, numRuns: 50 })
+    expect(sample(seed)).toEqual(sample(seed))
+    expect(sample(seed)).not.toEqual(sample(seed + 1))
+  })
+})
+
+describe('a gateway with a hole is found out, and the smallest request that shows it is named', () => {
+  const holes: [string, (text: string) => string, RegExp][] = [
+    ['every header passes', withoutLine(/del-header/), /foreign headers: .*seed \d+\): ".*HTTP\/1\.1/],
+    ['Host passes', withoutLine(/set-header host/), /Host: studio.*\): ".*Host: studio/],
+    [
+      'paths are compared by their beginnings',
+      (text) => text.replace(/map_str\((\S+\/routes\.map)\)/, 'map_beg($1)'),
+      /no row: .*\): "/,
+    ],
+    [
+      'any model’s name is one',
+      (text) => text.replace(/\{ path -m reg '\^\/v1\/models[^']*' \}/, '{ path_beg /v1/models/ }'),
+      /no row: GET \/v1\/models\/.*\): "GET \/v1\/models\//,
+    ],
+    ['HTTP/1.0 is taken', withoutLine(/req\.ver 1\.1/), /version: .*HTTP\/1\.0/],
+  ]
+
+  test.each(holes)('%s', async (_title, alter, found) => {
+    const { failure } = await attacked(3_000, alter)
+    expect(failure).toMatch(found)
+    expect(failure?.length).toBeLessThan(400)
+  })
+})
