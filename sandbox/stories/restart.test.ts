@@ -13,7 +13,7 @@ beforeAll(async () => {
 })
 afterAll(() => box?.close())
 
-const tokens = lasting(200)
+const tokens = lasting(200, 4_000)
 
 async function held(): Promise<Stream> {
   setFaults(box, { tokenDelayMs: 2, holds: { afterTokens: 100 } })
