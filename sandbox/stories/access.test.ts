@@ -22,7 +22,7 @@ beforeAll(async () => {
     models: false,
     code: 5,
   })
-  await download(box, 'qwen3:0.6b', endless)
+  await download(box, ['qwen3:0.6b', endless], enginePort)
 })
 afterAll(() => box?.close())
 afterEach(() => box && setFaults(box, {}))

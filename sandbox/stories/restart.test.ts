@@ -9,7 +9,7 @@ let box: Box
 
 beforeAll(async () => {
   box = await installedBox({ settings: 'models: []\n', models: false, code: 5 })
-  await download(box, endless)
+  await download(box, [endless])
 })
 afterAll(() => box?.close())
 
