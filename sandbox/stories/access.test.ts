@@ -22,7 +22,7 @@ beforeAll(async () => {
     models: false,
     code: 5,
   })
-  await download(box, 'qwen3:0.6b', endless)
+  await download(box, ['qwen3:0.6b', endless], enginePort)
 })
 afterAll(() => box?.close())
 afterEach(() => box && setFaults(box, {}))
@@ -184,7 +184,7 @@ describe.skipIf(why || genuine)(unlessReal('a client that hangs up is noticed by
 describe.skipIf(why)('an answer that Ollama breaks off', () => {
   it('because its runner died ends as Ollama ends it: cleanly, without [DONE] (a limit that the README names)', async () => {
     setFaults(box, { runnerDies: { afterTokens: 5 } })
-    const stream = await openStream(box, longChat(lasting(50)))
+    const stream = await openStream(box, longChat(lasting(50, 4_000)))
     if (real) await stream.sees(' w04').then(() => signalRunners(box, 'KILL'))
     expect(await stream.ended).toBe('whole')
     expect(stream.status()).toBe(200)
@@ -194,7 +194,7 @@ describe.skipIf(why)('an answer that Ollama breaks off', () => {
 
   it('because Ollama itself was killed is cut hard, so that no client takes it for whole', async () => {
     setFaults(box, { holds: { afterTokens: 8 } })
-    const stream = await openStream(box, longChat(lasting(50)))
+    const stream = await openStream(box, longChat(lasting(50, 4_000)))
     await stream.sees(' w07')
     await box.run(['kill', '-9', String(await runningPid(box, 'com.ollama'))])
     expect(await stream.ended).toBe('cut')

@@ -18,7 +18,7 @@ let base: string
 beforeAll(async () => {
   box = await installedBox()
   base = `http://${box.namespaced ? 'studio.tail0lab.ts.net' : box.address}:${box.port}`
-  await download(box, thinker)
+  await download(box, [thinker])
 })
 afterAll(() => box?.close())
 

@@ -38,9 +38,9 @@ export function placeModels(box: Box, names = Object.keys(toys)): void {
 }
 
 /** Downloads models; with a real Ollama they are simply there afterwards, since no registry is. */
-export async function download(box: Box, ...names: string[]): Promise<void> {
+export async function download(box: Box, names: string[], port = box.enginePort): Promise<void> {
   if (real) return placeModels(box, names)
-  const env = { OLLAMA_HOST: `127.0.0.1:${box.enginePort}` }
+  const env = { OLLAMA_HOST: `127.0.0.1:${port}` }
   for (const name of names) {
     const { code, stderr } = await box.run(['ollama', 'pull', name], { env })
     if (code !== 0) throw new Error(`ollama pull ${name}: ${stderr}`)

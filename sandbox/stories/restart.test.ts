@@ -9,11 +9,11 @@ let box: Box
 
 beforeAll(async () => {
   box = await installedBox({ settings: 'models: []\n', models: false, code: 5 })
-  await download(box, endless)
+  await download(box, [endless])
 })
 afterAll(() => box?.close())
 
-const tokens = lasting(200)
+const tokens = lasting(200, 4_000)
 
 async function held(): Promise<Stream> {
   setFaults(box, { tokenDelayMs: 2, holds: { afterTokens: 100 } })

@@ -35,7 +35,7 @@ export const longChat = (tokens: number) => ({
 })
 
 /** How many tokens an answer needs to be under way for long: the stand-in is slowed down, a real Ollama says more. */
-export const lasting = (slowed: number, fast = 4_000): number => (real ? fast : slowed)
+export const lasting = (slowed: number, fast = 6_000): number => (real ? fast : slowed)
 
 /** Sends a request through the gateway, from the laptop where there is one, and reads on until it ends. */
 export async function openStream(box: Box, body: object, ask: Ask = {}): Promise<Stream> {

@@ -13,7 +13,7 @@ const tokens = lasting(400, 2_000)
 
 beforeAll(async () => {
   box = await installedBox({ settings: many, models: false, code: 5 })
-  await download(box, endless)
+  await download(box, [endless])
 })
 afterAll(() => box?.close())
 
