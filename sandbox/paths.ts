@@ -64,18 +64,6 @@ export async function bundle(): Promise<string> {
     platform: 'node',
     format: 'esm',
     target: 'node20',
-    plugins: [
-      {
-        name: 'tmp',
-        setup(b) {
-          b.onResolve({ filter: /^\.\.?\// }, (a) =>
-            existsSync(resolve(a.resolveDir, a.path)) || a.resolveDir.includes('node_modules')
-              ? undefined
-              : { path: a.path, external: true },
-          )
-        },
-      },
-    ], // TEMPORARY
     logLevel: 'error',
     banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)" },
   })

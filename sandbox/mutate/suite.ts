@@ -31,7 +31,8 @@ export interface Variant {
 
 const common = `groups: [agents, native]\nhosts: [${ownHost}]\norigins: ['${origin}']\ninference: { slots: 8 }`
 
-const ofKeys = ({ policy, gone }: Mutant): boolean => /^(keys|models)$/.test(policy) || /^authentication_/.test(gone)
+const ofKeys = ({ policy, gone }: Mutant): boolean =>
+  /^(keys|limits|models)$/.test(policy) || /^authentication_/.test(gone)
 
 /** One whom the tailnet alone protects, and one that asks for keys. */
 export const variants: Variant[] = [
