@@ -3,7 +3,7 @@ import type { Host, Look } from './host.ts'
 import type { Machine } from './machine.ts'
 import { oldLogs, places } from './places.ts'
 import { runBrew } from './platform/brew.ts'
-import { type Agent, agentFile, agentText, differences, launchd, parseAgent } from './platform/launchd.ts'
+import { type Agent, agentFile, agentText, differences, type Job, launchd, parseAgent } from './platform/launchd.ts'
 import { isForeign, keepForeign, type Receipt, saveReceipt, writeOurs } from './state.ts'
 import { advice, type Finding, missed, ok, type Step, skipped } from './step.ts'
 
@@ -213,11 +213,7 @@ export function service(spec: ServiceSpec): Step {
     check,
     settlesWithin: 45_000,
     async apply(host) {
-      if (await jobs.disabled(host, label))
-        throw new Stop(
-          1,
-          `${label} is switched off (by you or in System Settings), so it stays off: ${enableAdvice(jobs.target(label))}`,
-        )
+      if (await jobs.disabled(host, label)) throw switchedOff(label, jobs.target(label))
       const job = await jobs.job(host, label)
       const changed = job !== undefined && differences(await written(host, spec), job).length > 0
       if (changed) {
@@ -228,13 +224,7 @@ export function service(spec: ServiceSpec): Step {
       else if (job.pid === undefined) await jobs.kick(host, label)
       else if (!spec.oneShot) await revive(host)
     },
-    async theirs(look) {
-      const job = await jobs.job(look, label)
-      if (job?.arguments.some((word) => word.includes(ourPath))) return undefined
-      const path = agentFile(machine.home, label)
-      if ((await look.stat(path)) || path in spec.receipt.files) return foreignAgent(look, spec.receipt, label)
-      return job && `the job ${label} is not ours, so it stays`
-    },
+    theirs: async (look) => foreignJob(look, spec.receipt, label, await jobs.job(look, label)),
     async undo(host) {
       if (await jobs.job(host, label)) {
         await spec.beforeStop?.(host)
@@ -257,6 +247,9 @@ const finished = (code: number | undefined, label: string): Finding =>
   code === 0 || code === undefined
     ? ok(`${label} has done its work`)
     : advice(`${label} ended with ${code}`, 'See its log; run warm-models.ts by hand to see the reason.')
+
+const switchedOff = (label: string, target: string): Stop =>
+  new Stop(1, `${label} is switched off (by you or in System Settings), so it stays off: ${enableAdvice(target)}`)
 
 const enableAdvice = (target: string): string =>
   `launchctl enable ${target}   (or System Settings > General > Login Items), then run install.ts again`
@@ -293,6 +286,14 @@ async function foreignAgent(look: Look, receipt: Receipt, label: string): Promis
   return [ourPath, ...oldLogs].some((name) => text.includes(name))
     ? undefined
     : `${tilde(look, path)} is not ours, so it stays`
+}
+
+/** The same for a job, which may be loaded without its property list, or ours without a receipt. */
+async function foreignJob(look: Look, receipt: Receipt, label: string, job?: Job): Promise<string | undefined> {
+  if (job?.arguments.some((word) => word.includes(ourPath))) return undefined
+  const path = agentFile(look.home, label)
+  if ((await look.stat(path)) || path in receipt.files) return foreignAgent(look, receipt, label)
+  return job && `the job ${label} is not ours, so it stays`
 }
 
 /** Reads one of our property lists as it is on disk. */
