@@ -9,7 +9,7 @@ import { alter, noticed, type Variant, variants } from './suite.ts'
 /** Why nobody notices that something is gone: a row of docs/mutations.md. */
 export interface Reason {
   policy: string
-  /** stands in what is gone; `…` is for anything in between */
+  /** stands in what is gone; `…` is for anything in between, `$` for the end */
   pattern: string
   /** the versions of HAProxy that it is true of: `all`, `< 3.2` or `>= 3.2` */
   versions: string
@@ -36,6 +36,7 @@ function isTrueOf(versions: string, [major, minor]: [number, number]): boolean {
 /** Whether a reason is about this mutant. */
 export function explains(reason: Reason, mutant: Pick<Mutant, 'policy' | 'gone'>): boolean {
   if (reason.policy !== mutant.policy) return false
+  if (reason.pattern.endsWith('$')) return mutant.gone.endsWith(reason.pattern.slice(0, -1))
   const places = reason.pattern.split('…').reduce((from, piece) => {
     const at = from < 0 ? -1 : mutant.gone.indexOf(piece.trim(), from)
     return at < 0 ? -1 : at + piece.trim().length

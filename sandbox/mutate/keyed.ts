@@ -140,8 +140,8 @@ async function namesAllowedModels(patient: Patient): Promise<void> {
     for (const line of ['POST /v1/chat/completions', 'POST /api/chat', 'POST /api/show'])
       passes(await chat(patient, body, line), body.slice(0, 60))
   passes(await ask(patient, 'GET /v1/models/qwen3:0.6b', bearer(secrets.listed)), 'its own model')
-  passes(await ask(patient, 'GET /v1/models/other:7b', bearer(secrets.alice)), 'another key’s model')
   passes(await ask(patient, 'GET /api/version', bearer(secrets.listed)), 'what names no model')
+  passes(await ask(patient, 'GET /v1/models/other:7b', bearer(secrets.alice)), 'another key’s model')
   passes(await ask(patient, 'POST /v1/chat/completions', bearer(secrets.alice), '[]'), 'no list, no look at the body')
   const other = 'the key listed may not use the model other:7b'
   refusal(await chat(patient, '{"model":"other:7b"}'), 403, other)

@@ -244,14 +244,16 @@ const shut: Expectation = [
         await machine.tell(places(machine.home).adminSocket, `set server ${name}/engine addr 127.0.0.1 port ${to}`)
     }
     await aim(1)
-    const [list, chat, tags] = await Promise.all(
-      ['GET /v1/models', 'POST /v1/messages', 'GET /api/tags'].map((line) => ask(patient, line)),
+    const [list, chat, tags, native] = await Promise.all(
+      ['GET /v1/models', 'POST /v1/messages', 'GET /api/tags', 'POST /api/chat'].map((line) => ask(patient, line)),
     )
     await aim(port)
     must(list !== undefined && chat !== undefined && tags !== undefined, 'no answer')
     refusal(list, 503, 'does not answer')
     refusal(tags, 503, 'does not answer', 'api')
     refusal(chat, 429, 'all slots')
+    must(native !== undefined, 'no answer')
+    refusal(native, 429, 'all slots', 'api')
     for (const { headers } of [list, chat, tags]) must(headers['retry-after'] === '5', 'no retry-after')
     must(Math.max(list.ms, chat.ms, tags.ms) < 1_000, `told after ${Math.max(list.ms, chat.ms, tags.ms).toFixed(0)} ms`)
   },

@@ -78,6 +78,6 @@ describe('docs/mutations.md', () => {
     expect(explains(reason, { gone, policy: 'queue' })).toBe(true)
     expect(explains(reason, { gone, policy: 'rows' })).toBe(false)
     expect(explains({ ...reason, pattern: 'inference: … c' }, { gone, policy: 'queue' })).toBe(true)
-    expect(explains({ ...reason, pattern: 'c … a' }, { gone, policy: 'queue' })).toBe(false)
+    expect(explains({ ...reason, pattern: 'b … a' }, { gone, policy: 'queue' })).toBe(false)
   })
 })
