@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { spoken } from '../../test/spoken.ts'
-import { errorFile, ollamaBody, refusalFiles, refuse, unionBody } from './refusal.ts'
+import { errorFile, refusalFiles, refuse, unionBody } from './refusal.ts'
 
 const statuses = [400, 403, 405, 408, 413, 414, 415, 421, 422, 426, 429, 431, 500, 501, 502, 503, 504]
 
@@ -22,10 +22,6 @@ describe('bodies', () => {
     ]
     expect(words).toContain(body.error.type)
     expect(body.error.type === 'api_error').toBe(status >= 500 && status !== 503)
-  })
-
-  test('under /api/ they have Ollama’s own shape', () => {
-    expect(JSON.parse(ollamaBody('no.'))).toEqual({ error: 'Gateway: no.' })
   })
 })
 

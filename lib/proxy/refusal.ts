@@ -20,13 +20,10 @@ const types: Record<number, string> = {
 const typeOf = (status: number): string => types[status] ?? (status < 500 ? 'invalid_request_error' : 'api_error')
 
 /** The object that OpenAI's and Anthropic's clients both read: a union of their shapes. */
-export function unionBody(status: number, message: string, requestId = '%[unique-id]'): string {
+export function unionBody(status: number, message: string, requestId: string): string {
   const type = typeOf(status)
   return `{"type":"error","error":{"type":"${type}","message":"Gateway: ${message}","param":null,"code":"${type}"},"request_id":"${requestId}"}`
 }
-
-/** Ollama's own shape, for everything under /api/. */
-export const ollamaBody = (message: string): string => `{"error":"Gateway: ${message}"}`
 
 export interface Refusal {
   status: number
@@ -57,14 +54,17 @@ export function refusalFiles(): Record<string, string> {
 
 const words = (file: string): string => `%[var(txn.path),map_beg({{files}}/${file})]`
 
+/** A body in the family of the path, as a log-format string: under /api/ Ollama's own shape, elsewhere the union. */
+export const body = (status: number, message: string): string =>
+  `${words(openFile(status))}Gateway: ${message}${words(closeFile(status))}%[unique-id]"}`
+
 /** The rule that refuses, in the family of the path. `deny`, since HAProxy's log does not count a `return` as an error. */
 export function refuse({ status, message, when, headers = {} }: Refusal): string {
   const extra = Object.entries(headers)
     .map(([name, value]) => `hdr ${name} ${value} `)
     .join('')
-  const text = `${words(openFile(status))}Gateway: ${message}${words(closeFile(status))}%[unique-id]"}`
   const condition = when ? ` if ${when.join(' or ')}` : ''
-  return `http-request deny status ${status} content-type application/json ${extra}lf-string '${text}'${condition}`
+  return `http-request deny status ${status} content-type application/json ${extra}lf-string '${body(status, message)}'${condition}`
 }
 
 /** A whole HTTP answer for HAProxy's `errorfile`, whose family is unknown: the union object. */

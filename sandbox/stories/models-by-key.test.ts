@@ -113,6 +113,8 @@ describe('a key with a list of models', () => {
     expect(await said('{"model":"deepseek-r1:70b"}')).toBe(
       'Gateway: the key bob may not use the model deepseek-r1:70b.',
     )
+    const deep = `${'{"a":'.repeat(30)}1${'}'.repeat(30)}`
+    expect(await said(`{"x":${deep},"model":"qwen3"}`)).toContain('nests too deep before its model')
     expect(await said('[]')).toContain('must be one JSON object that names its model once')
   })
 

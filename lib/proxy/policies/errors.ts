@@ -1,5 +1,5 @@
 import type { Policy } from '../policy.ts'
-import { errorFile, ollamaBody, refusalFiles, unionBody } from '../refusal.ts'
+import { body, errorFile, refusalFiles } from '../refusal.ts'
 
 const parsed: [number, string, string][] = [
   [400, 'Bad request', 'the request could not be understood.'],
@@ -16,24 +16,18 @@ const later: [number, string, string][] = [
   [431, 'Request Header Fields Too Large', 'the request headers are too large.'],
 ]
 
-const afterwards: [number, string][] = [
-  [502, 'Ollama gave no valid answer (it may have crashed or been restarted).'],
-  [429, 'all slots stayed busy, or Ollama is restarting; try again shortly.'],
-  [503, 'Ollama does not answer, or is restarting; try again shortly.'],
-  [504, 'Ollama stayed silent for too long.'],
-]
+const afterwards: Record<number, string> = {
+  429: 'all slots stayed busy, or Ollama is restarting; try again shortly.',
+  502: 'Ollama gave no valid answer (it may have crashed or been restarted).',
+  503: 'Ollama does not answer, or is restarting; try again shortly.',
+  504: 'Ollama stayed silent for too long.',
+}
 
 const file = ([status]: [number, string, string]): string => `    errorfile ${status} {{files}}/${status}.http`
 
-/** Both families' texts by the beginning of the path: looked up when the error happens, so that good requests pay nothing. */
-const texts = ([status, message]: [number, string]): [string, string] => [
-  `${status}.map`,
-  `/api/ ${ollamaBody(message)}\n/ ${unionBody(status, message, 'req_unserved')}\n`,
-]
-
-/** What HAProxy says itself after the rules; `text` names the chosen one where its status is changed afterwards. */
-export const late = (status: number, text = status): string =>
-  `http-error status ${status} content-type application/json ${status === 503 ? 'hdr retry-after 5 ' : ''}lf-string '%[var(txn.path),map_beg({{files}}/${text}.map)]'`
+/** What HAProxy says itself after the rules, made when it happens; `said` names the text where its status is changed afterwards. */
+export const late = (status: number, said = status): string =>
+  `http-error status ${status} content-type application/json ${status === 503 ? 'hdr retry-after 5 ' : ''}lf-string '${body(said, afterwards[said] ?? '')}'`
 
 /** Every error that HAProxy makes itself, as JSON in the caller's family; never HTML, never empty. */
 export function errors(): Policy {
@@ -56,10 +50,7 @@ export function errors(): Policy {
     },
     files: {
       ...refusalFiles(),
-      ...Object.fromEntries([
-        ...[...parsed, ...later].map((entry) => [`${entry[0]}.http`, errorFile(...entry)]),
-        ...afterwards.map(texts),
-      ]),
+      ...Object.fromEntries([...[...parsed, ...later].map((entry) => [`${entry[0]}.http`, errorFile(...entry)])]),
     },
   }
 }

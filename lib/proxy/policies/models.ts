@@ -67,6 +67,12 @@ export function models(gateway: Gateway): Policy {
           when: ['listed bodied !{ req.body -m reg -f {{files}}/body.re }'],
         }),
         "http-request set-var(txn.model) req.body,json_query('$.model'),lower if listed bodied",
+        // json_query looks 20 levels deep at most (seen with 2.6.12).
+        refuse({
+          status: 403,
+          message: 'the body nests too deep before its model; let the model come first.',
+          when: ['listed bodied !{ var(txn.model) -m found }'],
+        }),
         'http-request set-var(txn.model) path,bytes(11),url_dec,lower if listed { path_beg /v1/models/ }',
         'http-request set-var-fmt(txn.pick) "%[var(txn.who)]|%[var(txn.model)]" if listed { var(txn.model) -m found }',
         'http-request set-var(txn.picked) var(txn.pick),map_str({{keys}}/models.map) if { var(txn.pick) -m found }',
