@@ -6,7 +6,13 @@ import { type Entry, parseRegistry, type Registry } from './registry.ts'
 export function readImport(text: string, file: string, now = new Date()): Registry {
   if (text.trimStart().startsWith('{')) return parseRegistry(text, file)
   const lines = text.split('\n').map((line) => line.trim())
-  const keys = lines.flatMap((line) => /^"Bearer ([^\s"]+)"\s+\S+;/i.exec(line)?.[1] ?? [])
+  const found = lines.flatMap((line) => {
+    const [, key, value] = /^"Bearer ([^\s"]+)"\s+("[^"]*"|[^\s;]+);/i.exec(line) ?? []
+    return key === undefined ? [] : [{ key, opens: !['0', '""', '"0"'].includes(value ?? '') }]
+  })
+  // What the map refuses stays refused; a key on two lines is one key.
+  const refused = found.filter(({ opens }) => !opens).map(({ key }) => key)
+  const keys = [...new Set(found.map(({ key }) => key))].filter((key) => !refused.includes(key))
   const strange = lines.findIndex((line) => line !== '' && !/^(#|default\b|"Bearer |map\b|\}|"")/i.test(line))
   if (keys.length === 0 || strange >= 0)
     throw new Stop(

@@ -160,6 +160,30 @@ describe('import', () => {
   })
 })
 
+describe('import of what must not be', () => {
+  const made = (text: string) =>
+    Object.values(readImport(text, 'f').keys).flatMap(({ hashes }) => hashes.map(({ sha256 }) => sha256))
+
+  it('leaves out the lines that refuse, and takes a key on two lines once', () => {
+    const text =
+      '"Bearer good" 1;\n"Bearer gone" 0;\n"Bearer empty" "";\n"Bearer good" 1;\n"Bearer both" 1;\n"Bearer both" 0;\n'
+    expect(made(text)).toEqual([hashKey('good')])
+  })
+
+  it.each(['a yes; disable frontend tailnet', 'a\nb', 'a b', ''])(
+    'refuses a model called %j: it would be a command',
+    (model) => {
+      const keys = { inj: { created: '2026-01-01T00:00:00Z', hashes: [], models: [model] } }
+      expect(() => readImport(JSON.stringify({ version: 1, keys }), 'f')).toThrow(/othing was changed/)
+    },
+  )
+
+  it('refuses a note that would speak to the terminal', () => {
+    const keys = { inj: { created: '2026-01-01T00:00:00Z', hashes: [], note: '\u001b[2J' } }
+    expect(() => readImport(JSON.stringify({ version: 1, keys }), 'f')).toThrow(/control characters/)
+  })
+})
+
 describe('the streams of one key', () => {
   it('are found by the table and the sessions of every worker, and no other', () => {
     expect(

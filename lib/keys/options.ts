@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Flags } from '../cli.ts'
 import { exitCodes, Stop } from '../command.ts'
 import { expandGroups, groups, presets } from '../endpoints.ts'
-import { keyName, type Limits, limits } from './registry.ts'
+import { keyName, type Limits, limits, modelGlob } from './registry.ts'
 
 const units: Record<string, number> = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }
 
@@ -17,7 +17,7 @@ const usage = (flag: string, value: string, wanted: string): Stop =>
   new Stop(exitCodes.usage, `--${flag} ${JSON.stringify(value.slice(0, 80))} is not ${wanted}; nothing was changed.`)
 
 const whole = (text: string, flag: string): number => {
-  if (!/^[1-9]\d{0,5}$/.test(text)) throw usage(flag, text, 'a whole number from 1 to 999999, or none')
+  if (!/^[1-9]\d{0,3}$/.test(text)) throw usage(flag, text, 'a whole number from 1 to 9999, or none')
   return Number(text)
 }
 
@@ -43,7 +43,7 @@ function ending(text: string, flag: string, now: number): string {
 function modelList(text: string, flag: string): Limits['models'] {
   const globs = text.split(',').map((glob) => glob.trim())
   for (const glob of globs)
-    if (!/^[\w*?][\w.*?:/-]{0,199}$/.test(glob)) throw usage(flag, glob, 'a model or a pattern such as qwen3*')
+    if (!modelGlob.safeParse(glob).success) throw usage(flag, glob, 'a model or a pattern such as qwen3*')
   return globs
 }
 

@@ -7,16 +7,23 @@ import { places } from '../places.ts'
 const selectable = Object.keys(groups) as [Group, ...Group[]]
 const hash = z.strictObject({ sha256: z.string().regex(/^[0-9A-F]{64}$/), until: z.iso.datetime().optional() })
 
+/** A model, or a pattern such as qwen3*; its letters go into HAProxy's maps and commands. */
+export const modelGlob = z.string().regex(/^[\w*?][\w.*?:/-]{0,199}$/, 'a model or a pattern such as qwen3*')
+
 /** What a key may do; an absent limit is none. */
 export const limits = z.strictObject({
   groups: z.array(z.enum(selectable)).optional(),
-  models: z.array(z.string()).optional(),
+  models: z.array(modelGlob).optional(),
   /** requests to a model a minute */
   perMinute: z.int().min(1).max(100_000).optional(),
   /** requests to a model at once */
   concurrent: z.int().min(1).max(10_000).optional(),
   expires: z.iso.datetime().optional(),
-  note: z.string().max(200).optional(),
+  note: z
+    .string()
+    .max(200)
+    .regex(/^[^\p{Cc}]*$/u, 'a note without control characters')
+    .optional(),
 })
 export type Limits = z.infer<typeof limits>
 

@@ -39,7 +39,7 @@ export const hasLists = (registry: Registry): boolean =>
 export async function publish(host: Host, registry: Registry, settings: Settings): Promise<void> {
   for (const [name, lines] of Object.entries(await wantedMaps(host, registry, settings))) {
     await host.write(fileOf(host, name), mapText(lines))
-    await setRunningMap(host, `keys/${name}`, lines)
+    await setRunningMap(host, `keys/${name}`, lines, isProbe)
   }
 }
 
@@ -62,6 +62,7 @@ export async function renewLists(host: Host, settings: Settings): Promise<void> 
 /** The key of a running test.ts: in the worker's memory alone, for ten minutes at most, and no name that keys.ts gives. */
 const probing = '-test-'
 const probeSeconds = 600
+const isProbe = (value: string): boolean => value.startsWith(`${probing}|`)
 
 /** Runs something with a key that only the running worker knows; undefined where no key is asked for. */
 export async function withProbeKey<T>(host: Host, settings: Settings, run: (key?: string) => Promise<T>): Promise<T> {
@@ -73,7 +74,7 @@ export async function withProbeKey<T>(host: Host, settings: Settings, run: (key?
 }
 
 const withoutProbe = (lines: Map<string, string>): Map<string, string> =>
-  new Map([...lines].filter(([, value]) => !value.startsWith(`${probing}|`)))
+  new Map([...lines].filter(([, value]) => !isProbe(value)))
 
 async function fault(at: Look, name: string, wanted: Map<string, string>): Promise<Finding | undefined> {
   const file = fileOf(at, name)

@@ -4,19 +4,20 @@ import { exitCodes, Stop } from '../command.ts'
 import { type Host, realHost } from '../host.ts'
 import type { Machine } from '../machine.ts'
 import { baseUrl, clients } from '../next-steps.ts'
-import { configurationOf } from '../parts/gateway.ts'
+import { gatewayOf } from '../parts/gateway.ts'
 import type { Setup } from '../parts/part.ts'
-import { swap } from '../proxy/reload.ts'
-import { runningFingerprint } from '../proxy/runtime.ts'
+import { places } from '../places.ts'
+import { render } from '../proxy/config.ts'
+import { fingerprintOf, swap } from '../proxy/reload.ts'
 import { contextLength } from '../settings.ts'
-import { prepare } from '../setup.ts'
+import { installed, prepare } from '../setup.ts'
 import { currentReceipt, takeLock } from '../state.ts'
 import { cutStreams } from './cut.ts'
 import { readImport } from './import.ts'
 import { generateKey, hashKey } from './key.ts'
 import { graceOf, oneName, withFlags } from './options.ts'
-import { type Entry, type Registry, readRegistry } from './registry.ts'
-import { keep } from './store.ts'
+import { type Entry, type Registry, readRegistry, saveRegistry } from './registry.ts'
+import { publish } from './store.ts'
 
 interface Call {
   ui: Ui
@@ -32,7 +33,7 @@ type Verb = (call: Call) => Promise<number>
 /** keys.ts: makes, shows, changes and revokes API keys. */
 export async function keys(ui: Ui, flags: Flags, names: string[]): Promise<number> {
   const [verb = 'list', ...rest] = names
-  const run = verbs[verb]
+  const run = Object.hasOwn(verbs, verb) ? verbs[verb] : undefined
   if (!run)
     throw new Stop(
       exitCodes.usage,
@@ -42,76 +43,88 @@ export async function keys(ui: Ui, flags: Flags, names: string[]): Promise<numbe
   return run({ ui, flags, names: rest, host, ...(await prepare(host, ui)) })
 }
 
+interface Changed<T> {
+  result: T
+  /** 5 when the change is kept but not wholly in force */
+  code: number
+}
+
 /** Changes the registry under the lock; what `edit` throws leaves everything as it was. */
-async function change<T>({ host, machine, setup }: Call, edit: (registry: Registry) => T): Promise<T> {
+async function change<T>({ host, machine, setup }: Call, edit: (registry: Registry) => T): Promise<Changed<T>> {
   const release = await takeLock(host)
   try {
-    const before = await readRegistry(host)
-    const registry = structuredClone(before)
+    const registry = await readRegistry(host)
     const result = edit(registry)
-    await keep(host, registry, setup.settings)
-    await judgeBodies(host, machine, { ...setup, registry: before }, registry)
-    return result
+    await saveRegistry(host, registry)
+    if (await installed(host)) await publish(host, registry, setup.settings)
+    return { result, code: await judgeBodies(host, machine, { ...setup, registry }) }
   } finally {
     await release()
   }
 }
 
-/** The first list of models, and the end of the last one, change HAProxy's buffers: a reload, unless other changes wait for install.ts. */
-async function judgeBodies(host: Host, machine: Machine, setup: Setup, registry: Registry): Promise<void> {
-  const [old, configuration] = [configurationOf(machine, setup), configurationOf(machine, { ...setup, registry })]
-  if (old.fingerprint === configuration.fingerprint || (await runningFingerprint(host)) === undefined) return
-  if ((await runningFingerprint(host)) !== old.fingerprint)
-    throw new Stop(
-      exitCodes.partly,
-      'The key is kept, but the gateway runs with other settings than settings.yaml; run install.ts.',
+/** The first list of models, and the end of the last one, change HAProxy's rules and buffers: a reload, unless other changes wait for apply.ts. */
+async function judgeBodies(host: Host, machine: Machine, setup: Setup): Promise<number> {
+  if (setup.settings.access === 'tailnet' || !(await installed(host))) return exitCodes.done
+  const gateway = gatewayOf(machine, setup)
+  const wanted = render(gateway, setup.templates)
+  const there = fingerprintOf((await host.read(places(machine.home).config)) ?? '')
+  if (there === wanted.fingerprint) return exitCodes.done
+  if (there !== render({ ...gateway, listed: !gateway.listed }, setup.templates).fingerprint) {
+    if (!gateway.listed) return exitCodes.done
+    process.stderr.write(
+      'The change is kept; but other changes of settings.yaml are not in effect, and until apply.ts is run keys with a model list may be refused.\n',
     )
-  await swap(host, { receipt: await currentReceipt(host), configuration, haproxy: setup.programs.haproxy })
+    return exitCodes.partly
+  }
+  await swap(host, { receipt: await currentReceipt(host), configuration: wanted, haproxy: setup.programs.haproxy })
+  return exitCodes.done
 }
 
 function known(registry: Registry, name: string): Entry {
-  const entry = registry.keys[name]
+  const entry = Object.hasOwn(registry.keys, name) ? registry.keys[name] : undefined
   if (!entry) throw new Stop(exitCodes.usage, `There is no key for ${name}; keys.ts list shows those there are.`)
   return entry
 }
 
 /** Prints a key once, with what clients need; the log of the run does not get it. */
-function tell({ ui, flags, machine, setup }: Call, name: string, key: string): number {
+function tell({ ui, flags, machine, setup }: Call, name: string, key: string, code: number): number {
   const base = baseUrl(machine, setup)
   if (ui.json) {
     process.stdout.write(`${JSON.stringify({ name, key, openai: `${base}/v1`, anthropic: base }, null, 2)}\n`)
-    return exitCodes.done
+    return code
   }
   ui.say(`The key for ${name}, shown this once and kept nowhere:`)
   ui.secret(`\n  ${key}\n`)
   if (flags.qr) ui.secret(renderUnicodeCompact(`${base}/v1\n${key}`))
   ui.say('  Only whoever has it, and the hash of it, get in. Settings for clients:\n')
   ui.secret(clients(base, setup.settings.models[0] ?? 'MODEL', contextLength(setup.settings, machine.memory), key))
-  if (setup.settings.access === 'tailnet')
-    ui.say('\nNo key is asked for yet: set `access: keys` in settings.yaml and run install.ts.')
-  return exitCodes.done
+  if (setup.receipt.folders.length === 0) ui.say('\nNothing is installed here yet; install.ts puts the key in force.')
+  else if (setup.settings.access === 'tailnet')
+    ui.say('\nNo key is asked for yet: set `access: keys` in settings.yaml and run apply.ts.')
+  return code
 }
 
 const add: Verb = async (call) => {
   const name = oneName(call.names, 'add')
   const limits = withFlags({}, call.flags)
   const key = generateKey()
-  await change(call, (registry) => {
-    if (registry.keys[name])
+  const { code } = await change(call, (registry) => {
+    if (Object.hasOwn(registry.keys, name))
       throw new Stop(
         exitCodes.usage,
         `There is a key for ${name} already; use another name, or keys.ts rotate ${name}.`,
       )
     registry.keys[name] = { ...limits, created: new Date().toISOString(), hashes: [{ sha256: hashKey(key) }] }
   })
-  return tell(call, name, key)
+  return tell(call, name, key, code)
 }
 
 const rotate: Verb = async (call) => {
   const name = oneName(call.names, 'rotate')
   const until = new Date(Date.now() + graceOf(call.flags)).toISOString()
   const key = generateKey()
-  await change(call, (registry) => {
+  const { code } = await change(call, (registry) => {
     const entry = known(registry, name)
     const [newest] = entry.hashes.slice(-1)
     const old = newest && call.flags.grace ? [{ ...newest, until }] : []
@@ -119,23 +132,24 @@ const rotate: Verb = async (call) => {
   })
   if (!call.ui.json)
     call.ui.say(call.flags.grace ? `The old key counts until ${until}.` : 'The old key counts no longer.')
-  return tell(call, name, key)
+  return tell(call, name, key, code)
 }
 
 const limit: Verb = async (call) => {
   const name = oneName(call.names, 'limits')
-  const entry = await change(call, (registry) => {
+  const { result: entry, code } = await change(call, (registry) => {
     const before = known(registry, name)
     const { created, hashes, ...limits } = before
     registry.keys[name] = { ...withFlags(limits, call.flags), created, hashes }
     return registry.keys[name]
   })
-  return print(call.ui, { [name]: entry })
+  print(call.ui, { [name]: entry })
+  return code
 }
 
 const revoke: Verb = async (call) => {
   const name = oneName(call.names, 'revoke')
-  await change(call, (registry) => {
+  const { code } = await change(call, (registry) => {
     known(registry, name)
     delete registry.keys[name]
   })
@@ -145,23 +159,30 @@ const revoke: Verb = async (call) => {
     call.ui.say(
       `The key for ${name} counts no longer.${cut === undefined ? ' Answers that run go on; --cut ends them.' : ` ${cut} running answers were cut.`}`,
     )
-  return exitCodes.done
+  return code
 }
 
 const bring: Verb = async (call) => {
   const file = call.names[0] ?? ''
-  const text = await call.host.read(file)
+  const text = (await call.host.stat(file))?.kind === 'file' ? await call.host.read(file) : undefined
   if (text === undefined || call.names.length !== 1)
-    throw new Stop(exitCodes.usage, `keys.ts import takes one file; ${JSON.stringify(file)} is not there.`)
+    throw new Stop(exitCodes.usage, `keys.ts import takes one file; ${JSON.stringify(file)} is none.`)
   const found = readImport(text, file)
-  await change(call, (registry) => {
-    const twice = Object.keys(found.keys).filter((name) => registry.keys[name])
-    if (twice.length > 0)
-      throw new Stop(exitCodes.usage, `There are keys for ${twice.join(', ')} already; nothing was changed.`)
+  const { code } = await change(call, (registry) => {
+    const names = Object.keys(found.keys).filter((name) => Object.hasOwn(registry.keys, name))
+    const all = [...hashesOf(registry), ...hashesOf(found)]
+    if (names.length > 0)
+      throw new Stop(exitCodes.usage, `There are keys for ${names.join(', ')} already; nothing was changed.`)
+    if (new Set(all).size < all.length)
+      throw new Stop(exitCodes.usage, `${file} holds a key that is here already or twice; nothing was changed.`)
     Object.assign(registry.keys, found.keys)
   })
-  return print(call.ui, found.keys)
+  print(call.ui, found.keys)
+  return code
 }
+
+const hashesOf = (registry: Registry): string[] =>
+  Object.values(registry.keys).flatMap(({ hashes }) => hashes.map(({ sha256 }) => sha256))
 
 const list: Verb = async ({ ui, host }) => print(ui, (await readRegistry(host)).keys)
 
@@ -192,7 +213,7 @@ function described(entry: Entry): string {
     entry.groups ? `groups ${entry.groups.join(',')}` : 'all open groups',
     entry.perMinute ? `${entry.perMinute} a minute` : '',
     entry.concurrent ? `${entry.concurrent} at once` : '',
-    entry.hashes.length > 1 ? 'an old key still counts' : '',
+    entry.hashes.some(({ until }) => until && Date.parse(until) > Date.now()) ? 'an old key still counts' : '',
     entry.note ?? '',
   ]
   return parts.filter(Boolean).join(' · ')

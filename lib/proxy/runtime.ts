@@ -84,12 +84,17 @@ async function edit(host: Host, file: string, command: (id: string) => string): 
 }
 
 /** Makes the running worker's map hold exactly these lines, entry by entry; nothing when it has not loaded it. */
-export async function setRunningMap(host: Host, file: string, wanted: Map<string, string>): Promise<void> {
+export async function setRunningMap(
+  host: Host,
+  file: string,
+  wanted: Map<string, string>,
+  stays: (value: string) => boolean = () => false,
+): Promise<void> {
   const id = await mapId(host, file)
   const now = id && (await runningMap(host, file))
   if (!now) return
   const tell = (command: string) => host.tell(places(host.home).adminSocket, command)
-  for (const key of now.keys()) if (!wanted.has(key)) await tell(`del map #${id} ${key}`)
+  for (const [key, value] of now) if (!wanted.has(key) && !stays(value)) await tell(`del map #${id} ${key}`)
   for (const [key, value] of wanted) {
     if (!now.has(key)) await tell(`add map #${id} ${key} ${value}`)
     else if (now.get(key) !== value) await tell(`set map #${id} ${key} ${value}`)

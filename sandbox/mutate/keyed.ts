@@ -155,6 +155,8 @@ async function namesAllowedModels(patient: Patient): Promise<void> {
     '{"x":{"model":"qwen3:0.6b"}}',
   ])
     refusal(await chat(patient, body), 403, 'names its model once')
+  const deep = `${'{"a":'.repeat(30)}1${'}'.repeat(30)}`
+  refusal(await chat(patient, `{"x":${deep},"model":"qwen3:0.6b"}`), 403, 'nests too deep')
 }
 
 async function isJudgedWhole(patient: Patient): Promise<void> {

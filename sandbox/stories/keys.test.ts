@@ -235,6 +235,20 @@ test('one person’s many requests do not starve another’s one', async () => {
   await reloaded('access: keys')
 })
 
+test('a key with a model list is refused while the running configuration cannot judge models', async () => {
+  const key = generateKey()
+  await change({ limited: entry(key, { models: ['nothing*'] }) })
+  for (const line of ['POST /v1/messages', 'GET /v1/models']) {
+    const answer = await ask(line, bearer(key))
+    expect([answer.status, message(answer)]).toEqual([
+      503,
+      expect.stringContaining('model list of limited is not in force yet'),
+    ])
+  }
+  expect(engine.received.filter(({ method }) => method === 'POST')).toEqual([])
+  await change({})
+})
+
 test('without keys the limits of the settings hold for each address', async () => {
   await reloaded('access: tailnet\nlimits: { per_minute: 2 }')
   const post = async () => await ask('POST /v1/messages')

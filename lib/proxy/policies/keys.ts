@@ -1,5 +1,7 @@
 import { refusedAs } from '../../checks/refused.ts'
-import { expandGroups } from '../../endpoints.ts'
+import type { Target } from '../../checks/target.ts'
+import { expandGroups, type Group } from '../../endpoints.ts'
+import type { Check } from '../../step.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { refuse } from '../refusal.ts'
 
@@ -63,43 +65,55 @@ const granted = [
   refuse({
     status: 403,
     message: 'the key %[var(txn.who)] may not use the group %[var(txn.group)].',
-    when: ['row known !keyless { var(txn.granted) -m int 0 }'],
+    when: ['row known !keyless !{ var(txn.granted) -m int gt 0 }'],
   }),
 ]
 
 /** Who asks, by key, and what that key may do. Nothing of it where the tailnet alone decides. */
 export function keys(gateway: Gateway): Policy {
-  const { access, keyless } = gateway.settings
+  const { access } = gateway.settings
+  const keyless = expandGroups(gateway.settings.keyless)
   if (access === 'tailnet') return { name: 'keys', lines: {} }
   return {
     name: 'keys',
     lines: {
       identify: extract,
-      authenticate: judge(['probe', ...expandGroups(keyless)]),
+      authenticate: judge(['probe', ...keyless]),
       allow: granted,
     },
     sections: ['backend strangers\n    stick-table type ipv6 size 20k expire 2m store gpc0,gpc0_rate(60s)'],
-    proof: (target) => [
-      refusedAs(target, {
-        id: 'keys.missing',
-        title: 'Without an API key nothing is answered',
-        status: 401,
-        path: '/v1/models',
-        headers: { authorization: '' },
-      }),
-      refusedAs(target, {
-        id: 'keys.missing-native',
-        title: 'Without an API key /api/ is refused with 403, as the ollama command needs it',
-        status: 403,
-        headers: { authorization: 'Bearer ollama' },
-      }),
-      refusedAs(target, {
-        id: 'keys.unknown',
-        title: 'An unknown API key is refused',
-        status: 401,
-        path: '/v1/models',
-        headers: { authorization: 'Bearer rop_unknown' },
-      }),
-    ],
+    proof: (target) => proofs(target, keyless),
   }
 }
+
+/** A group that needs no key proves nothing about keys. */
+const proofs = (target: Target, keyless: Group[]): Check[] => [
+  ...(keyless.includes('openai') ? [] : asked(target)),
+  ...(keyless.includes('metadata')
+    ? []
+    : [
+        refusedAs(target, {
+          id: 'keys.missing-native',
+          title: 'Without an API key /api/ is refused with 403, as the ollama command needs it',
+          status: 403,
+          headers: { authorization: 'Bearer ollama' },
+        }),
+      ]),
+]
+
+const asked = (target: Target): Check[] => [
+  refusedAs(target, {
+    id: 'keys.missing',
+    title: 'Without an API key nothing is answered',
+    status: 401,
+    path: '/v1/models',
+    headers: { authorization: '' },
+  }),
+  refusedAs(target, {
+    id: 'keys.unknown',
+    title: 'An unknown API key is refused',
+    status: 401,
+    path: '/v1/models',
+    headers: { authorization: 'Bearer rop_unknown' },
+  }),
+]

@@ -18,7 +18,7 @@ function sources(gateway: Gateway): string[] {
   ]
 }
 
-/** Read first, counted later: a refused request uses up nothing. The rate slides, so the wait is an estimate within 1 to 60 s. */
+/** Read first, counted later: what is refused here uses up nothing; what is refused behind it (its model, a full queue) counts. The rate slides, so the wait is an estimate within 1 to 60 s. */
 const rules = [
   'http-request set-var(txn.over) var(txn.who),table_http_req_rate(people),sub(txn.minute),add(1) if { var(txn.minute) -m int gt 0 }',
   'http-request set-var(txn.wait) var(txn.over),mul(60),div(txn.minute),add(1) if { var(txn.over) -m int gt 0 }',

@@ -26,15 +26,25 @@ const kilobytes = (bytes: number): string => `${Math.round(bytes / 1024)} KB`
 const answered = (condition: string, map: string): string =>
   `http-request return status 200 content-type application/json lf-string '%[var(txn.who),map_str({{keys}}/${map}),b64dec]' if listed ${condition}`
 
+/** Without the rules below a key with a list is worth nothing: its list may be younger than the running configuration. */
+const unjudged = refuse({
+  status: 503,
+  message: 'the model list of %[var(txn.who)] is not in force yet; the owner runs apply.ts.',
+  when: ['known { var(txn.record),field(6,|) -m str list }'],
+  headers: { 'retry-after': '60' },
+})
+
 /** Keys with a list of models: nothing that names another one gets past, and nothing that HAProxy cannot judge whole. */
 export function models(gateway: Gateway): Policy {
   const { access, judged_body: limit } = gateway.settings
-  if (access === 'tailnet' || !gateway.listed) return { name: 'models', lines: {} }
+  if (access === 'tailnet') return { name: 'models', lines: {} }
+  if (!gateway.listed) return { name: 'models', lines: { limit: [unjudged] } }
   return {
     name: 'models',
     lines: {
       limit: [
-        'acl listed var(txn.record),field(6,|) -m str list',
+        'http-request set-var(txn.list) var(txn.record),field(6,|) if known',
+        'acl listed var(txn.list) -m str list',
         'acl list_v1 path /v1/models',
         'acl list_api path /api/tags',
         'acl bodied method POST',
