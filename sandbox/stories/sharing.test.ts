@@ -150,6 +150,21 @@ describe.skipIf(cannot)(titled('a server that is shared by keys'), () => {
     expect((await keys('revoke', 'erin')).code).toBe(0)
   })
 
+  it('shows a key that is made while other settings wait, says so, and refuses its models until they are applied', async () => {
+    box.write(at(box).settings, `${settings}log: off\n`, 0o600)
+    for (const name of ['first', 'second']) {
+      const { code, stdout, stderr } = await keys('add', name, '--models', 'nothing*')
+      expect([code, stderr]).toEqual([
+        5,
+        expect.stringContaining('until apply.ts is run keys with a model list may be'),
+      ])
+      expect(await status(/rop_\w{36}/.exec(stdout)?.[0])).toBe(503)
+    }
+    expect((await keys('revoke', 'first', '--cut')).stdout).toContain('0 running answers were cut')
+    expect((await run(box, 'apply.ts')).code).toBe(0)
+    expect((await keys('revoke', 'second')).code).toBe(0)
+  })
+
   it('sees a map that someone edited, names it and heals it', async () => {
     box.write(`${at(box).keyMaps}/keys.map`, '', 0o600)
     expect((await statusOf(box)).of('haproxy.keys')).toMatchObject({
