@@ -17,6 +17,15 @@ function classify(argv: string[]): Intent {
   return { kind: 'command', text }
 }
 
+/** The fingerprint and the folder named after it change with everything, and would hide what did. */
+const unnamed = (text: string): string =>
+  text.replaceAll(/\/maps\/[0-9a-f]{12}\//g, '/maps/…/').replaceAll(/(?<=setenv CFG_ID )[0-9a-f]{64}/g, '…')
+
+function difference(path: string, old: string, text: string): string | undefined {
+  const [now, then] = [unnamed(old), unnamed(text)]
+  return now === then ? undefined : createTwoFilesPatch(path, path, now, then, 'now', 'then', { context: 1 })
+}
+
 /** A host that only says: what is written is kept in memory, so that a later step reads what an earlier one would have left. */
 export function dryHost(look: Look, said: (intent: Intent) => void): Host {
   const written = new Map<string, string>()
@@ -27,10 +36,7 @@ export function dryHost(look: Look, said: (intent: Intent) => void): Host {
     const inside = /^.*\/maps\/[0-9a-f]+(?=\/)/.exec(path)?.[0]
     if (inside) return said({ kind: 'folder', text: inside })
     // What the keys' maps hold is nothing to be shown around.
-    const diff =
-      old === undefined || path.includes('/.haproxy/keys/')
-        ? undefined
-        : createTwoFilesPatch(path, path, old, text, 'now', 'then', { context: 1 })
+    const diff = old === undefined || path.includes('/.haproxy/keys/') ? undefined : difference(path, old, text)
     said({ kind: 'file', text: `${path} (${old === undefined ? 'new' : 'changed'})`, diff })
   }
   return {
