@@ -1,4 +1,4 @@
-import { effects, type Need, needOf, needs } from './change.ts'
+import { effects, type Need, needOf, needs, unexplained } from './change.ts'
 import type { Flags, Ui } from './cli.ts'
 import { exitCodes, Stop } from './command.ts'
 import { realHost } from './host.ts'
@@ -40,7 +40,7 @@ export async function apply(ui: Ui, flags: Flags): Promise<number> {
 /** Throws `Stop` when something is to be done that no change of settings explains. */
 function classify(plan: Plan): Need[] {
   const planned = plan.results.filter((result) => result.state === 'planned')
-  const other = planned.filter((result) => needOf(result) === undefined)
+  const other = unexplained(planned)
   if (other.length > 0)
     throw new Stop(
       exitCodes.precondition,

@@ -93,10 +93,11 @@ function reachesEngine(): Step {
     id: 'haproxy.engine',
     title: 'The gateway finds Ollama up',
     needs: ['haproxy.service'],
-    check: async (look) =>
-      (await engineUp(look))
-        ? ok('its health check succeeds')
-        : missed('the gateway runs, but Ollama does not answer it', 'See `npx tsx status.ts` for ollama.service.'),
+    async check(look) {
+      if (await engineUp(look)) return ok('its health check succeeds')
+      if (!(await runningFingerprint(look))) return missed('HAProxy does not run, so it finds nothing', again)
+      return missed('the gateway runs, but Ollama does not answer it', 'See `npx tsx status.ts` for ollama.service.')
+    },
     apply: async () => {},
     settlesWithin: 30_000,
   }
