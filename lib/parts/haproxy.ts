@@ -251,19 +251,21 @@ function withProxy(machine: Machine, setup: Setup): Check[] {
   ]
 }
 
+/** No keeps the file as it is. */
+export const editedQuestion = (look: Look, path: string): Question => ({
+  id: 'keepEdited',
+  kind: 'confirm',
+  path,
+  text: `${tilde(look, path)} was edited by hand or is not ours. Back it up and replace it?`,
+  initial: true,
+})
+
 /** What clients may ask. */
 export const haproxy: Part = {
   name: 'haproxy',
   steps: (machine, setup) => (setup.mode === 'proxy' ? withProxy(machine, setup) : without(machine, setup)),
   checks: gatewayChecks,
   async questions(look, machine, setup): Promise<Question[]> {
-    const edited = await editedFiles(look, machine, setup)
-    return edited.map((path) => ({
-      id: 'keepEdited',
-      kind: 'confirm',
-      path,
-      text: `${tilde(look, path)} was edited by hand or is not ours. Back it up and replace it?`,
-      initial: true,
-    }))
+    return (await editedFiles(look, machine, setup)).map((path) => editedQuestion(look, path))
   },
 }
