@@ -1,11 +1,11 @@
 #!/bin/sh
-# A fresh Mac has no Node: finds Node 20 or newer, or brings Homebrew and node; then hands over to install.ts with the same arguments.
+# A fresh Mac has no Node: finds Node 20.17 or newer, or brings Homebrew and node; then hands over to install.ts with the same arguments.
 set -eu
 cd "$(dirname "$0")"
 
 fail() { printf '%s\n' "$2" >&2; exit "$1"; }
 
-recent() { [ -x "$1" ] && "$1" -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 20 ? 0 : 1)' 2> /dev/null; }
+recent() { [ -x "$1" ] && "$1" -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 17) ? 0 : 1)' 2> /dev/null; }
 
 find_node() {
   for node in "$(command -v node || true)" /opt/homebrew/opt/node/bin/node /opt/homebrew/bin/node /usr/local/bin/node; do
@@ -19,7 +19,7 @@ find_brew() { if [ -x /opt/homebrew/bin/brew ]; then echo /opt/homebrew/bin/brew
 
 consent() {
   for argument in "$@"; do case $argument in --yes) return 0 ;; esac; done
-  [ -t 0 ] || fail 2 'Nobody can be asked here; run ./bootstrap.sh --yes, or install Node 20 or newer first.'
+  [ -t 0 ] || fail 2 'Nobody can be asked here; run ./bootstrap.sh --yes, or install Node 20.17 or newer first.'
   printf 'Continue? (Y/n) '
   read -r answer
   case $answer in '' | [Yy]*) ;; *) fail 4 'Nothing was changed.' ;; esac
@@ -35,13 +35,13 @@ mac() {
 [ "$(id -u)" -ne 0 ] || fail 3 'Run this as yourself, without sudo; it asks for your password where macOS needs it.'
 
 if ! node=$(find_node); then
-  [ "$(uname -s)" = Darwin ] || fail 3 'Node 20 or newer is needed; install it with your package manager and run this again.'
+  [ "$(uname -s)" = Darwin ] || fail 3 'Node 20.17 or newer is needed; install it with your package manager and run this again.'
   mac
   for argument in "$@"; do
-    case $argument in --dry-run | --json) fail 3 "Node 20 or newer is needed for $argument; ./bootstrap.sh --yes brings it." ;; esac
+    case $argument in --dry-run | --json) fail 3 "Node 20.17 or newer is needed for $argument; ./bootstrap.sh --yes brings it." ;; esac
   done
   brew=$(find_brew) || brew=
-  echo 'This Mac has no Node 20 or newer. It will be brought by:'
+  echo 'This Mac has no Node 20.17 or newer. It will be brought by:'
   [ -n "$brew" ] || echo '  - Homebrew (https://brew.sh), by its own installer, which asks for your password'
   echo '  - brew install node'
   echo '  - npm ci in this folder (packages from package-lock.json)'

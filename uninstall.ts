@@ -11,7 +11,7 @@ Removes what install.ts made, last first, and checks that it is gone. Homebrew, 
 
   --dry-run    show what would be removed
   --yes        without asking
-  --purge      the settings, too
+  --purge      the settings and the API keys, too
   --json       one JSON document on stdout, never a question`,
     options: {
       'dry-run': { type: 'boolean' },

@@ -1,8 +1,13 @@
-import { effects, type Need, needOf, needs } from './change.ts'
+import { effects, type Need, needOf, needs, unexplained } from './change.ts'
 import type { Flags, Ui } from './cli.ts'
 import { exitCodes, Stop } from './command.ts'
-import { realHost } from './host.ts'
-import { applyAll, diffs, makePlan, type Plan } from './plan.ts'
+import { type Host, realHost } from './host.ts'
+import type { Machine } from './machine.ts'
+import { editedFiles } from './parts/consent.ts'
+import { editedQuestion } from './parts/haproxy.ts'
+import type { Setup } from './parts/part.ts'
+import { applyAll, askOne, diffs, makePlan, nothingToDo, type Plan } from './plan.ts'
+import { tilde } from './resources.ts'
 import { installed, prepare } from './setup.ts'
 import { currentReceipt, takeLock } from './state.ts'
 import type { Result } from './step.ts'
@@ -19,9 +24,13 @@ export async function apply(ui: Ui, flags: Flags): Promise<number> {
   try {
     const { machine, setup } = await prepare(host, ui)
     setup.receipt = await currentReceipt(host)
-    const plan = await makePlan(host, machine, setup)
-    const found = classify(plan)
-    if (found.length === 0 || flags['dry-run']) return told(ui, found, plan, [])
+    let plan = await makePlan(host, machine, setup)
+    let found = classify(plan)
+    if (!flags['dry-run'] && (await asksForEdited(ui, host, machine, setup, plan))) {
+      plan = await makePlan(host, machine, setup)
+      found = classify(plan)
+    }
+    if (found.length === 0 || flags['dry-run']) return told(ui, found, plan, setup, [])
     setup.say = ui.say
     if (ui.attended) setup.confirm = (text) => ui.confirm(text, false)
     show(ui, found, diffs(plan, host))
@@ -31,16 +40,31 @@ export async function apply(ui: Ui, flags: Flags): Promise<number> {
       machine,
       setup,
     )
-    return told(ui, found, plan, results)
+    return told(ui, found, plan, setup, results)
   } finally {
     await release()
   }
 }
 
+/** Asks before files edited by hand are replaced, and tells whether one is to stay; where nobody can be asked throws `Stop`. */
+async function asksForEdited(ui: Ui, host: Host, machine: Machine, setup: Setup, plan: Plan): Promise<boolean> {
+  const replaced = (file: string) =>
+    plan.intents.some(({ kind, text }) => kind === 'file' && text.startsWith(`${file} (`))
+  const edited = (await editedFiles(host, machine, setup)).filter(replaced)
+  if (edited.length === 0) return false
+  if (!ui.attended)
+    throw new Stop(
+      exitCodes.precondition,
+      `Edited by hand or not ours: ${edited.map((file) => tilde(host, file)).join(', ')}; run install.ts, which keeps a copy. Nothing was changed.`,
+    )
+  for (const file of edited) await askOne(ui, editedQuestion(host, file), setup)
+  return setup.answers.keepEdited.length > 0
+}
+
 /** Throws `Stop` when something is to be done that no change of settings explains. */
 function classify(plan: Plan): Need[] {
   const planned = plan.results.filter((result) => result.state === 'planned')
-  const other = planned.filter((result) => needOf(result) === undefined)
+  const other = unexplained(planned)
   if (other.length > 0)
     throw new Stop(
       exitCodes.precondition,
@@ -54,13 +78,13 @@ function show(ui: Ui, found: Need[], changes: string[]): void {
   for (const need of found) ui.say(`${need}: ${effects[need]}`)
 }
 
-function told(ui: Ui, found: Need[], plan: Plan, results: Result[]): number {
+function told(ui: Ui, found: Need[], plan: Plan, setup: Setup, results: Result[]): number {
   const dry = results.length === 0
   if (ui.json)
     process.stdout.write(
       `${JSON.stringify({ applied: !dry, needs: found, intents: plan.intents, results }, null, 2)}\n`,
     )
-  if (found.length === 0) ui.say('Nothing to do: everything is as the settings say.')
+  if (found.length === 0) ui.say(nothingToDo(plan, setup))
   else if (dry)
     show(
       { ...ui },

@@ -23,6 +23,12 @@ export function needOf(planned: Result): Need | undefined {
   return ofStep[planned.id]
 }
 
+/** The planned steps that are more than a change of settings: whether the gateway finds Ollama is open while one of the two is to be started. */
+export function unexplained(planned: Result[]): Result[] {
+  const starts = planned.some(({ id }) => id === 'haproxy.service' || id === 'ollama.service')
+  return planned.filter((result) => needOf(result) === undefined && !(starts && result.id === 'haproxy.engine'))
+}
+
 /** What each kind means for those who are using the server. */
 export const effects: Record<Need, string> = {
   'map edit': 'holds at the next request; nothing is reloaded',

@@ -1,5 +1,7 @@
 import { createTwoFilesPatch } from 'diff'
 import type { Host, Look } from './host.ts'
+import { places } from './places.ts'
+import { fingerprintOf } from './proxy/reload.ts'
 
 /** What would be done, in words. */
 export interface Intent {
@@ -17,6 +19,22 @@ function classify(argv: string[]): Intent {
   return { kind: 'command', text }
 }
 
+/** The fingerprint and the folder named after it change with everything, and would hide what did. */
+const unnamed = (text: string): string =>
+  text.replaceAll(/\/maps\/[0-9a-f]{12}\//g, '/maps/…/').replaceAll(/(?<=setenv CFG_ID )[0-9a-f]{64}/g, '…')
+
+function difference(path: string, old: string, text: string): string | undefined {
+  const [now, then] = [unnamed(old), unnamed(text)]
+  return now === then ? undefined : createTwoFilesPatch(path, path, now, then, 'now', 'then', { context: 1 })
+}
+
+/** The same file of the configuration in use, which lies under its own fingerprint. */
+async function inUse(look: Look, path: string, folder: string): Promise<string | undefined> {
+  const { config, maps } = places(look.home)
+  const fingerprint = fingerprintOf((await look.read(config)) ?? '')
+  return fingerprint ? look.read(`${maps}/${fingerprint.slice(0, 12)}${path.slice(folder.length)}`) : undefined
+}
+
 /** A host that only says: what is written is kept in memory, so that a later step reads what an earlier one would have left. */
 export function dryHost(look: Look, said: (intent: Intent) => void): Host {
   const written = new Map<string, string>()
@@ -25,12 +43,15 @@ export function dryHost(look: Look, said: (intent: Intent) => void): Host {
     const old = await look.read(path)
     if (old === text || /\.next$|\.new\/|\/state\//.test(path)) return
     const inside = /^.*\/maps\/[0-9a-f]+(?=\/)/.exec(path)?.[0]
-    if (inside) return said({ kind: 'folder', text: inside })
+    if (inside) {
+      said({ kind: 'folder', text: inside })
+      const before = await inUse(look, path, inside)
+      const diff = before === undefined ? undefined : difference(path, before, text)
+      if (diff) said({ kind: 'file', text: `${path} (changed)`, diff })
+      return
+    }
     // What the keys' maps hold is nothing to be shown around.
-    const diff =
-      old === undefined || path.includes('/.haproxy/keys/')
-        ? undefined
-        : createTwoFilesPatch(path, path, old, text, 'now', 'then', { context: 1 })
+    const diff = old === undefined || path.includes('/.haproxy/keys/') ? undefined : difference(path, old, text)
     said({ kind: 'file', text: `${path} (${old === undefined ? 'new' : 'changed'})`, diff })
   }
   return {

@@ -163,6 +163,8 @@ function raw({ address, port, bytes, enough, timeoutMs = 3000 }: RawBytes): Prom
 
 /** HAProxy's sockets take one line and close; the sending side is half-closed, as 3.2's master socket needs. */
 function converse(socket: string, command: string): Promise<string> {
+  // Either would begin a second command.
+  if (/[;\r\n]/.test(command)) throw new Error(`not one command: ${JSON.stringify(command)}`)
   return new Promise((resolve, reject) => {
     let text = ''
     const connection = net.connect(socket)

@@ -6,7 +6,7 @@ import type { Machine } from './machine.ts'
 import { nextSteps } from './next-steps.ts'
 import type { Setup } from './parts/part.ts'
 import { system } from './parts/system.ts'
-import { applyAll, askAll, decideMode, diffs, makePlan, nameModels, type Plan, planText } from './plan.ts'
+import { applyAll, askAll, decideMode, diffs, makePlan, nameModels, nothingToDo, type Plan, planText } from './plan.ts'
 import { tilde } from './resources.ts'
 import { modelName } from './settings.ts'
 import { installed, prepare } from './setup.ts'
@@ -69,13 +69,6 @@ async function stillPlanned(host: Host, setup: Setup): Promise<void> {
     exitCodes.precondition,
     'Another run changed the installation after this one had made its plan; nothing was changed, run install.ts again.',
   )
-}
-
-function nothingToDo(plan: Plan, setup: Setup): string {
-  const kept = setup.answers.keepEdited.length === 0 ? [] : plan.results.filter((result) => result.state === 'skipped')
-  return kept.length === 0
-    ? 'Nothing to do: everything is as the settings say.'
-    : `Nothing to do; ${kept.map((result) => result.saw).join(', ')}.`
 }
 
 function declined(ui: Ui): number {

@@ -47,7 +47,8 @@ export function nameModels(setup: Setup, models: string[]): void {
   setup.settingsText = withModels(setup.settingsText, models)
 }
 
-async function askOne(ui: Ui, question: Question, setup: Setup): Promise<void> {
+/** Asks one question and keeps the answer. */
+export async function askOne(ui: Ui, question: Question, setup: Setup): Promise<void> {
   if (question.kind === 'choose') {
     nameModels(setup, await ui.choose(question.text, question.choices))
     return
@@ -175,3 +176,11 @@ async function applyPart(ui: Ui, host: Host, part: Part, machine: Machine, setup
 /** The diffs of files that are there already. */
 export const diffs = (plan: Plan, look: Look): string[] =>
   plan.intents.flatMap((intent) => (intent.diff ? [intent.diff.replaceAll(look.home, '~')] : []))
+
+/** Why nothing is done: files edited by hand may be left as they are. */
+export function nothingToDo(plan: Plan, setup: Setup): string {
+  const kept = setup.answers.keepEdited.length === 0 ? [] : plan.results.filter((result) => result.state === 'skipped')
+  return kept.length === 0
+    ? 'Nothing to do: everything is as the settings say.'
+    : `Nothing to do; ${kept.map((result) => result.saw).join(', ')}.`
+}

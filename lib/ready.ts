@@ -1,8 +1,10 @@
 /** Says in one sentence what is missing before anything else is loaded: a newer Node, or `npm ci`. */
 export function ready(): void {
-  const major = Number(process.versions.node.split('.')[0])
-  const missing =
-    major < 20 ? `Node ${process.versions.node} is too old; install Node 20 or newer (brew install node).` : packages()
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+  const old = major < 20 || (major === 20 && minor < 17)
+  const missing = old
+    ? `Node ${process.versions.node} is too old; install Node 20.17 or newer (brew install node).`
+    : packages()
   if (!missing) return
   process.stderr.write(`${missing}\n`)
   process.exit(3)

@@ -1,7 +1,13 @@
-import { describe, expect, it } from 'vitest'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { memoryHost } from '../test/memory-host.ts'
 import { sha256 } from './command.ts'
-import { emptyReceipt, isForeign, readReceipt, writeOurs } from './state.ts'
+import { realHost } from './host.ts'
+import { places } from './places.ts'
+import { emptyReceipt, isForeign, readReceipt, takeLock, writeOurs } from './state.ts'
 
 const file = '/Users/ada/.haproxy/haproxy.cfg'
 
@@ -29,5 +35,61 @@ describe('the receipt', () => {
       files: new Map([['/Users/ada/Library/Application Support/remote-ollama-proxy/state/receipt.json', '{broken']]),
     })
     expect(await readReceipt(host)).toBeUndefined()
+  })
+})
+
+describe('the lock', () => {
+  let home: string
+  beforeEach(() => {
+    home = mkdtempSync(`${tmpdir()}/lock-`)
+    mkdirSync(path.dirname(lock()), { recursive: true })
+  })
+  afterEach(() => rmSync(home, { recursive: true }))
+
+  const lock = () => places(home).lock
+  const host = () => ({ ...realHost(), home })
+  const left = () => readdirSync(path.dirname(lock()))
+  const dead = '1 Thu Jan 1 00:00:00 1970\n'
+  /** as the process that started these tests would have written it */
+  const living = () => {
+    const env = { ...process.env, LC_ALL: 'C', TZ: 'UTC' }
+    const start = execFileSync('ps', ['-o', 'lstart=', '-p', `${process.ppid}`], { env, encoding: 'utf8' })
+    return `${process.ppid} ${start.trim().replaceAll(/\s+/g, ' ')}\n`
+  }
+  const refusal = { code: 3, message: expect.stringContaining(`process ${process.ppid}`) }
+
+  it('of a dead run is taken over, and is gone after the release', async () => {
+    writeFileSync(lock(), dead)
+    const release = await takeLock(host())
+    expect(readFileSync(lock(), 'utf8')).toMatch(new RegExp(`^${process.pid} `))
+    await release()
+    expect(left()).toEqual([])
+  })
+
+  it('that another run took between the look and the take-over is put back', async () => {
+    writeFileSync(lock(), dead)
+    const real = host()
+    const late: typeof real = {
+      ...real,
+      async move(from, to) {
+        writeFileSync(lock(), living())
+        await real.move(from, to)
+      },
+    }
+    await expect(takeLock(late)).rejects.toMatchObject(refusal)
+    expect([left(), readFileSync(lock(), 'utf8')]).toEqual([['lock'], living()])
+  })
+
+  it('that is set aside counts while its run lives', async () => {
+    writeFileSync(`${lock()}.dead-4`, living())
+    await expect(takeLock(host())).rejects.toMatchObject(refusal)
+    expect(left()).toEqual(['lock.dead-4'])
+  })
+
+  it('of another run is not released', async () => {
+    const release = await takeLock(host())
+    writeFileSync(lock(), living())
+    await release()
+    expect(readFileSync(lock(), 'utf8')).toBe(living())
   })
 })

@@ -96,15 +96,60 @@ const stamp = (): string => new Date().toISOString().replaceAll(/[:.]/g, '-')
 export async function takeLock(host: Host): Promise<() => Promise<void>> {
   const file = places(host.home).lock
   const mine = `${process.pid} ${await startOf(host, process.pid)}\n`
+  const release = () => setAside(host, file, mine)
   for (let attempt = 0; attempt < 3; attempt += 1) {
-    if (await claim(file, mine)) return () => host.remove(file)
-    const [pid = 0, ...start] = ((await host.read(file)) ?? '').trim().split(' ')
-    if (Number(pid) > 0 && (await startOf(host, Number(pid))) === start.join(' ') && start.length > 0) {
-      throw new Stop(3, `Another run of remote-ollama-proxy is at work (process ${pid}); wait for it, then run again.`)
+    if (await claim(file, mine)) {
+      const other = await holderAside(host, file, mine)
+      if (other === undefined) return release
+      await release()
+      throw atWork(other)
     }
-    await host.remove(file)
+    const found = await host.read(file)
+    if (found === undefined) continue
+    const holder = await livingHolder(host, found)
+    if (holder !== undefined) throw atWork(holder)
+    await setAside(host, file, found)
   }
   throw new Stop(3, `The lock ${file} could not be taken; run again.`)
+}
+
+const atWork = (pid: string): Stop =>
+  new Stop(3, `Another run of remote-ollama-proxy is at work (process ${pid}); wait for it, then run again.`)
+
+/** The process that a lock names, when it is the very one that wrote it and still runs. */
+async function livingHolder(look: Look, lock: string): Promise<string | undefined> {
+  const [pid = '', ...start] = lock.trim().split(' ')
+  const lives = Number(pid) > 0 && start.length > 0 && (await startOf(look, Number(pid))) === start.join(' ')
+  return lives ? pid : undefined
+}
+
+/** Another run may just have set a living run's lock aside by mistake; it counts until that run has put it back. */
+async function holderAside(look: Look, file: string, mine: string): Promise<string | undefined> {
+  const folder = path.dirname(file)
+  for (const name of await look.list(folder)) {
+    if (!name.startsWith(`${path.basename(file)}.dead-`)) continue
+    const text = await look.read(`${folder}/${name}`)
+    const holder = text === undefined || text === mine ? undefined : await livingHolder(look, text)
+    if (holder !== undefined) return holder
+  }
+  return undefined
+}
+
+/** Removes the lock when it has this text. Only after the rename is it sure whose it was: another's is put back. */
+async function setAside(host: Host, file: string, text: string): Promise<void> {
+  if ((await host.read(file)) !== text) return
+  const aside = `${file}.dead-${process.pid}`
+  try {
+    await host.move(file, aside)
+  } catch (error) {
+    // Another run was quicker.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+    throw error
+  }
+  const moved = await host.read(aside)
+  const settled =
+    moved === undefined || moved === text || (await host.until('the lock is back', 5000, () => claim(file, moved)))
+  if (settled) await host.remove(aside)
 }
 
 /** When a process started, as text; a number alone could have been given to another process since. */

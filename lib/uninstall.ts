@@ -24,7 +24,7 @@ export async function uninstall(ui: Ui, flags: Flags): Promise<number> {
   const { machine, setup } = await prepare(host, ui).catch((error) => withDefaults(error, host, ui))
   if (dry) return showDry(ui, host, backwards(machine, setup, flags.purge === true))
   ui.say(
-    `Removes the jobs, ~/.haproxy, the copy that jobs run, logs and state; keeps Homebrew, Tailscale, both programs and all models${flags.purge ? '' : ', and your settings'}.`,
+    `Removes the jobs, ~/.haproxy, the copy that jobs run, logs and state; keeps Homebrew, Tailscale, both programs and all models${flags.purge ? '' : ', and your settings and keys'}.`,
   )
   if (!(await ui.confirm('Remove it?', true))) {
     ui.say('Nothing was changed.')

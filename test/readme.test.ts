@@ -23,6 +23,14 @@ describe('the README', () => {
     expect(passedHeaders.filter((name) => !readme.includes(name))).toEqual([])
   })
 
+  it('promises the Node that package.json asks for, and so does what looks for one', () => {
+    const wanted = /\d+\.\d+/.exec(JSON.parse(readFileSync('package.json', 'utf8')).engines.node)?.[0]
+    for (const file of ['README.md', 'bootstrap.sh', 'templates/bin/warm-models', 'lib/ready.ts']) {
+      const named = [...readFileSync(file, 'utf8').matchAll(/Node (\d+(?:\.\d+)?)/g)].map(([, version]) => version)
+      expect([file, ...new Set(named)]).toEqual([file, wanted])
+    }
+  })
+
   it('says which scripts write a log of a run, and which write none', () => {
     const row = /^\| logs \| (.*); (.*) write none \|$/m.exec(readme)
     const named = (text = '') => [...text.matchAll(/`([\w-]+\.ts)`/g)].map((match) => match[1])

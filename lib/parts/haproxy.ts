@@ -93,10 +93,11 @@ function reachesEngine(): Step {
     id: 'haproxy.engine',
     title: 'The gateway finds Ollama up',
     needs: ['haproxy.service'],
-    check: async (look) =>
-      (await engineUp(look))
-        ? ok('its health check succeeds')
-        : missed('the gateway runs, but Ollama does not answer it', 'See `npx tsx status.ts` for ollama.service.'),
+    async check(look) {
+      if (await engineUp(look)) return ok('its health check succeeds')
+      if (!(await runningFingerprint(look))) return missed('HAProxy does not run, so it finds nothing', again)
+      return missed('the gateway runs, but Ollama does not answer it', 'See `npx tsx status.ts` for ollama.service.')
+    },
     apply: async () => {},
     settlesWithin: 30_000,
   }
@@ -250,19 +251,21 @@ function withProxy(machine: Machine, setup: Setup): Check[] {
   ]
 }
 
+/** No keeps the file as it is. */
+export const editedQuestion = (look: Look, path: string): Question => ({
+  id: 'keepEdited',
+  kind: 'confirm',
+  path,
+  text: `${tilde(look, path)} was edited by hand or is not ours. Back it up and replace it?`,
+  initial: true,
+})
+
 /** What clients may ask. */
 export const haproxy: Part = {
   name: 'haproxy',
   steps: (machine, setup) => (setup.mode === 'proxy' ? withProxy(machine, setup) : without(machine, setup)),
   checks: gatewayChecks,
   async questions(look, machine, setup): Promise<Question[]> {
-    const edited = await editedFiles(look, machine, setup)
-    return edited.map((path) => ({
-      id: 'keepEdited',
-      kind: 'confirm',
-      path,
-      text: `${tilde(look, path)} was edited by hand or is not ours. Back it up and replace it?`,
-      initial: true,
-    }))
+    return (await editedFiles(look, machine, setup)).map((path) => editedQuestion(look, path))
   },
 }

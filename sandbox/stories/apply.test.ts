@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { labels } from '../../lib/places.ts'
 import { type Box, differences } from '../box.ts'
 import { longChat, openStream } from './stream.ts'
-import { at, cannot, everything, installed, pids, quickBox, run, titled, told } from './witness.ts'
+import { answerEach, at, cannot, everything, installed, pids, quickBox, run, screen, titled, told } from './witness.ts'
 
 const settings = 'models: [tiny-loop]\n'
 
@@ -55,6 +56,33 @@ describe.skipIf(cannot)(titled('changed settings'), () => {
     const after = await pids(box)
     expect(after.engine).not.toBe(before.engine)
     expect({ ...after, engine: 0 }).toEqual({ ...before, engine: 0 })
+  })
+
+  it('start the gateway when it was stopped', async () => {
+    await box.run(['launchctl', 'bootout', `gui/${box.state().uid}/${labels.gateway}`])
+    expect((await pids(box)).worker).toBeUndefined()
+    expect(await applied()).toContain('restart of the proxy')
+    expect((await pids(box)).worker).toBeGreaterThan(0)
+  })
+
+  it('replace no file that somebody edited without asking', async () => {
+    const [ours, edited] = [box.read(at(box).config), `${box.read(at(box).config)}# mine\n`]
+    box.write(at(box).config, edited)
+    const outcome = await run(box, 'apply.ts')
+    expect([outcome.code, outcome.stderr]).toEqual([
+      3,
+      expect.stringMatching(/~\/\.haproxy\/haproxy\.cfg; run install\.ts/),
+    ])
+    expect(box.read(at(box).config)).toBe(edited)
+    for (const [keys, text] of [
+      ['n\r', edited],
+      ['\r', ours],
+    ] as const) {
+      const asked = box.startScript('apply.ts', [], { tty: true })
+      await answerEach(asked, [['haproxy.cfg was edited by hand or is not ours. Back it up and replace it?', keys]])
+      expect((await asked.done).code, screen(asked)).toBe(0)
+      expect(box.read(at(box).config), screen(asked)).toBe(text)
+    }
   })
 
   it('that are faulty change nothing', async () => {

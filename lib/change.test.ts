@@ -1,0 +1,17 @@
+import { describe, expect, it } from 'vitest'
+import { unexplained } from './change.ts'
+
+const planned = (...ids: string[]) => ids.map((id) => ({ id, title: '', state: 'planned' as const, saw: '', ms: 0 }))
+const left = (...ids: string[]) => unexplained(planned(...ids)).map(({ id }) => id)
+
+describe('what apply.ts leaves to install.ts', () => {
+  it('is a missing program, and a gateway that finds no Ollama although both run', () => {
+    expect(left('haproxy.package', 'haproxy.config')).toEqual(['haproxy.package'])
+    expect(left('haproxy.engine')).toEqual(['haproxy.engine'])
+  })
+
+  it('is no wait for what it starts itself', () => {
+    expect(left('haproxy.service', 'haproxy.engine')).toEqual([])
+    expect(left('ollama.service', 'haproxy.engine')).toEqual([])
+  })
+})
