@@ -127,7 +127,7 @@ export async function makeLayout(namespaced: boolean, at: string | undefined, na
   for (const stale of ['run', 'root', 'bin', 'system']) rmSync(join(dir, stale), { recursive: true, force: true })
   chmodSync(dir, 0o755)
   for (const folder of [...FOLDERS, 'system']) mkdirSync(join(dir, folder), { recursive: true })
-  linkOrCopy(standins, join(dir, 'standins.mjs'))
+  for (const name of readdirSync(standins)) linkOrCopy(join(standins, name), join(dir, name))
   writePrograms(dir, namespaced)
   writeEtc(dir, names)
   const home = namespaced ? '/Users/ada' : join(dir, 'Users/ada')

@@ -47,13 +47,12 @@ function fingerprint(folder: string, more: string[]): string {
   return hash.digest('hex').slice(0, 16)
 }
 
-/** The stand-ins as one file, made once for each content of theirs. */
+/** A folder with the stand-ins, made once for each content of theirs: `standins.mjs` to start, and a chunk for each, so that a call reads no other's. */
 export async function bundle(): Promise<string> {
   const standins = join(checkout, 'sandbox/standins')
   const dialer = join(checkout, 'sandbox/dialer.ts')
-  const folder = join(cacheFolder(), 'bundles', fingerprint(standins, [dialer]))
-  const file = join(folder, 'standins.mjs')
-  if (existsSync(file)) return file
+  const folder = join(cacheFolder(), 'bundles', fingerprint(standins, [dialer, fileURLToPath(import.meta.url)]))
+  if (existsSync(join(folder, 'standins.mjs'))) return folder
   const fresh = `${folder}.${process.pid}`
   const { build } = await import('esbuild')
   await build({
@@ -61,6 +60,9 @@ export async function bundle(): Promise<string> {
     outdir: fresh,
     outExtension: { '.js': '.mjs' },
     bundle: true,
+    splitting: true,
+    minify: true,
+    chunkNames: 'standins-[hash]',
     platform: 'node',
     format: 'esm',
     target: 'node20',
@@ -68,7 +70,7 @@ export async function bundle(): Promise<string> {
     banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)" },
   })
   settle(fresh, folder)
-  return file
+  return folder
 }
 
 /** Two boxes may have built the same at once: the first one stays. */

@@ -1,4 +1,5 @@
 import { lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs'
+import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { quote } from './quote.ts'
 
@@ -7,6 +8,10 @@ const OWN = ['Applications', 'Library', 'Users', 'Volumes', 'opt', 'tmp']
 
 /** Folders that the box has empty: other people's homes, and the outside's sockets. */
 const EMPTY = ['home', 'root', 'run']
+
+/** The home of whoever runs the box, where it is in none of these: that of a build server, say. */
+const elsewhere = (): string[] =>
+  [homedir()].filter((home) => home !== '/' && ![...OWN, ...EMPTY].some((name) => `${home}/`.startsWith(`/${name}/`)))
 
 /** Made in another way below, or of no use in a box. */
 const APART = ['boot', 'lost+found', 'private', 'proc']
@@ -91,8 +96,11 @@ function opt(root: string, table: Mount[]): string[] {
 }
 
 function visible(plan: RootPlan, root: string, table: Mount[]): string[] {
-  const hidden = (path: string) =>
-    [...OWN.filter((name) => name !== 'opt'), ...EMPTY, 'opt/homebrew'].some((name) => path.startsWith(`/${name}/`))
+  const covered = [
+    ...[...OWN.filter((name) => name !== 'opt'), ...EMPTY, 'opt/homebrew'].map((name) => `/${name}`),
+    ...elsewhere(),
+  ]
+  const hidden = (path: string) => covered.some((folder) => path.startsWith(`${folder}/`))
   const lines = plan.visible.filter(hidden).flatMap((path) => {
     const to = join(root, path)
     return [`mkdir -p ${quote(to)}; ${bind(path, to)}`, readOnly(table, path, to)]
@@ -138,6 +146,9 @@ export function rootLines(plan: RootPlan): string[] {
     ...overlay(plan, root),
     ...own(plan, root),
     ...opt(root, table),
+    ...elsewhere().map(
+      (home) => `[ ! -d ${quote(home)} ] || mount -t tmpfs -o mode=755 home ${quote(join(root, home))}`,
+    ),
     ...visible(plan, root, table),
     ...files(plan, root),
     ...devices(root),

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { bundle } from '../paths.ts'
@@ -43,7 +43,7 @@ export async function openCommandBox(differences: object = {}): Promise<CommandB
   const box = openBox(dir)
   const home = join(dir, 'home')
   for (const folder of [home, join(dir, 'bin'), join(dir, 'run')]) mkdirSync(folder, { recursive: true })
-  copyFileSync(await bundle(), join(dir, 'standins.mjs'))
+  cpSync(await bundle(), dir, { recursive: true })
   for (const name of Object.keys(standIns).filter((one) => !offPath.includes(one) || one === 'socketfilterfw')) {
     writeFileSync(join(dir, 'bin', name), wrapper(box, name))
     chmodSync(join(dir, 'bin', name), 0o755)
