@@ -1,6 +1,6 @@
 import { type Group, groups } from '../endpoints.ts'
 import type { Settings } from '../settings.ts'
-import type { Registry } from './registry.ts'
+import type { Limits, Registry } from './registry.ts'
 
 /** 31 December 9999: HAProxy compares numbers, and "never" is one. */
 const never = 253_402_300_799
@@ -12,23 +12,24 @@ export const allGroups = (Object.keys(groups) as Group[]).reduce((sum, group) =>
 
 const seconds = (iso: string | undefined): number => (iso ? Math.floor(Date.parse(iso) / 1000) : never)
 
-/** `keys.map`: the hash of each key -> `name|until (s)|groups (bits)|requests a minute|at once|model list or -`; 0 is no limit. */
+/** What HAProxy knows of somebody: `name|until (s)|groups (bits)|requests a minute|at once|model list or -`; 0 is no limit. */
+export function recordOf(name: string, until: number, own: Limits, common: Settings['limits'] = {}): string {
+  return [
+    name,
+    until,
+    own.groups?.reduce((sum, group) => sum + bitOf(group), 0) ?? allGroups,
+    own.perMinute ?? common.per_minute ?? 0,
+    own.concurrent ?? common.concurrent ?? 0,
+    own.models ? 'list' : '-',
+  ].join('|')
+}
+
+/** `keys.map`: the hash of each key -> its record. */
 export function keyLines(registry: Registry, limits: Settings['limits'] = {}): Map<string, string> {
   const lines = Object.entries(registry.keys).flatMap(([name, entry]) =>
     entry.hashes.map(({ sha256, until }): [string, string] => {
       const end = Math.min(seconds(entry.expires), seconds(until))
-      const bits = entry.groups?.reduce((sum, group) => sum + bitOf(group), 0) ?? allGroups
-      return [
-        sha256,
-        [
-          name,
-          end,
-          bits,
-          entry.perMinute ?? limits.per_minute ?? 0,
-          entry.concurrent ?? limits.concurrent ?? 0,
-          entry.models ? 'list' : '-',
-        ].join('|'),
-      ]
+      return [sha256, recordOf(name, end, entry, limits)]
     }),
   )
   return new Map(lines)

@@ -7,7 +7,7 @@ import type { Settings } from '../settings.ts'
 import { type Finding, missed, ok, type Step } from '../step.ts'
 import { generateKey, hashKey } from './key.ts'
 import { catalogue, listMaps } from './lists.ts'
-import { allGroups, keyLines, mapText } from './maps.ts'
+import { keyLines, mapText, recordOf } from './maps.ts'
 import { type Registry, readRegistry, saveRegistry } from './registry.ts'
 
 const keysMap = 'keys.map'
@@ -68,7 +68,7 @@ const isProbe = (value: string): boolean => value.startsWith(`${probing}|`)
 export async function withProbeKey<T>(host: Host, settings: Settings, run: (key?: string) => Promise<T>): Promise<T> {
   if (settings.access === 'tailnet') return run()
   const key = generateKey()
-  const line = [probing, Math.floor(Date.now() / 1000) + probeSeconds, allGroups, 0, 0, '-'].join('|')
+  const line = recordOf(probing, Math.floor(Date.now() / 1000) + probeSeconds, {})
   await addRunning(host, `keys/${keysMap}`, hashKey(key), line)
   return run(key).finally(() => removeRunning(host, `keys/${keysMap}`, hashKey(key)))
 }
