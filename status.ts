@@ -6,9 +6,12 @@ const { status } = await import('./lib/verify.ts')
 
 await runScript(
   {
-    usage: `Usage: npx tsx status.ts [--json]
-Looks at every part and says what is missed, with its remedy. Changes nothing, asks no model.`,
-    options: { json: { type: 'boolean' } },
+    usage: `Usage: npx tsx status.ts [--watch] [--json]
+Looks at every part and says what is missed, with its remedy. Changes nothing, asks no model.
+
+  --watch              who generates with which model, what waits, what was refused and why; every second until Ctrl-C
+  --json               one JSON document on stdout (with --watch one a line)`,
+    options: { watch: { type: 'boolean' }, json: { type: 'boolean' } },
     run: status,
   },
   process.argv.slice(2),

@@ -90,6 +90,12 @@ const schema = z.strictObject({
   body_limit: size.prefault('32MB'),
   judged_body: size.refine((bytes) => bytes >= 131_072 && bytes <= 4 * 1024 ** 2, 'from 128KB to 4MB').prefault('1MB'),
   log: z.enum(['off', 'errors', 'requests']).default('errors'),
+  alerts: z
+    .strictObject({
+      notification: z.boolean().default(false),
+      webhook: z.url({ protocol: /^https?$/, error: 'an address such as https://example.net/hook' }).optional(),
+    })
+    .prefault({}),
   drain: duration.prefault('10m'),
 })
 

@@ -9,10 +9,10 @@ import type { Setup } from '../parts/part.ts'
 import { places } from '../places.ts'
 import { render } from '../proxy/config.ts'
 import { fingerprintOf, swap } from '../proxy/reload.ts'
+import { runningStreams, shutStreams } from '../proxy/streams.ts'
 import { contextLength } from '../settings.ts'
 import { installed, prepare } from '../setup.ts'
 import { currentReceipt, takeLock } from '../state.ts'
-import { cutStreams } from './cut.ts'
 import { readImport } from './import.ts'
 import { generateKey, hashKey } from './key.ts'
 import { graceOf, oneName, withFlags } from './options.ts'
@@ -153,7 +153,7 @@ const revoke: Verb = async (call) => {
     known(registry, name)
     delete registry.keys[name]
   })
-  const cut = call.flags.cut ? await cutStreams(call.host, name) : undefined
+  const cut = call.flags.cut ? await cutOf(call.host, name) : undefined
   if (call.ui.json) process.stdout.write(`${JSON.stringify({ name, revoked: true, cut }, null, 2)}\n`)
   else
     call.ui.say(
@@ -161,6 +161,12 @@ const revoke: Verb = async (call) => {
     )
   return code
 }
+
+const cutOf = async (host: Host, name: string): Promise<number> =>
+  shutStreams(
+    host,
+    (await runningStreams(host)).filter(({ who }) => who === name),
+  )
 
 const bring: Verb = async (call) => {
   const file = call.names[0] ?? ''
