@@ -58,10 +58,11 @@ const group = z.string().superRefine((name, context) => {
 
 const selectable = () => Object.entries(groups).flatMap(([name, { access }]) => (access === 'never' ? [] : [name]))
 
-const schema = z.strictObject({
+const fields = z.strictObject({
   listen: listen.default('tailnet'),
   port: port.default(11434),
   engine: z.strictObject({ port: port.default(11434) }).prefault({}),
+  peers: z.strictObject({ port: port.default(11436) }).prefault({}),
   groups: z.array(group).min(1, 'at least one group').default(['agents']),
   access: z
     .enum(['tailnet', 'keys'], { error: 'tailnet (whoever the tailnet lets in) or keys (always an API key)' })
@@ -91,6 +92,11 @@ const schema = z.strictObject({
   judged_body: size.refine((bytes) => bytes >= 131_072 && bytes <= 4 * 1024 ** 2, 'from 128KB to 4MB').prefault('1MB'),
   log: z.enum(['off', 'errors', 'requests']).default('errors'),
   drain: duration.prefault('10m'),
+})
+
+const schema = fields.refine(({ engine, peers }) => engine.port !== peers.port, {
+  path: ['peers', 'port'],
+  message: 'another port than engine.port: both are on 127.0.0.1',
 })
 
 /** The settings with defaults filled in: times in ms, sizes in bytes, groups still by name. */
