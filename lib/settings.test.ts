@@ -27,6 +27,7 @@ describe('settings', () => {
         groups: ['agents'],
         access: 'tailnet',
         keyless: [],
+        ban_after: 60,
         limits: {},
         judged_body: 1024 ** 2,
         hosts: [],

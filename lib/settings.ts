@@ -68,6 +68,11 @@ const fields = z.strictObject({
     .enum(['tailnet', 'keys'], { error: 'tailnet (whoever the tailnet lets in) or keys (always an API key)' })
     .default('tailnet'),
   keyless: z.array(group).default([]),
+  ban_after: z
+    .int()
+    .min(40, 'a number from 40: Codex and Claude Code try a wrong key 6 and 11 times')
+    .max(100_000)
+    .default(60),
   limits: z
     .strictObject({
       per_minute: z.int().min(1).max(100_000).optional(),
