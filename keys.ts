@@ -7,7 +7,7 @@ const { keys } = await import('./lib/keys/verbs.ts')
 await runScript(
   {
     usage: `Usage: npx tsx keys.ts add NAME [limits] | list | show NAME | rotate NAME [--grace 24h] | revoke NAME [--cut]
-                      limits NAME [limits] | import FILE | export
+                      limits NAME [limits] | import FILE | export | bans | unban ADDRESS
 API keys for the gateway. A key is shown once, when it is made; only its hash is kept. Changes hold at the next request.
 
   --models 'qwen3*,…'  only these models; lists and bodies are then judged by the gateway
@@ -35,7 +35,7 @@ A limit is taken away by the word none: keys.ts limits NAME --per-minute none`,
     },
     positionals: true,
     // As with status.ts: what changes nothing leaves no log, and an export is a document.
-    log: ['list', 'show', 'export'].includes(process.argv[2] ?? 'list') ? undefined : 'keys',
+    log: ['list', 'show', 'export', 'bans'].includes(process.argv[2] ?? 'list') ? undefined : 'keys',
     run: keys,
   },
   process.argv.slice(2),

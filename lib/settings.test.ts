@@ -23,9 +23,11 @@ describe('settings', () => {
         listen: 'tailnet',
         port: 11434,
         engine: { port: 11434 },
+        peers: { port: 11436 },
         groups: ['agents'],
         access: 'tailnet',
         keyless: [],
+        ban_after: 60,
         limits: {},
         judged_body: 1024 ** 2,
         hosts: [],
@@ -72,6 +74,10 @@ describe('settings', () => {
     expect(faults('groups: [agnets]')).toMatch(/unknown group "agnets"; known are .*agents.*embeddings/)
     expect(faults('groups: []')).toContain('at least one group')
     expect(openGroups(parse('groups: [rag]'))).toContain('embeddings')
+  })
+
+  test('two listeners on loopback cannot share a port', () => {
+    expect(faults('engine: { port: 11436 }')).toContain('peers.port: another port than engine.port')
   })
 
   test('names of hosts have no port, origins have a scheme', () => {

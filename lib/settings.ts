@@ -58,15 +58,21 @@ const group = z.string().superRefine((name, context) => {
 
 const selectable = () => Object.entries(groups).flatMap(([name, { access }]) => (access === 'never' ? [] : [name]))
 
-const schema = z.strictObject({
+const fields = z.strictObject({
   listen: listen.default('tailnet'),
   port: port.default(11434),
   engine: z.strictObject({ port: port.default(11434) }).prefault({}),
+  peers: z.strictObject({ port: port.default(11436) }).prefault({}),
   groups: z.array(group).min(1, 'at least one group').default(['agents']),
   access: z
     .enum(['tailnet', 'keys'], { error: 'tailnet (whoever the tailnet lets in) or keys (always an API key)' })
     .default('tailnet'),
   keyless: z.array(group).default([]),
+  ban_after: z
+    .int()
+    .min(40, 'a number from 40: Codex and Claude Code try a wrong key 6 and 11 times')
+    .max(100_000)
+    .default(60),
   limits: z
     .strictObject({
       per_minute: z.int().min(1).max(100_000).optional(),
@@ -97,6 +103,11 @@ const schema = z.strictObject({
     })
     .prefault({}),
   drain: duration.prefault('10m'),
+})
+
+const schema = fields.refine(({ engine, peers }) => engine.port !== peers.port, {
+  path: ['peers', 'port'],
+  message: 'another port than engine.port: both are on 127.0.0.1',
 })
 
 /** The settings with defaults filled in: times in ms, sizes in bytes, groups still by name. */

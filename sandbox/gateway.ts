@@ -168,7 +168,9 @@ async function makeGateway(home: string, options: GatewayOptions) {
   const port = await freePort(address)
   const sources = options.sources ?? ['100.64.0.0/10', 'fd7a:115c:a1e0::/48']
   const listener: Listener = { name: 'tailnet', addresses: [address], port, sources }
-  const yaml = (settings: string) => `port: ${port}\nengine: { port: ${options.enginePort} }\n${settings}`
+  const peers = await freePort('127.0.0.1')
+  const yaml = (settings: string) =>
+    `port: ${port}\nengine: { port: ${options.enginePort} }\npeers: { port: ${peers} }\n${settings}`
   const listed = hasLists(options.registry ?? { version: 1, keys: {} })
   const of = (settings: string) => describe(home, listener, yaml(settings), listed)
   const rendered = (settings: string): Configuration => {

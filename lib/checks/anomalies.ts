@@ -1,6 +1,5 @@
-import type { Look } from '../host.ts'
+import { bans as listBans } from '../keys/bans.ts'
 import { readRegistry } from '../keys/registry.ts'
-import { places } from '../places.ts'
 import { engineLoad, engineUp } from '../proxy/runtime.ts'
 import type { Settings } from '../settings.ts'
 import { advice, type Check, ok, skipped } from '../step.ts'
@@ -59,22 +58,13 @@ function bans(): Check {
     id: 'anomaly.bans',
     title: 'No crowd of addresses guesses keys',
     async check(look) {
-      const banned = strangersOf(await table(look, 'strangers'))
-      const text = banned.length === 0 ? 'nobody does' : `${banned.length} over the limit: ${banned.join(', ')}`
+      if (!(await engineLoad(look))) return skipped('the gateway does not answer')
+      const banned = (await listBans(look)).map(({ address }) => address)
+      const text = banned.length === 0 ? 'nobody is banned' : `banned: ${banned.join(', ')}`
       return banned.length >= storm ? advice(text, 'See which devices these are: tailscale status') : ok(text)
     },
   }
 }
-
-const table = async (look: Look, name: string): Promise<string> =>
-  (await look.ask(places(look.home).adminSocket, `show table ${name}`)) ?? ''
-
-/** Addresses with more wrong keys a minute than Codex and Claude Code try by themselves. */
-export const strangersOf = (text: string): string[] =>
-  text.split('\n').flatMap((line) => {
-    const [, address = '', rate] = /key=(\S+) .*gpc0_rate\(60000\)=(\d+)/.exec(line) ?? []
-    return Number(rate) > 60 ? [address.replace('::ffff:', '')] : []
-  })
 
 function expiringKeys(): Check {
   return {

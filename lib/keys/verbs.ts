@@ -13,6 +13,7 @@ import { runningStreams, shutStreams } from '../proxy/streams.ts'
 import { contextLength } from '../settings.ts'
 import { installed, prepare } from '../setup.ts'
 import { currentReceipt, takeLock } from '../state.ts'
+import { bans, unban } from './bans.ts'
 import { readImport } from './import.ts'
 import { generateKey, hashKey } from './key.ts'
 import { graceOf, oneName, withFlags } from './options.ts'
@@ -202,7 +203,28 @@ const send: Verb = async ({ host }) => {
   return exitCodes.done
 }
 
-const verbs: Record<string, Verb> = { add, list, show, rotate, revoke, limits: limit, import: bring, export: send }
+const listBans: Verb = async ({ ui, host }) => {
+  const found = await bans(host)
+  if (ui.json) process.stdout.write(`${JSON.stringify(found, null, 2)}\n`)
+  for (const { address, wrongAMinute, secondsLeft } of found)
+    ui.say(`${address.padEnd(40)} ${wrongAMinute} wrong keys a minute · ${secondsLeft} s left`)
+  if (found.length === 0) ui.say('No address is banned.')
+  return exitCodes.done
+}
+
+const endBan: Verb = async ({ ui, host, names }) => {
+  const [address = ''] = names
+  await unban(host, names.length === 1 ? address : names.join(' '))
+  if (ui.json) process.stdout.write(`${JSON.stringify({ address, unbanned: true }, null, 2)}\n`)
+  else ui.say(`${address} is banned no longer.`)
+  return exitCodes.done
+}
+
+const verbs: Record<string, Verb> = {
+  ...{ add, list, show, rotate, revoke, limits: limit, import: bring, export: send },
+  bans: listBans,
+  unban: endBan,
+}
 
 function print(ui: Ui, entries: Registry['keys']): number {
   if (ui.json) process.stdout.write(`${JSON.stringify(entries, null, 2)}\n`)

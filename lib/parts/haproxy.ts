@@ -184,24 +184,31 @@ function foreignFolder(machine: Machine, setup: Setup): Step {
 }
 
 /** Found before anything is changed, since HAProxy would only say that it cannot bind. */
-function portFree(machine: Machine, setup: Setup): Check {
-  const { port } = setup.settings
-  return {
-    id: 'haproxy.port',
-    title: `Nobody else holds port ${port} on the tailnet address`,
+function portsFree(machine: Machine, setup: Setup): Check[] {
+  const { port, peers } = setup.settings
+  const tailnet = gatewayOf(machine, setup).listeners.flatMap((listener) => listener.addresses)
+  const free = (id: string, where: string, ours: string[], number: number, setting: string): Check => ({
+    id,
+    title: `Nobody else holds port ${number} on ${where}`,
     exit: 3,
     async check(look) {
       const engine = (await launchd(machine.home, machine.uid).job(look, labels.engine))?.pid
-      const ours = gatewayOf(machine, setup).listeners.flatMap((listener) => listener.addresses)
-      const found = (await listeners(look, port)).filter(
+      const found = (await listeners(look, number)).filter(
         ({ address, pid, command }) =>
           (ours.includes(address) || address === '*') && pid !== engine && !command?.includes('haproxy'),
       )
       return found.length === 0
         ? ok('free, or ours')
-        : missed(found.map(describe).join(', '), `Stop it, or set another port in settings.yaml (port: ${port}).`)
+        : missed(
+            found.map(describe).join(', '),
+            `Stop it, or set another port in settings.yaml (${setting}: ${number}).`,
+          )
     },
-  }
+  })
+  return [
+    free('haproxy.port', 'the tailnet address', tailnet, port, 'port'),
+    free('haproxy.peers-port', '127.0.0.1', ['127.0.0.1'], peers.port, 'peers.port'),
+  ]
 }
 
 /** ~/.haproxy with all that is in it; one that is not ours is never removed. */
@@ -231,7 +238,7 @@ function withProxy(machine: Machine, setup: Setup): Check[] {
   const agent = gatewayAgent(machine, setup)
   const edited = setup.answers.keepEdited.includes(`${at.agents}/${labels.gateway}.plist`)
   return [
-    portFree(machine, setup),
+    ...portsFree(machine, setup),
     program(machine, setup),
     foreignFolder(machine, setup),
     proxyFolder(machine, setup),

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
 import { memoryHost } from '../../../test/memory-host.ts'
-import { strangersOf } from '../../checks/anomalies.ts'
 import { parseSettings } from '../../settings.ts'
 import { alerts } from './alerts.ts'
 
@@ -60,10 +59,4 @@ describe('the observer tells of what is unusual', () => {
     await alerts(wanted('')).run(host)
     expect([posted, host.ran]).toEqual([[], []])
   })
-})
-
-it('takes only those for guessers that are over the limit', () => {
-  const table =
-    '0x1: key=::ffff:100.64.0.9 use=0 exp=1 gpc0=70 gpc0_rate(60000)=70\n0x2: key=::ffff:100.64.0.8 use=0 gpc0=60 gpc0_rate(60000)=60\n'
-  expect(strangersOf(table)).toEqual(['100.64.0.9'])
 })

@@ -8,6 +8,7 @@ import { limits } from './limits.ts'
 import { log } from './log.ts'
 import { models } from './models.ts'
 import { names } from './names.ts'
+import { peers } from './peers.ts'
 import { queue } from './queue.ts'
 import { rewrite } from './rewrite.ts'
 import { rows } from './rows.ts'
@@ -20,6 +21,7 @@ export const policies = (gateway: Gateway): Policy[] => [
   admin(gateway),
   log(gateway),
   connections(gateway),
+  peers(gateway),
   errors(),
   shape(),
   names(gateway),

@@ -1,5 +1,6 @@
 import type { Gateway, Policy } from '../policy.ts'
 import { refuse } from '../refusal.ts'
+import { keptBy } from './peers.ts'
 
 /** Where a person's limits stand: in the key's record (0 is none), or in the settings for every address alike. */
 function sources(gateway: Gateway): string[] {
@@ -52,7 +53,7 @@ export function limits(gateway: Gateway): Policy {
     name: 'limits',
     lines: { limit: [...sources(gateway), ...rules] },
     sections: [
-      'backend people\n    stick-table type string len 80 size 20k expire 2m store http_req_rate(60s),conn_cur',
+      `backend people\n    stick-table type string len 80 size 20k expire 2m store http_req_rate(60s),conn_cur ${keptBy}`,
       'backend streams\n    stick-table type string len 140 size 20k expire 1m store conn_cur',
     ],
   }
