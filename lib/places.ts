@@ -21,6 +21,8 @@ export interface Places {
   receipt: string
   lock: string
   backups: string
+  /** who used how much, a file a day */
+  usage: string
   logs: string
 }
 
@@ -49,6 +51,7 @@ export function places(home: string): Places {
     receipt: `${support}/state/receipt.json`,
     lock: `${support}/state/lock`,
     backups: `${support}/state/backups`,
+    usage: `${support}/state/usage`,
     logs: `${home}/Library/Logs/remote-ollama-proxy`,
   }
 }
