@@ -13,7 +13,9 @@ API keys for the gateway. A key is shown once, when it is made; only its hash is
   --models 'qwen3*,…'  only these models; lists and bodies are then judged by the gateway
   --groups A,B         only these groups or presets of the endpoint table (all that settings.yaml opens)
   --per-minute N       requests to a model a minute
+  --burst N            requests to a model in any 10 seconds
   --concurrent N       requests to a model at once
+  --waiting N          requests to a model under way while every slot is taken
   --expires 30d        when it ends: a time from now, or a day such as 2027-01-31
   --note TEXT          a word for yourself
   --qr                 the base URL and the key as a QR code
@@ -25,7 +27,9 @@ A limit is taken away by the word none: keys.ts limits NAME --per-minute none`,
       models: { type: 'string' },
       groups: { type: 'string' },
       'per-minute': { type: 'string' },
+      burst: { type: 'string' },
       concurrent: { type: 'string' },
+      waiting: { type: 'string' },
       expires: { type: 'string' },
       note: { type: 'string' },
       qr: { type: 'boolean' },

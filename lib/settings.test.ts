@@ -76,6 +76,20 @@ describe('settings', () => {
     expect(openGroups(parse('groups: [rag]'))).toContain('embeddings')
   })
 
+  test('shared limits name a group or a row that asks a model', () => {
+    const shared =
+      '{ all: { concurrent: 3 }, groups: { embeddings: { burst: 2 } }, rows: { "POST /api/chat": { per_minute: 1 } } }'
+    expect(parse(`limits: ${shared}`).limits.rows).toEqual({ 'POST /api/chat': { per_minute: 1 } })
+    expect(faults('limits: { groups: { metadata: { burst: 1 } } }')).toMatch(
+      /limits\.groups.*a group that asks a model/,
+    )
+    expect(faults('limits: { rows: { "GET /v1/models": { burst: 1 } } }')).toContain(
+      'limits.rows.GET /v1/models: there is no',
+    )
+    expect(faults('limits: { all: { waiting: 1 } }')).toContain('limits.all.waiting: there is no such setting')
+    expect(faults('ban_after: 39')).toContain('ban_after: a number from 40')
+  })
+
   test('two listeners on loopback cannot share a port', () => {
     expect(faults('engine: { port: 11436 }')).toContain('peers.port: another port than engine.port')
   })

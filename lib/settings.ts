@@ -1,7 +1,7 @@
 import { parse, parseDocument, YAMLParseError } from 'yaml'
 import { z } from 'zod'
 import { Stop } from './command.ts'
-import { expandGroups, type Group, groups, presets } from './endpoints.ts'
+import { type Endpoint, endpoints, expandGroups, type Group, groups, presets } from './endpoints.ts'
 import type { Look } from './host.ts'
 
 const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
@@ -58,6 +58,24 @@ const group = z.string().superRefine((name, context) => {
 
 const selectable = () => Object.entries(groups).flatMap(([name, { access }]) => (access === 'never' ? [] : [name]))
 
+const asksModel = ({ backend }: Endpoint) => backend === 'inference'
+const modelRows = endpoints.filter(asksModel).map(({ method, path }) => `${method} ${path}`)
+const modelGroups = [...new Set(endpoints.filter(asksModel).map((row) => row.group))]
+
+/** What is counted of requests to a model. */
+const counted = z.strictObject({
+  per_minute: z.int().min(1).max(100_000).optional(),
+  burst: z.int().min(1).max(100_000).optional(),
+  concurrent: z.int().min(1).max(10_000).optional(),
+})
+
+const limits = counted.extend({
+  waiting: z.int().min(1).max(10_000).optional(),
+  all: counted.optional(),
+  groups: z.partialRecord(z.enum(modelGroups), counted).optional(),
+  rows: z.partialRecord(z.enum(modelRows), counted).optional(),
+})
+
 const fields = z.strictObject({
   listen: listen.default('tailnet'),
   port: port.default(11434),
@@ -73,12 +91,7 @@ const fields = z.strictObject({
     .min(40, 'a number from 40: Codex and Claude Code try a wrong key 6 and 11 times')
     .max(100_000)
     .default(60),
-  limits: z
-    .strictObject({
-      per_minute: z.int().min(1).max(100_000).optional(),
-      concurrent: z.int().min(1).max(10_000).optional(),
-    })
-    .default({}),
+  limits: limits.default({}),
   hosts: z.array(hostName).default([]),
   origins: z.array(origin).default([]),
   models: z.array(modelName).default([]),

@@ -1,4 +1,3 @@
-import { isIP } from 'node:net'
 import { exitCodes, Stop } from '../command.ts'
 import type { Host, Look } from '../host.ts'
 import { places } from '../places.ts'
@@ -21,15 +20,14 @@ export async function bans(look: Look): Promise<Ban[]> {
   return [...found.values()].sort((one, other) => other.secondsLeft - one.secondsLeft)
 }
 
-/** Lets an address in again at once. Throws `Stop` when it is none (exit 2), or not banned. */
+/** Lets an address in again at once. Throws `Stop` (exit 2) when it is not banned. */
 export async function unban(host: Host, address: string): Promise<void> {
-  const banned = isIP(address) > 0 && (await bans(host)).some((ban) => ban.address === address)
-  if (!banned)
+  if (!(await bans(host)).some((ban) => ban.address === address))
     throw new Stop(
       exitCodes.usage,
       `${JSON.stringify(address.slice(0, 80))} is no banned address; keys.ts bans lists them. Nothing was changed.`,
     )
-  const key = isIP(address) === 4 ? `::ffff:${address}` : address
+  const key = address.includes(':') ? address : `::ffff:${address}`
   for (const pid of await pids(host))
     await host.tell(master(host), `@!${pid} set table strangers key ${key} data.gpt0 0 data.gpc0_rate 0`)
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { memoryHost } from '../../test/memory-host.ts'
 import { places } from '../places.ts'
+import { parseBans } from './bans.ts'
 import { readImport } from './import.ts'
 import { generateKey, hashKey, wellFormed } from './key.ts'
 import { keyLines, mapText, parseMap } from './maps.ts'
@@ -78,6 +79,8 @@ describe('limits by flags', () => {
     { 'per-minute': '1e9' },
     { concurrent: '-1' },
     { concurrent: '2.5' },
+    { burst: '0' },
+    { waiting: 'long' },
     { expires: '0d' },
     { expires: 'tomorrow' },
     { expires: '2020-01-01' },
@@ -105,13 +108,15 @@ describe('the map', () => {
           groups: ['openai'],
           perMinute: 6,
           concurrent: 2,
+          burst: 9,
+          waiting: 3,
           expires: '2030-01-01T00:00:00.000Z',
           hashes: [{ sha256: hashKey('old'), until: '2029-01-01T00:00:00.000Z' }, { sha256: hashKey('new') }],
         }),
       },
     })
-    expect(lines.get(hashKey('old'))).toBe('bob|1861920000|1|6|2|-')
-    expect(lines.get(hashKey('new'))).toBe('bob|1893456000|1|6|2|-')
+    expect(lines.get(hashKey('old'))).toBe('bob|1861920000|1|6|2|-|9|3')
+    expect(lines.get(hashKey('new'))).toBe('bob|1893456000|1|6|2|-|9|3')
   })
 
   it('reads back what it wrote, and what HAProxy shows of it', () => {
@@ -180,5 +185,19 @@ describe('import of what must not be', () => {
   it('refuses a note that would speak to the terminal', () => {
     const keys = { inj: { created: '2026-01-01T00:00:00Z', hashes: [], note: '\u001b[2J' } }
     expect(() => readImport(JSON.stringify({ version: 1, keys }), 'f')).toThrow(/control characters/)
+  })
+})
+
+describe('bans', () => {
+  it('are the marked rows of the table, with IPv4 written plainly and the time left in seconds', () => {
+    const table = [
+      '# table: strangers, type: ipv6, size:20480, used:2',
+      '0x1: key=::ffff:100.64.0.9 use=0 exp=58792 gpt0=1 gpc0=61 gpc0_rate(60000)=61',
+      '0x2: key=fd7a:115c:a1e0::9 use=0 exp=1 shard=0 gpt0=1 gpc0=99 gpc0_rate(60000)=70',
+    ].join('\n')
+    expect(parseBans(table)).toEqual([
+      { address: '100.64.0.9', wrongAMinute: 61, secondsLeft: 59 },
+      { address: 'fd7a:115c:a1e0::9', wrongAMinute: 70, secondsLeft: 1 },
+    ])
   })
 })

@@ -240,7 +240,9 @@ function described(entry: Entry): string {
     entry.models ? `models ${entry.models.join(',')}` : '',
     entry.groups ? `groups ${entry.groups.join(',')}` : 'all open groups',
     entry.perMinute ? `${entry.perMinute} a minute` : '',
+    entry.burst ? `${entry.burst} in 10 s` : '',
     entry.concurrent ? `${entry.concurrent} at once` : '',
+    entry.waiting ? `${entry.waiting} while every slot is taken` : '',
     entry.hashes.some(({ until }) => until && Date.parse(until) > Date.now()) ? 'an old key still counts' : '',
     entry.note ?? '',
   ]

@@ -7,9 +7,11 @@ import { labels, places } from '../places.ts'
 import { launchd } from '../platform/launchd.ts'
 import { describe, listeners } from '../platform/listeners.ts'
 import type { Configuration } from '../proxy/config.ts'
+import { sharedLimits, sharedNeeds } from '../proxy/policies/shared.ts'
 import { fingerprintOf, swap } from '../proxy/reload.ts'
 import { closeFrontend, engineUp, isDraining, runningFingerprint, workerInfo } from '../proxy/runtime.ts'
 import { absent, agentFileStep, folder, forget, packaged, service, tilde } from '../resources.ts'
+import type { Settings } from '../settings.ts'
 import { saveReceipt } from '../state.ts'
 import { type Check, type Finding, missed, ok, type Step, skipped } from '../step.ts'
 import { editedFiles, ourFolder } from './consent.ts'
@@ -124,6 +126,15 @@ function gatewayService(machine: Machine, setup: Setup): Step {
 
 const minimum = [2, 6]
 
+/** What the settings ask of HAProxy's version, beside the least that there must be. */
+function tooOld(version: string, { limits }: Settings): string | undefined {
+  const numbers = versionNumbers(version)
+  if (!atLeast(numbers, minimum)) return 'too old, 2.6 is needed'
+  const asked = sharedLimits(limits)
+  if (asked.length === 0 || atLeast(numbers, [...sharedNeeds])) return undefined
+  return `too old for ${asked.join(', ')} in settings.yaml, ${sharedNeeds.join('.')} is needed`
+}
+
 function program(machine: Machine, setup: Setup): Step {
   return packaged({
     name: 'haproxy',
@@ -131,7 +142,7 @@ function program(machine: Machine, setup: Setup): Step {
     machine,
     attended: setup.attended,
     program: [setup.programs.haproxy],
-    enough: (version) => (atLeast(versionNumbers(version), minimum) ? undefined : 'too old, 2.6 is needed'),
+    enough: (version) => tooOld(version, setup.settings),
     keeps: 'harmless; `brew uninstall haproxy` removes it',
   })
 }

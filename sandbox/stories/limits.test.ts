@@ -5,6 +5,7 @@ import type { Entry, Registry } from '../../lib/keys/registry.ts'
 import { keep } from '../../lib/keys/store.ts'
 import { places } from '../../lib/places.ts'
 import { swap } from '../../lib/proxy/reload.ts'
+import { engineLoad } from '../../lib/proxy/runtime.ts'
 import { emptyReceipt } from '../../lib/state.ts'
 import { eventually, type RunningGateway, startGateway } from '../gateway.ts'
 import { type Client, dial, type Exchange, exchange, request } from '../raw.ts'
@@ -35,6 +36,16 @@ const ask = (line: string, key?: string, from?: string): Promise<Exchange> =>
 const post = (key?: string) => ask('POST /v1/messages', key)
 const message = ({ body }: Exchange): string => JSON.parse(body).error.message
 const limited = (alice: Partial<Entry>) => keep(gateway.machine, registry(alice), gateway.gateway.settings)
+
+let people = 0
+/** Somebody new, of whom nothing is counted yet. */
+async function newcomer(more: Partial<Entry>): Promise<{ name: string; key: string }> {
+  people += 1
+  const [name, key] = [`newcomer${people}`, generateKey()]
+  const { keys } = registry()
+  await keep(gateway.machine, { version: 1, keys: { ...keys, [name]: entry(key, more) } }, gateway.gateway.settings)
+  return { name, key }
+}
 
 /** Has the gateway take on other settings, as apply.ts would. */
 const reloaded = (settings: string) =>
@@ -132,10 +143,81 @@ describe('an address that guesses keys', () => {
 })
 
 test('requests a minute are counted on over a reload', async () => {
-  await limited({ perMinute: 3 })
-  for (let at = 0; at < 3; at += 1) expect((await post(secrets.alice)).status).toBe(200)
+  const { key } = await newcomer({ perMinute: 3 })
+  for (let at = 0; at < 3; at += 1) expect((await post(key)).status).toBe(200)
   await reloaded('access: keys\nlog: requests')
-  await eventually('the count was handed over', async () => (await post(secrets.alice)).status === 429)
+  await eventually('the count was handed over', async () => (await post(key)).status === 429)
   expect(engine.received.length).toBeLessThan(6)
   await reloaded('access: keys')
+})
+
+test('more than its burst in 10 seconds gets 429 with a wait that is short', async () => {
+  const { name, key } = await newcomer({ burst: 2 })
+  expect([(await post(key)).status, (await post(key)).status]).toEqual([200, 200])
+  const refused = await post(key)
+  expect([refused.status, message(refused)]).toEqual([429, `Gateway: ${name} may start 2 requests in 10 seconds.`])
+  expect(Number(refused.headers['retry-after'])).toBeGreaterThanOrEqual(1)
+  expect(Number(refused.headers['retry-after'])).toBeLessThanOrEqual(11)
+  expect((await post(secrets.bob)).status).toBe(200)
+  expect((await ask('GET /v1/models', key)).status).toBe(200)
+})
+
+test('while every slot is taken a person has so many requests under way and no more; otherwise as many as there are slots', async () => {
+  await limited({ waiting: 2 })
+  await reloaded('access: keys\ninference: { slots: 3 }')
+  engine.answer = silent
+  for (let at = 1; at <= 3; at += 1) {
+    await open(secrets.alice)
+    await eventually('it runs', () => engine.received.length === at)
+  }
+  const refused = await post(secrets.alice)
+  expect([refused.status, refused.headers['retry-after'], message(refused)]).toEqual([
+    429,
+    '5',
+    'Gateway: every slot is taken, and alice may then have 2 requests under way.',
+  ])
+  await open(secrets.bob)
+  await eventually('another waits', async () => (await engineLoad(gateway.machine))?.waiting === 1)
+  for (const client of clients) client.hangUp()
+  await eventually('nobody runs', async () => (await engineLoad(gateway.machine))?.running === 0)
+  engine.answer = json()
+  expect((await post(secrets.alice)).status).toBe(200)
+  await reloaded('access: keys')
+})
+
+describe('limits that everybody shares', () => {
+  const yaml = 'access: keys\ngroups: [agents, embeddings]\nlimits: '
+  const together = async (limits: string) => reloaded(`${yaml}${limits}`)
+  const both = async (line: string) => [(await ask(line, secrets.alice)).status, (await ask(line, secrets.bob)).status]
+  const newer = () => gateway.version[0] > 2 || gateway.version[1] >= 8
+
+  test('are refused by an older HAProxy in one sentence, and nothing changes', async (context) => {
+    if (newer()) return context.skip('this HAProxy is new enough')
+    await expect(together('{ groups: { embeddings: { per_minute: 2 } } }')).rejects.toThrow(
+      /the old one stays: .*limits\.groups in settings\.yaml need HAProxy 2\.8 or newer/,
+    )
+    expect((await post(secrets.bob)).status).toBe(200)
+  })
+
+  test('hold for all, for a group and for a row, whoever asks; others go on', async (context) => {
+    if (!newer()) return context.skip('this HAProxy follows three counters only')
+    await limited({})
+    await together('{ groups: { embeddings: { per_minute: 2 } }, rows: { "POST /v1/responses": { burst: 2 } } }')
+    for (const [line, said] of [
+      ['POST /v1/embeddings', 'all people together in the group embeddings may start 2 requests a minute.'],
+      ['POST /v1/responses', 'all people together at /v1/responses may start 2 requests in 10 seconds.'],
+    ] as const) {
+      expect(await both(line)).toEqual([200, 200])
+      const refused = await ask(line, secrets.bob)
+      expect([refused.status, message(refused)]).toEqual([429, `Gateway: ${said}`])
+    }
+    expect(await both('POST /v1/messages')).toEqual([200, 200])
+    await together('{ all: { concurrent: 1 } }')
+    engine.answer = silent
+    const before = engine.received.length
+    await open(secrets.alice)
+    await eventually('it runs', () => engine.received.length > before)
+    expect(message(await post(secrets.bob))).toBe('Gateway: all people together may have 1 requests running at once.')
+    await reloaded('access: keys')
+  })
 })
