@@ -25,6 +25,7 @@ describe('settings', () => {
         engine: { port: 11434 },
         groups: ['agents'],
         access: 'tailnet',
+        people: {},
         keyless: [],
         limits: {},
         judged_body: 1024 ** 2,

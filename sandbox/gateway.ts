@@ -169,8 +169,10 @@ async function makeGateway(home: string, options: GatewayOptions) {
   const sources = options.sources ?? ['100.64.0.0/10', 'fd7a:115c:a1e0::/48']
   const listener: Listener = { name: 'tailnet', addresses: [address], port, sources }
   const yaml = (settings: string) => `port: ${port}\nengine: { port: ${options.enginePort} }\n${settings}`
-  const listed = hasLists(options.registry ?? { version: 1, keys: {} })
-  const of = (settings: string) => describe(home, listener, yaml(settings), listed)
+  const of = (settings: string) => {
+    const registry = options.registry ?? { version: 1, keys: {} }
+    return describe(home, listener, yaml(settings), hasLists(registry, parseSettings(settings, 'settings.yaml')))
+  }
   const rendered = (settings: string): Configuration => {
     const made = render(of(settings), templates())
     const altered = { ...made, text: options.alter?.(made.text) ?? made.text }

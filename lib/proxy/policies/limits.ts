@@ -1,19 +1,28 @@
+import { identifies } from '../../identities/maps.ts'
+import type { Settings } from '../../settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { refuse } from '../refusal.ts'
 
-/** Where a person's limits stand: in the key's record (0 is none), or in the settings for every address alike. */
-function sources(gateway: Gateway): string[] {
-  const { access, limits } = gateway.settings
-  if (access === 'keys')
-    return [
-      'http-request set-var(txn.minute) var(txn.record),field(4,|),add(0) if known inference',
-      'http-request set-var(txn.most) var(txn.record),field(5,|),add(0) if known inference',
-      'acl counted var(txn.who) -m found',
-    ]
+const ofRecord = [
+  'http-request set-var(txn.minute) var(txn.record),field(4,|),add(0) if known inference',
+  'http-request set-var(txn.most) var(txn.record),field(5,|),add(0) if known inference',
+]
+
+/** Everybody whom no rule names: by address, all alike. */
+function ofSettings({ per_minute = 0, concurrent = 0 }: Settings['limits'], unknown: string): string[] {
   return [
-    'http-request set-var(txn.who) src if inference',
-    `http-request set-var(txn.minute) int(${limits.per_minute ?? 0}) if inference`,
-    `http-request set-var(txn.most) int(${limits.concurrent ?? 0}) if inference`,
+    `http-request set-var(txn.minute) int(${per_minute}) if inference${unknown}`,
+    `http-request set-var(txn.most) int(${concurrent}) if inference${unknown}`,
+    `http-request set-var(txn.who) src if inference${unknown}`,
+  ]
+}
+
+/** Where a person's limits stand: in their record (0 is none), or in the settings for every address alike. */
+function sources({ settings }: Gateway): string[] {
+  const { access, limits } = settings
+  return [
+    ...(access !== 'tailnet' || identifies(settings) ? ofRecord : []),
+    ...(access === 'tailnet' ? ofSettings(limits, identifies(settings) ? ' !known' : '') : []),
     'acl counted var(txn.who) -m found',
   ]
 }
@@ -44,16 +53,17 @@ const rules = [
   'http-request set-priority-class var(txn.who),table_conn_cur(people) if counted inference',
 ]
 
-/** How much each person may have, by key or by address. Without keys and limits there is nothing to count. */
+/** How much each person may have, by key, identity or address. Without keys, rules and limits there is nothing to count. */
 export function limits(gateway: Gateway): Policy {
   const { access, limits: wanted } = gateway.settings
-  if (access === 'tailnet' && !wanted.per_minute && !wanted.concurrent) return { name: 'limits', lines: {} }
+  const limited = identifies(gateway.settings) || wanted.per_minute || wanted.concurrent
+  if (access === 'tailnet' && !limited) return { name: 'limits', lines: {} }
   return {
     name: 'limits',
     lines: { limit: [...sources(gateway), ...rules] },
     sections: [
-      'backend people\n    stick-table type string len 80 size 20k expire 2m store http_req_rate(60s),conn_cur',
-      'backend streams\n    stick-table type string len 140 size 20k expire 1m store conn_cur',
+      'backend people\n    stick-table type string len 120 size 20k expire 2m store http_req_rate(60s),conn_cur',
+      'backend streams\n    stick-table type string len 180 size 20k expire 1m store conn_cur',
     ],
   }
 }
