@@ -26,6 +26,7 @@ describe('settings', () => {
         peers: { port: 11436 },
         groups: ['agents'],
         access: 'tailnet',
+        people: {},
         keyless: [],
         ban_after: 60,
         limits: {},

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { Stop } from './command.ts'
 import { type Endpoint, endpoints, expandGroups, type Group, groups, presets } from './endpoints.ts'
 import type { Look } from './host.ts'
+import { limits as keyLimits, type Limits } from './keys/registry.ts'
 
 const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
 const sizes = { KB: 1024, MB: 1024 ** 2, GB: 1024 ** 3 } as const
@@ -56,6 +57,30 @@ const group = z.string().superRefine((name, context) => {
   if (message) context.addIssue({ code: 'custom', message })
 })
 
+/** Whom a rule means. The letters go into HAProxy's maps and commands; a login's @ and the colons keep them apart from names of keys. */
+const rule = z
+  .string()
+  .max(100)
+  .regex(
+    /^(?:tag:[a-z0-9-]+|device:[a-z0-9.-]+|[a-z0-9][a-z0-9._+-]*@[a-z0-9.-]*)$/,
+    'a login such as ann@example.com, tag:NAME or device:NAME, in small letters',
+  )
+
+/** The limits of a key, as far as they make sense for somebody without one, in the words of this file. */
+const person = z
+  .strictObject({
+    groups: z.array(group).min(1).optional(),
+    models: keyLimits.shape.models,
+    per_minute: keyLimits.shape.perMinute,
+    concurrent: keyLimits.shape.concurrent,
+  })
+  .transform(
+    ({ groups, models, per_minute: perMinute, concurrent }): Limits => ({
+      ...{ models, perMinute, concurrent },
+      groups: groups && expandGroups(groups),
+    }),
+  )
+
 const selectable = () => Object.entries(groups).flatMap(([name, { access }]) => (access === 'never' ? [] : [name]))
 
 const asksModel = ({ backend }: Endpoint) => backend === 'inference'
@@ -83,8 +108,12 @@ const fields = z.strictObject({
   peers: z.strictObject({ port: port.default(11436) }).prefault({}),
   groups: z.array(group).min(1, 'at least one group').default(['agents']),
   access: z
-    .enum(['tailnet', 'keys'], { error: 'tailnet (whoever the tailnet lets in) or keys (always an API key)' })
+    .enum(['tailnet', 'keys', 'either'], {
+      error:
+        'tailnet (whoever the tailnet lets in), keys (always an API key) or either (a key, or somebody named under people)',
+    })
     .default('tailnet'),
+  people: z.record(rule, person).default({}),
   keyless: z.array(group).default([]),
   ban_after: z
     .int()
@@ -154,6 +183,7 @@ function sentences(issue: z.core.$ZodIssue): string[] {
   const path = issue.path.join('.')
   if (issue.code === 'unrecognized_keys')
     return issue.keys.map((key) => `  ${path ? `${path}.` : ''}${key}: there is no such setting`)
+  if (issue.code === 'invalid_key') return [`  ${path}: ${issue.issues[0]?.message ?? issue.message}`]
   return [`  ${path || '(top)'}: ${issue.message}`]
 }
 

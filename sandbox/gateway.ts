@@ -171,8 +171,10 @@ async function makeGateway(home: string, options: GatewayOptions) {
   const peers = await freePort('127.0.0.1')
   const yaml = (settings: string) =>
     `port: ${port}\nengine: { port: ${options.enginePort} }\npeers: { port: ${peers} }\n${settings}`
-  const listed = hasLists(options.registry ?? { version: 1, keys: {} })
-  const of = (settings: string) => describe(home, listener, yaml(settings), listed)
+  const of = (settings: string) => {
+    const registry = options.registry ?? { version: 1, keys: {} }
+    return describe(home, listener, yaml(settings), hasLists(registry, parseSettings(settings, 'settings.yaml')))
+  }
   const rendered = (settings: string): Configuration => {
     const made = render(of(settings), templates())
     const altered = { ...made, text: options.alter?.(made.text) ?? made.text }

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { places } from '../../lib/places.ts'
-import { engineLoad, setDraining } from '../../lib/proxy/runtime.ts'
+import { addRunning, engineLoad, setDraining } from '../../lib/proxy/runtime.ts'
 import { eventually } from '../gateway.ts'
 import { illegal } from '../judge.ts'
 import { type Client, dial, request } from '../raw.ts'
@@ -265,6 +265,7 @@ const logged: Expectation = [
   async (patient) => {
     const { gateway } = patient
     const agent = ['User-Agent: log "x"']
+    await addRunning(gateway.machine, 'keys/devices.map', '127.0.0.1', 'ann@example.com|laptop')
     await ask(patient, 'POST /api/pull?secret', agent)
     await ask(patient, 'POST /v1/messages?e=nonsense', agent)
     await ask(patient, 'GET /api/version', ['User-Agent: works'])
@@ -278,7 +279,7 @@ const logged: Expectation = [
     )
     for (const text of gateway.log()) {
       const keys = Object.keys(JSON.parse(text))
-      must(keys.length === 14 && keys[0] === 'time', `a line has ${keys.join()}`)
+      must(keys.length === 16 && keys[0] === 'time', `a line has ${keys.join()}`)
       must(text.length < 4_000, `a line of ${text.length}`)
     }
     must(
@@ -291,6 +292,7 @@ const logged: Expectation = [
       /"group":"anthropic".*"end":"[PS]H/.test(line(/"log .*"status":502/) ?? ''),
       `no group in ${line(/"log .*"status":502/)}`,
     )
+    must(/"login":"ann@example.com","device":"laptop"/.test(line(/"log .*pull/) ?? ''), 'nobody is named')
     must(
       !line(/"agent":"quiet"/) && !line(/"works".*"status":200/) && !line(/secret/),
       'the log says more than it should',

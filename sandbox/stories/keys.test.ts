@@ -125,7 +125,7 @@ describe('a key', () => {
   test('opens its own groups only, and the refusal names both', async () => {
     expect((await ask('POST /v1/messages', bearer(secrets.bob))).status).toBe(200)
     const refused = await ask('GET /v1/models', bearer(secrets.bob))
-    expect([refused.status, message(refused)]).toEqual([403, 'Gateway: the key bob may not use the group openai.'])
+    expect([refused.status, message(refused)]).toEqual([403, 'Gateway: bob may not use the group openai.'])
   })
 })
 

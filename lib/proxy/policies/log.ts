@@ -7,6 +7,8 @@ const line = [
   '"client":"%ci:%cp"',
   '"agent":"%[var(txn.agent),json(utf8s)]"',
   '"who":"%[var(txn.who),json(utf8s)]"',
+  '"login":"%[var(txn.peer),field(1,|),json(utf8s)]"',
+  '"device":"%[var(txn.peer),field(2,|),json(utf8s)]"',
   '"group":"%[var(txn.group)]"',
   '"method":"%[var(txn.method),json(utf8s)]"',
   '"path":"%[var(txn.path),json(utf8s)]"',
@@ -41,6 +43,7 @@ export function log(gateway: Gateway): Policy {
       metadata: ['no log'],
       prepare: [
         'http-request set-var(txn.agent) req.fhdr(user-agent),bytes(0,128)',
+        'http-request set-var(txn.peer) src,map_ip({{keys}}/devices.map)',
         `log-format '{${line}}'`,
         level === 'errors' ? quiet : 'http-request set-log-level err',
       ],
