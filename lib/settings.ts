@@ -90,6 +90,7 @@ const schema = z.strictObject({
   body_limit: size.prefault('32MB'),
   judged_body: size.refine((bytes) => bytes >= 131_072 && bytes <= 4 * 1024 ** 2, 'from 128KB to 4MB').prefault('1MB'),
   log: z.enum(['off', 'errors', 'requests']).default('errors'),
+  observer: z.enum(['on', 'off']).default('on'),
   drain: duration.prefault('10m'),
 })
 
