@@ -296,6 +296,32 @@ export function realHost(note: (line: string) => void = () => {}): Host {
   }
 }
 
+/** Bytes that are read at once. */
+export const pieceSize = 262_144
+
+/** A piece of a file that grows. */
+export interface Piece {
+  /** tells this file from a later one of the same name */
+  id: string
+  bytes: Buffer
+}
+
+/** What stands in a file from an offset on, `pieceSize` at most; undefined when there is no file. */
+export async function readFrom(file: string, offset: number): Promise<Piece | undefined> {
+  const handle = await unless(fs.open(file), undefined)
+  if (!handle) return undefined
+  try {
+    const { ino, birthtimeMs } = await handle.stat()
+    const { buffer, bytesRead } = await handle.read(Buffer.allocUnsafe(pieceSize), { position: offset })
+    return { id: `${ino}-${birthtimeMs}`, bytes: buffer.subarray(0, bytesRead) }
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Appends to a file of ours alone. */
+export const append = (file: string, text: string): Promise<void> => fs.appendFile(file, text, { mode: 0o600 })
+
 /** Logs of runs that are kept. */
 const keptLogs = 30
 

@@ -73,10 +73,13 @@ const person = z
     models: keyLimits.shape.models,
     per_minute: keyLimits.shape.perMinute,
     concurrent: keyLimits.shape.concurrent,
+    burst: keyLimits.shape.burst,
+    waiting: keyLimits.shape.waiting,
   })
   .transform(
-    ({ groups, models, per_minute: perMinute, concurrent }): Limits => ({
-      ...{ models, perMinute, concurrent },
+    ({ groups, per_minute: perMinute, ...rest }): Limits => ({
+      ...rest,
+      perMinute,
       groups: groups && expandGroups(groups),
     }),
   )
@@ -138,6 +141,7 @@ const fields = z.strictObject({
   body_limit: size.prefault('32MB'),
   judged_body: size.refine((bytes) => bytes >= 131_072 && bytes <= 4 * 1024 ** 2, 'from 128KB to 4MB').prefault('1MB'),
   log: z.enum(['off', 'errors', 'requests']).default('errors'),
+  observer: z.enum(['on', 'off']).default('on'),
   alerts: z
     .strictObject({
       notification: z.boolean().default(false),

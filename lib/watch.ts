@@ -40,7 +40,7 @@ export async function live(look: Look): Promise<Live | undefined> {
     running: await runningStreams(look),
     waiting: load.waiting,
     rates: ratesOf((await look.ask(at.adminSocket, 'show table people')) ?? ''),
-    refusals: refusalsOf((await look.read(`${at.logs}/haproxy.log`)) ?? ''),
+    refusals: refusalsOf((await look.read(at.requestLog)) ?? ''),
   }
 }
 

@@ -281,11 +281,11 @@ const logged: Expectation = [
     )
     for (const text of gateway.log()) {
       const keys = Object.keys(JSON.parse(text))
-      must(keys.length === 16 && keys[0] === 'time', `a line has ${keys.join()}`)
+      must(keys.length === 18 && keys[0] === 'time', `a line has ${keys.join()}`)
       must(text.length < 4_000, `a line of ${text.length}`)
     }
     must(
-      /"agent":"log \\"x\\"".*"method":"POST","path":"\\?\/api\\?\/pull","status":403/.test(
+      /"agent":"log \\"x\\"".*"method":"POST","path":"\\?\/api\\?\/pull",.*"status":403.*"denied":"rows"/.test(
         line(/log \\"x.*pull/) ?? '',
       ),
       'no pull',

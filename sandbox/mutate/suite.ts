@@ -31,7 +31,7 @@ export interface Variant {
   examine(patient: Patient): Promise<string | undefined>
 }
 
-const common = `groups: [agents, native]\nhosts: [${ownHost}]\norigins: ['${origin}']\ninference: { slots: 8 }`
+const common = `groups: [agents, native]\nhosts: [${ownHost}]\norigins: ['${origin}']\ninference: { slots: 8 }\nobserver: off`
 
 const ofKeys = ({ policy, gone }: Mutant): boolean =>
   /^(keys|limits|models)$/.test(policy) || /^authentication_/.test(gone)
