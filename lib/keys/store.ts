@@ -3,14 +3,15 @@ import type { Host, Look } from '../host.ts'
 import { places } from '../places.ts'
 import { addRunning, removeRunning, runningMap, setRunningMap } from '../proxy/runtime.ts'
 import { tilde } from '../resources.ts'
-import type { Settings } from '../settings.ts'
+import { budgeted, type Settings } from '../settings.ts'
 import { type Finding, missed, ok, type Step } from '../step.ts'
 import { generateKey, hashKey } from './key.ts'
 import { catalogue, listMaps } from './lists.ts'
-import { keyLines, mapText, recordOf } from './maps.ts'
+import { budgetLines, keyLines, mapText, recordOf } from './maps.ts'
 import { type Registry, readRegistry, saveRegistry } from './registry.ts'
 
 const keysMap = 'keys.map'
+const spentMap = 'spent.map'
 const again = 'Run install.ts again.'
 
 /** All maps that the keys give, by file name. The lists of models are made from what Ollama has. */
@@ -26,7 +27,11 @@ async function wantedMaps(
     'list-api.map': await text('list-api.map'),
   }
   const known = hasLists(registry) ? await catalogue(look, settings.engine.port) : undefined
-  return { [keysMap]: keyLines(registry, settings.limits), ...listMaps(registry, known, before) }
+  return {
+    [keysMap]: keyLines(registry, settings.limits),
+    'budgets.map': budgetLines(registry, settings.limits),
+    ...listMaps(registry, known, before),
+  }
 }
 
 const fileOf = (look: Look, name: string): string => `${places(look.home).keyMaps}/${name}`
@@ -41,6 +46,8 @@ export async function publish(host: Host, registry: Registry, settings: Settings
     await host.write(fileOf(host, name), mapText(lines))
     await setRunningMap(host, `keys/${name}`, lines, isProbe)
   }
+  // What is in it is the observer's to say; HAProxy only starts when it is there.
+  if ((await host.read(fileOf(host, spentMap))) === undefined) await host.write(fileOf(host, spentMap), '')
 }
 
 /** Keeps a changed registry, and has it hold at the next request. */
@@ -91,6 +98,8 @@ async function look(at: Look, registry: Registry, settings: Settings): Promise<F
     const found = await fault(at, name, lines)
     if (found) return found
   }
+  if ((await at.read(fileOf(at, spentMap))) === undefined)
+    return missed(`${tilde(at, fileOf(at, spentMap))} is missing`, again)
   return ok(`${Object.keys(registry.keys).length} keys`)
 }
 
@@ -100,9 +109,7 @@ export function keyStep(settings: Settings): Step {
     id: 'haproxy.keys',
     title: 'The gateway knows the API keys that keys.ts made, and no other',
     check: async (at) =>
-      settings.access === 'tailnet'
-        ? ok('none is asked for (access: tailnet)')
-        : look(at, await readRegistry(at), settings),
+      budgeted(settings) ? look(at, await readRegistry(at), settings) : ok('none is asked for (access: tailnet)'),
     apply: async (host) => publish(host, await readRegistry(host), settings),
   }
 }

@@ -13,6 +13,7 @@ import { contextLength } from '../settings.ts'
 import { installed, prepare } from '../setup.ts'
 import { currentReceipt, takeLock } from '../state.ts'
 import { bans, unban } from './bans.ts'
+import { budgetText } from './budget.ts'
 import { cutStreams } from './cut.ts'
 import { readImport } from './import.ts'
 import { generateKey, hashKey } from './key.ts'
@@ -237,6 +238,7 @@ function described(entry: Entry): string {
     entry.burst ? `${entry.burst} in 10 s` : '',
     entry.concurrent ? `${entry.concurrent} at once` : '',
     entry.waiting ? `${entry.waiting} while every slot is taken` : '',
+    entry.perDay ? `${budgetText(entry.perDay)} a day` : '',
     entry.hashes.some(({ until }) => until && Date.parse(until) > Date.now()) ? 'an old key still counts' : '',
     entry.note ?? '',
   ]
