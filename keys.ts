@@ -16,6 +16,7 @@ API keys for the gateway. A key is shown once, when it is made; only its hash is
   --burst N            requests to a model in any 10 seconds
   --concurrent N       requests to a model at once
   --waiting N          requests to a model under way while every slot is taken
+  --per-day 2h,200MB   seconds of generation and bytes of answers from midnight to midnight
   --expires 30d        when it ends: a time from now, or a day such as 2027-01-31
   --note TEXT          a word for yourself
   --qr                 the base URL and the key as a QR code
@@ -30,6 +31,7 @@ A limit is taken away by the word none: keys.ts limits NAME --per-minute none`,
       burst: { type: 'string' },
       concurrent: { type: 'string' },
       waiting: { type: 'string' },
+      'per-day': { type: 'string' },
       expires: { type: 'string' },
       note: { type: 'string' },
       qr: { type: 'boolean' },

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { Stop } from './command.ts'
 import { type Endpoint, endpoints, expandGroups, type Group, groups, presets } from './endpoints.ts'
 import type { Look } from './host.ts'
+import { parseBudget } from './keys/budget.ts'
 import { limits as keyLimits, type Limits } from './keys/registry.ts'
 
 const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
@@ -86,6 +87,12 @@ const person = z
 
 const selectable = () => Object.entries(groups).flatMap(([name, { access }]) => (access === 'never' ? [] : [name]))
 
+const budget = z.string().transform((text, context) => {
+  const found = parseBudget(text)
+  if (!found) context.addIssue({ code: 'custom', message: 'a share of the day such as 2h, 200MB or 2h,200MB' })
+  return found ?? {}
+})
+
 const asksModel = ({ backend }: Endpoint) => backend === 'inference'
 const modelRows = endpoints.filter(asksModel).map(({ method, path }) => `${method} ${path}`)
 const modelGroups = [...new Set(endpoints.filter(asksModel).map((row) => row.group))]
@@ -99,6 +106,7 @@ const counted = z.strictObject({
 
 const limits = counted.extend({
   waiting: z.int().min(1).max(10_000).optional(),
+  per_day: budget.optional(),
   all: counted.optional(),
   groups: z.partialRecord(z.enum(modelGroups), counted).optional(),
   rows: z.partialRecord(z.enum(modelRows), counted).optional(),
@@ -158,6 +166,9 @@ const schema = fields.refine(({ engine, peers }) => engine.port !== peers.port, 
 
 /** The settings with defaults filled in: times in ms, sizes in bytes, groups still by name. */
 export type Settings = z.infer<typeof schema>
+
+/** Whether somebody may have a share of the day only: any key can, and every address by the settings. */
+export const budgeted = ({ access, limits }: Settings): boolean => access !== 'tailnet' || limits.per_day !== undefined
 
 /** Where the settings live. */
 export const settingsFile = (home: string): string => `${home}/.config/remote-ollama-proxy/settings.yaml`

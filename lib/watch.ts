@@ -4,13 +4,13 @@ import { z } from 'zod'
 import type { Ui } from './cli.ts'
 import { exitCodes, Stop } from './command.ts'
 import { type Look, realLook } from './host.ts'
+import { type Stream, streams } from './observer/streams.ts'
 import { places } from './places.ts'
 import { engineLoad } from './proxy/runtime.ts'
-import { type RunningStream, runningStreams } from './proxy/streams.ts'
 
 /** What happens on the server now. */
 export interface Live {
-  running: RunningStream[]
+  running: Stream[]
   /** requests that wait for a slot */
   waiting: number
   /** requests to a model that each person started within the last minute */
@@ -37,7 +37,7 @@ export async function live(look: Look): Promise<Live | undefined> {
   if (!load) return undefined
   const at = places(look.home)
   return {
-    running: await runningStreams(look),
+    running: await streams(look),
     waiting: load.waiting,
     rates: ratesOf((await look.ask(at.adminSocket, 'show table people')) ?? ''),
     refusals: refusalsOf((await look.read(at.requestLog)) ?? ''),
@@ -92,7 +92,12 @@ export function picture({ running, waiting, rates, refusals }: Live, chalk: Chal
   const rows = (list: string[]) => (list.length > 0 ? list : ['  none'])
   return [
     chalk.bold(`Running (${running.length}), waiting (${waiting})`),
-    ...rows(running.map(({ who, source, model }) => `  ${who.padEnd(24)} ${(model ?? '-').padEnd(28)} ${source}`)),
+    ...rows(
+      running.map(
+        ({ who, client, running: begun, ageSeconds }) =>
+          `  ${who.padEnd(24)} ${(begun ? `${ageSeconds} s` : 'waits').padEnd(8)} ${client}`,
+      ),
+    ),
     chalk.bold('Requests to a model in the last minute'),
     ...rows(rates.map(({ who, aMinute }) => `  ${who.padEnd(24)} ${aMinute}`)),
     chalk.bold('Last refusals'),

@@ -37,6 +37,13 @@ export function keyLines(registry: Registry, limits: Settings['limits'] = {}): M
   return new Map(lines)
 }
 
+/** `budgets.map`, for the observer: who, or `*` for everybody else -> `seconds of generation|bytes of answers` a day; 0 is no end. */
+export function budgetLines(registry: Registry, limits: Settings['limits'] = {}): Map<string, string> {
+  const own = Object.entries(registry.keys).map(([name, { perDay }]) => [name, perDay] as const)
+  const all = [['*', limits.per_day] as const, ...own]
+  return new Map(all.flatMap(([who, budget]) => (budget ? [[who, `${budget.seconds ?? 0}|${budget.bytes ?? 0}`]] : [])))
+}
+
 /** A map's text, in one order, so that the same keys give the same bytes. */
 export const mapText = (lines: Map<string, string>): string =>
   [...lines]

@@ -9,11 +9,12 @@ import type { Setup } from '../parts/part.ts'
 import { places } from '../places.ts'
 import { render } from '../proxy/config.ts'
 import { fingerprintOf, swap } from '../proxy/reload.ts'
-import { runningStreams, shutStreams } from '../proxy/streams.ts'
 import { contextLength } from '../settings.ts'
 import { installed, prepare } from '../setup.ts'
 import { currentReceipt, takeLock } from '../state.ts'
 import { bans, unban } from './bans.ts'
+import { budgetText } from './budget.ts'
+import { cutStreams } from './cut.ts'
 import { readImport } from './import.ts'
 import { generateKey, hashKey } from './key.ts'
 import { graceOf, oneName, withFlags } from './options.ts'
@@ -154,7 +155,7 @@ const revoke: Verb = async (call) => {
     known(registry, name)
     delete registry.keys[name]
   })
-  const cut = call.flags.cut ? await cutOf(call.host, name) : undefined
+  const cut = call.flags.cut ? await cutStreams(call.host, name) : undefined
   if (call.ui.json) process.stdout.write(`${JSON.stringify({ name, revoked: true, cut }, null, 2)}\n`)
   else
     call.ui.say(
@@ -162,12 +163,6 @@ const revoke: Verb = async (call) => {
     )
   return code
 }
-
-const cutOf = async (host: Host, name: string): Promise<number> =>
-  shutStreams(
-    host,
-    (await runningStreams(host)).filter(({ who }) => who === name),
-  )
 
 const bring: Verb = async (call) => {
   const file = call.names[0] ?? ''
@@ -243,6 +238,7 @@ function described(entry: Entry): string {
     entry.burst ? `${entry.burst} in 10 s` : '',
     entry.concurrent ? `${entry.concurrent} at once` : '',
     entry.waiting ? `${entry.waiting} while every slot is taken` : '',
+    entry.perDay ? `${budgetText(entry.perDay)} a day` : '',
     entry.hashes.some(({ until }) => until && Date.parse(until) > Date.now()) ? 'an old key still counts' : '',
     entry.note ?? '',
   ]

@@ -1,5 +1,5 @@
 import { identifies } from '../../identities/maps.ts'
-import type { Settings } from '../../settings.ts'
+import { budgeted, type Settings } from '../../settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { refuse } from '../refusal.ts'
 import { type Counted, checked, counts } from './counting.ts'
@@ -35,6 +35,20 @@ function sources({ settings }: Gateway): string[] {
   ]
 }
 
+/** Who has used up a share of the day (the observer says so) is told when the next begins: over a minute, so that no client stays to wait. */
+const budgets = [
+  'http-request set-var(txn.spent) var(txn.who),map_str({{keys}}/spent.map) if counted inference',
+  'http-request set-var(txn.now) date if { var(txn.spent) -m found }',
+  'http-request set-var(txn.rest) var(txn.spent),field(1,|),sub(txn.now) if { var(txn.spent) -m found }',
+  refuse({
+    status: 429,
+    message:
+      '%[var(txn.who)] has used up its %[var(txn.spent),field(2,|)] of this day; it begins anew on %[var(txn.spent),field(3,|)].',
+    when: ['{ var(txn.rest) -m int gt 0 }'],
+    headers: { 'retry-after': '%[var(txn.rest),add(60)]', 'x-should-retry': 'false' },
+  }),
+]
+
 const person: Counted = { key: 'var(txn.who)', table: 'people', called: '%[var(txn.who)]' }
 
 const tracked = [
@@ -68,7 +82,14 @@ export function limits(gateway: Gateway): Policy {
     name: 'limits',
     lines: {
       global: together.global,
-      limit: [...sources(gateway), ...checked(person), ...together.checks, ...tracked, ...together.tracks],
+      limit: [
+        ...sources(gateway),
+        ...(budgeted(gateway.settings) ? budgets : []),
+        ...checked(person),
+        ...together.checks,
+        ...tracked,
+        ...together.tracks,
+      ],
       inspect: waiting(inference.slots),
     },
     sections: [
