@@ -15,6 +15,7 @@ API keys for the gateway. A key is shown once, when it is made; only its hash is
   --per-minute N       requests to a model a minute
   --concurrent N       requests to a model at once
   --expires 30d        when it ends: a time from now, or a day such as 2027-01-31
+  --admin              may also download, delete, create, copy and upload models (add)
   --note TEXT          a word for yourself
   --qr                 the base URL and the key as a QR code
   --grace TIME         how long the old key counts beside the new one (rotate)
@@ -27,6 +28,7 @@ A limit is taken away by the word none: keys.ts limits NAME --per-minute none`,
       'per-minute': { type: 'string' },
       concurrent: { type: 'string' },
       expires: { type: 'string' },
+      admin: { type: 'boolean' },
       note: { type: 'string' },
       qr: { type: 'boolean' },
       grace: { type: 'string' },

@@ -6,6 +6,7 @@ import { errors } from './errors.ts'
 import { keys } from './keys.ts'
 import { limits } from './limits.ts'
 import { log } from './log.ts'
+import { manage } from './manage.ts'
 import { models } from './models.ts'
 import { names } from './names.ts'
 import { queue } from './queue.ts'
@@ -30,4 +31,5 @@ export const policies = (gateway: Gateway): Policy[] => [
   models(gateway),
   queue(gateway),
   rewrite(gateway),
+  manage(gateway),
 ]
