@@ -18,6 +18,7 @@ API keys for the gateway. A key is shown once, when it is made; only its hash is
   --waiting N          requests to a model under way while every slot is taken
   --per-day 2h,200MB   seconds of generation and bytes of answers from midnight to midnight
   --expires 30d        when it ends: a time from now, or a day such as 2027-01-31
+  --admin              may also download, delete, create, copy and upload models (add)
   --note TEXT          a word for yourself
   --qr                 the base URL and the key as a QR code
   --grace TIME         how long the old key counts beside the new one (rotate)
@@ -33,6 +34,7 @@ A limit is taken away by the word none: keys.ts limits NAME --per-minute none`,
       waiting: { type: 'string' },
       'per-day': { type: 'string' },
       expires: { type: 'string' },
+      admin: { type: 'boolean' },
       note: { type: 'string' },
       qr: { type: 'boolean' },
       grace: { type: 'string' },

@@ -1,7 +1,7 @@
 import { parse, parseDocument, YAMLParseError } from 'yaml'
 import { z } from 'zod'
 import { Stop } from './command.ts'
-import { type Endpoint, endpoints, expandGroups, type Group, groups, presets } from './endpoints.ts'
+import { type Endpoint, endpoints, expandGroups, type Group, groups, openable, presets } from './endpoints.ts'
 import type { Look } from './host.ts'
 import { parseBudget } from './keys/budget.ts'
 import { limits as keyLimits, type Limits } from './keys/registry.ts'
@@ -52,7 +52,7 @@ const group = z.string().superRefine((name, context) => {
   const known = Object.hasOwn(groups, name) ? groups[name as Group] : undefined
   const message = !known
     ? `unknown group "${name}"; known are ${[...Object.keys(presets), ...selectable()].join(', ')}`
-    : known.access === 'never'
+    : !openable(name as Group)
       ? `group "${name}" cannot be opened: ${known.what}`
       : undefined
   if (message) context.addIssue({ code: 'custom', message })
@@ -85,7 +85,7 @@ const person = z
     }),
   )
 
-const selectable = () => Object.entries(groups).flatMap(([name, { access }]) => (access === 'never' ? [] : [name]))
+const selectable = () => (Object.keys(groups) as Group[]).filter(openable)
 
 const budget = z.string().transform((text, context) => {
   const found = parseBudget(text)

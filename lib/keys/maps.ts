@@ -1,4 +1,4 @@
-import { type Group, groups } from '../endpoints.ts'
+import { type Group, groups, openable } from '../endpoints.ts'
 import type { Settings } from '../settings.ts'
 import type { Limits, Registry } from './registry.ts'
 
@@ -8,7 +8,10 @@ const never = 253_402_300_799
 /** Every group as one bit, by its place in the table. */
 export const bitOf = (group: Group): number => 2 ** Object.keys(groups).indexOf(group)
 
-export const allGroups = (Object.keys(groups) as Group[]).reduce((sum, group) => sum + bitOf(group), 0)
+const bitsOf = (names: Group[]): number => names.reduce((sum, group) => sum + bitOf(group), 0)
+
+/** All that settings can open: what a key without groups of its own may use, as far as they do. */
+export const allGroups = bitsOf((Object.keys(groups) as Group[]).filter(openable))
 
 const seconds = (iso: string | undefined): number => (iso ? Math.floor(Date.parse(iso) / 1000) : never)
 
@@ -17,7 +20,7 @@ export function recordOf(name: string, until: number, own: Limits, common: Setti
   return [
     name,
     until,
-    own.groups?.reduce((sum, group) => sum + bitOf(group), 0) ?? allGroups,
+    (own.groups ? bitsOf(own.groups) : allGroups) + (own.admin ? bitOf('manage') : 0),
     own.perMinute ?? common.per_minute ?? 0,
     own.concurrent ?? common.concurrent ?? 0,
     own.models ? 'list' : '-',

@@ -89,6 +89,10 @@ function known(registry: Registry, name: string): Entry {
   return entry
 }
 
+/** Said once, when such a key is made. */
+const power =
+  'This key may download, delete, create, copy and upload models for everybody, fill the disk, and push models in the name of this machine’s Ollama account: give it to nobody whom you would not let sit here.\n'
+
 /** Prints a key once, with what clients need; the log of the run does not get it. */
 function tell({ ui, flags, machine, setup }: Call, name: string, key: string, code: number): number {
   const base = baseUrl(machine, setup)
@@ -119,6 +123,7 @@ const add: Verb = async (call) => {
       )
     registry.keys[name] = { ...limits, created: new Date().toISOString(), hashes: [{ sha256: hashKey(key) }] }
   })
+  if (limits.admin) process.stderr.write(power)
   return tell(call, name, key, code)
 }
 
@@ -139,6 +144,11 @@ const rotate: Verb = async (call) => {
 
 const limit: Verb = async (call) => {
   const name = oneName(call.names, 'limits')
+  if (call.flags.admin)
+    throw new Stop(
+      exitCodes.usage,
+      '--admin goes with add only, so that no key in use becomes another one; make a key of its own for that. Nothing was changed.',
+    )
   const { result: entry, code } = await change(call, (registry) => {
     const before = known(registry, name)
     const { created, hashes, ...limits } = before
@@ -234,6 +244,7 @@ function described(entry: Entry): string {
     entry.expires ? `${over ? 'EXPIRED' : 'until'} ${entry.expires.slice(0, 16).replace('T', ' ')}` : 'no end',
     entry.models ? `models ${entry.models.join(',')}` : '',
     entry.groups ? `groups ${entry.groups.join(',')}` : 'all open groups',
+    entry.admin ? 'ADMIN: may change the models' : '',
     entry.perMinute ? `${entry.perMinute} a minute` : '',
     entry.burst ? `${entry.burst} in 10 s` : '',
     entry.concurrent ? `${entry.concurrent} at once` : '',

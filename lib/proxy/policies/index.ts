@@ -7,6 +7,7 @@ import { errors } from './errors.ts'
 import { keys } from './keys.ts'
 import { limits } from './limits.ts'
 import { log } from './log.ts'
+import { manage } from './manage.ts'
 import { models } from './models.ts'
 import { names } from './names.ts'
 import { peers } from './peers.ts'
@@ -44,4 +45,5 @@ const policiesOf = (gateway: Gateway): Policy[] => [
   models(gateway),
   queue(gateway),
   rewrite(gateway),
+  manage(gateway),
 ]
