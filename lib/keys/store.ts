@@ -98,7 +98,11 @@ async function fault(at: Look, name: string, wanted: Map<string, string>): Promi
   return undefined
 }
 
+const openToOthers = async (at: Look): Promise<boolean> =>
+  (((await at.stat(places(at.home).keys))?.mode ?? 0) & 0o077) !== 0
+
 async function look(at: Look, registry: Registry, settings: Settings): Promise<Finding> {
+  if (await openToOthers(at)) return missed(`${tilde(at, places(at.home).keys)} can be read by others`, again)
   for (const name of identityMaps)
     if ((await at.stat(fileOf(at, name))) === undefined)
       return missed(`${tilde(at, fileOf(at, name))} is missing`, again)
@@ -120,6 +124,10 @@ export function keyStep(settings: Settings): Step {
     id: 'haproxy.keys',
     title: 'The gateway knows the API keys that keys.ts made, and no other',
     check: async (at) => look(at, await readRegistry(at), settings),
-    apply: async (host) => publish(host, await readRegistry(host), settings),
+    async apply(host) {
+      const registry = await readRegistry(host)
+      if (await openToOthers(host)) await saveRegistry(host, registry)
+      await publish(host, registry, settings)
+    },
   }
 }

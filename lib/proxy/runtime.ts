@@ -85,8 +85,8 @@ async function edit(host: Host, file: string, command: (id: string) => string): 
 
 /** Changes up to this many are told one by one (a quarter of a millisecond each); more, and a whole new map is quicker, which costs the same for any number of changes. */
 const few = (lines: number): number => Math.max(50, lines / 50)
-/** Lines of a map in one command: well below HAProxy's buffer (126,976 bytes), whose size bounds a payload. */
-const linesAtOnce = 250
+/** Bytes of a map in one command: well below HAProxy's buffer (126,976 bytes), whose size bounds a payload. */
+const bytesAtOnce = 60_000
 
 /** Makes the running worker's map hold exactly these lines, beside those that stay; nothing when it has not loaded it. */
 export async function setRunningMap(
@@ -120,9 +120,23 @@ async function replaceMap(host: Host, id: string, lines: Map<string, string>): P
   const version = /version created: (\d+)/.exec(said)?.[1]
   if (!version) throw new Error(`HAProxy takes no new version of map ${id}: ${said.trim()}`)
   const rows = [...lines].map(([key, value]) => `${key} ${value}`)
-  for (let at = 0; at < rows.length; at += linesAtOnce)
-    await tell(`add map @${version} #${id}`, rows.slice(at, at + linesAtOnce))
+  for (const piece of pieces(rows)) await tell(`add map @${version} #${id}`, piece)
   await tell(`commit map @${version} #${id}`)
+}
+
+/** Rows in as few pieces as the bytes allow; a row that is longer than that is a piece of its own. */
+export function pieces(rows: string[], most = bytesAtOnce): string[][] {
+  const list: string[][] = []
+  let size = most
+  for (const row of rows) {
+    size += row.length + 1
+    if (size > most) {
+      list.push([])
+      size = row.length + 1
+    }
+    list.at(-1)?.push(row)
+  }
+  return list
 }
 
 /** Closes a frontend's listeners for good; running connections go on. (`disable frontend` works on Linux only: HAProxy src/proto_tcp.c.) */
