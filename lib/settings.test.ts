@@ -38,7 +38,7 @@ describe('settings', () => {
         keep_alive: 1_800_000,
         context: 'auto',
       },
-      ...{ body_limit: 32 * 2 ** 20, log: 'errors', observer: 'on', drain: 600_000 },
+      ...{ body_limit: 32 * 2 ** 20, log: 'errors', observer: 'on', metrics: { port: 9411 }, drain: 600_000 },
     })
   })
 

@@ -66,7 +66,10 @@ const schema = z.strictObject({
   access: z
     .enum(['tailnet', 'keys'], { error: 'tailnet (whoever the tailnet lets in) or keys (always an API key)' })
     .default('tailnet'),
-  keyless: z.array(group).default([]),
+  keyless: z
+    .array(group)
+    .refine((names) => !names.includes('metrics'), 'metrics tells about everybody, so it always needs a key')
+    .default([]),
   limits: z
     .strictObject({
       per_minute: z.int().min(1).max(100_000).optional(),
@@ -91,6 +94,7 @@ const schema = z.strictObject({
   judged_body: size.refine((bytes) => bytes >= 131_072 && bytes <= 4 * 1024 ** 2, 'from 128KB to 4MB').prefault('1MB'),
   log: z.enum(['off', 'errors', 'requests']).default('errors'),
   observer: z.enum(['on', 'off']).default('on'),
+  metrics: z.strictObject({ port: port.default(9411) }).prefault({}),
   drain: duration.prefault('10m'),
 })
 

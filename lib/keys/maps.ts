@@ -8,7 +8,10 @@ const never = 253_402_300_799
 /** Every group as one bit, by its place in the table. */
 export const bitOf = (group: Group): number => 2 ** Object.keys(groups).indexOf(group)
 
-export const allGroups = (Object.keys(groups) as Group[]).reduce((sum, group) => sum + bitOf(group), 0)
+const bits = (list: Group[]): number => list.reduce((sum, group) => sum + bitOf(group), 0)
+
+/** What a key without a list of groups may use: everything but what tells about other people. */
+export const allGroups = bits((Object.keys(groups) as Group[]).filter((group) => group !== 'metrics'))
 
 const seconds = (iso: string | undefined): number => (iso ? Math.floor(Date.parse(iso) / 1000) : never)
 
@@ -17,7 +20,7 @@ export function recordOf(name: string, until: number, own: Limits, common: Setti
   return [
     name,
     until,
-    own.groups?.reduce((sum, group) => sum + bitOf(group), 0) ?? allGroups,
+    own.groups ? bits(own.groups) : allGroups,
     own.perMinute ?? common.per_minute ?? 0,
     own.concurrent ?? common.concurrent ?? 0,
     own.models ? 'list' : '-',

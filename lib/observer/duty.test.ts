@@ -20,9 +20,9 @@ test('a duty is never run twice at the same time, however long it takes', async 
       now -= 1
     },
   }
-  const stop = keep(host, [slow], quiet)
+  const kept = keep(host, [slow], quiet)
   await vi.waitFor(() => expect(runs).toBeGreaterThan(3))
-  await stop()
+  await kept.stop()
   expect([most, now]).toEqual([1, 0])
 })
 
@@ -47,16 +47,17 @@ test('what a duty throws is said once for each change, and the others go on', as
       others += 1
     },
   }
-  const stop = keep(host, [broken, good], (line) => said.push(line))
+  const kept = keep(host, [broken, good], (line) => said.push(line))
   await vi.waitFor(() => expect(runs).toBeGreaterThan(10))
-  await stop()
+  await kept.stop()
   expect(said).toEqual(['broken: no disk', 'broken: no net', 'broken: works again', 'broken: no disk'])
+  expect(kept.faults()).toEqual(['broken: no disk'])
   expect(others).toBeGreaterThan(1)
 })
 
 test('stopping runs each duty a last time, so that what has come is not lost', async () => {
   let left = 0
-  const stop = keep(
+  const kept = keep(
     host,
     [
       {
@@ -71,6 +72,6 @@ test('stopping runs each duty a last time, so that what has come is not lost', a
   )
   await new Promise(setImmediate)
   left = 5
-  await stop()
+  await kept.stop()
   expect(left).toBe(0)
 })

@@ -33,8 +33,10 @@ export const logs = 'Library/Logs/remote-ollama-proxy'
 
 /** Writes settings; the ports of a box without a network of its own stay as they are. */
 export function putSettings(box: Box, lines: string): void {
-  const ports = box.namespaced ? '' : `port: ${box.port}\nengine: { port: ${box.enginePort} }\n`
-  const own = box.namespaced ? lines : lines.replace(/^(port|engine):.*\n/gm, '')
+  const ports = box.namespaced
+    ? ''
+    : `port: ${box.port}\nengine: { port: ${box.enginePort} }\nmetrics: { port: ${box.metricsPort} }\n`
+  const own = box.namespaced ? lines : lines.replace(/^(port|engine|metrics):.*\n/gm, '')
   box.write(settingsFile, `${ports}${own}`, 0o600)
 }
 

@@ -7,6 +7,7 @@ import { errors } from './errors.ts'
 import { keys } from './keys.ts'
 import { limits } from './limits.ts'
 import { log } from './log.ts'
+import { metrics } from './metrics.ts'
 import { models } from './models.ts'
 import { names } from './names.ts'
 import { queue } from './queue.ts'
@@ -42,4 +43,5 @@ const policiesOf = (gateway: Gateway): Policy[] => [
   models(gateway),
   queue(gateway),
   rewrite(gateway),
+  metrics(gateway),
 ]
