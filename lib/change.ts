@@ -13,6 +13,7 @@ export type Need = (typeof needs)[number]
 
 const ofStep: Record<string, Need> = {
   'haproxy.keys': 'map edit',
+  'haproxy.identities': 'map edit',
   'haproxy.config': 'reload',
   'models.plist': 'job at login',
   'models.service': 'job at login',

@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
-import { parse } from 'yaml'
+import { parse, stringify } from 'yaml'
 import { compiledLink, type Layout } from './layout.ts'
 import type { Ground } from './namespaces.ts'
 import { endProcessesOf, processesOf } from './processes.ts'
@@ -76,7 +76,14 @@ export async function settledPorts(layout: Layout, address: string): Promise<Por
     metrics: await freePort('127.0.0.1'),
   }
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-  writeFileSync(file, `port: ${ports.port}\nengine:\n  port: ${ports.engine}\nmetrics:\n  port: ${ports.metrics}\n`, {
+  const peers = await freePort('127.0.0.1')
+  const own = {
+    port: ports.port,
+    engine: { port: ports.engine },
+    peers: { port: peers },
+    metrics: { port: ports.metrics },
+  }
+  writeFileSync(file, stringify(own), {
     mode: 0o600,
   })
   return ports

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import type { Flags } from '../cli.ts'
 import { exitCodes, Stop } from '../command.ts'
-import { expandGroups, groups, presets } from '../endpoints.ts'
+import { expandGroups, type Group, groups, openable, presets } from '../endpoints.ts'
+import { parseBudget } from './budget.ts'
 import { keyName, type Limits, limits, modelGlob } from './registry.ts'
 
 const units: Record<string, number> = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }
@@ -26,8 +27,9 @@ function groupList(text: string, flag: string): Limits['groups'] {
   for (const name of names)
     if (!Object.hasOwn(presets, name) && !Object.hasOwn(groups, name))
       throw usage(flag, name, `a group; known are ${[...Object.keys(presets), ...Object.keys(groups)].join(', ')}`)
-  const never = names.find((name) => groups[name as keyof typeof groups]?.access === 'never')
-  if (never) throw usage(flag, never, 'a group that can be opened')
+  const never = names.find((name) => Object.hasOwn(groups, name) && !openable(name as Group))
+  if (never)
+    throw usage(flag, never, never === 'manage' ? 'opened by groups, but by --admin' : 'a group that can be opened')
   return expandGroups(names)
 }
 
@@ -47,11 +49,20 @@ function modelList(text: string, flag: string): Limits['models'] {
   return globs
 }
 
+function share(text: string, flag: string): Limits['perDay'] {
+  const budget = parseBudget(text)
+  if (!budget) throw usage(flag, text, 'a share of the day such as 2h, 200MB or 2h,200MB')
+  return budget
+}
+
 const readers: Record<string, (text: string, flag: string, now: number) => Partial<Limits>> = {
   groups: (text, flag) => ({ groups: groupList(text, flag) }),
   models: (text, flag) => ({ models: modelList(text, flag) }),
   'per-minute': (text, flag) => ({ perMinute: whole(text, flag) }),
+  burst: (text, flag) => ({ burst: whole(text, flag) }),
+  waiting: (text, flag) => ({ waiting: whole(text, flag) }),
   concurrent: (text, flag) => ({ concurrent: whole(text, flag) }),
+  'per-day': (text, flag) => ({ perDay: share(text, flag) }),
   expires: (text, flag, now) => ({ expires: ending(text, flag, now) }),
   note: (text) => ({ note: text.replaceAll(/\s+/g, ' ') }),
 }
@@ -59,7 +70,10 @@ const fields: Record<string, keyof Limits> = {
   groups: 'groups',
   models: 'models',
   'per-minute': 'perMinute',
+  burst: 'burst',
+  waiting: 'waiting',
   concurrent: 'concurrent',
+  'per-day': 'perDay',
   expires: 'expires',
   note: 'note',
 }
@@ -74,6 +88,12 @@ export function withFlags(before: Limits, flags: Flags, now = Date.now()): Limit
     if (value === 'none' && field) delete after[field]
     else Object.assign(after, read(value, flag, now))
   }
+  if (flags.admin) after.admin = true
+  if (after.admin && after.models)
+    throw new Stop(
+      exitCodes.usage,
+      'An admin key may copy and delete every model, so a list of models would mean nothing (--admin, --models); nothing was changed.',
+    )
   const checked = limits.safeParse(after)
   if (!checked.success) throw new Stop(exitCodes.usage, `${z.prettifyError(checked.error)}; nothing was changed.`)
   return after

@@ -12,6 +12,8 @@ import { fingerprintOf, swap } from '../proxy/reload.ts'
 import { contextLength } from '../settings.ts'
 import { installed, prepare } from '../setup.ts'
 import { currentReceipt, takeLock } from '../state.ts'
+import { bans, unban } from './bans.ts'
+import { budgetText } from './budget.ts'
 import { cutStreams } from './cut.ts'
 import { readImport } from './import.ts'
 import { generateKey, hashKey } from './key.ts'
@@ -87,6 +89,10 @@ function known(registry: Registry, name: string): Entry {
   return entry
 }
 
+/** Said once, when such a key is made. */
+const power =
+  'This key may download, delete, create, copy and upload models for everybody, fill the disk, and push models in the name of this machine’s Ollama account: give it to nobody whom you would not let sit here.\n'
+
 /** Prints a key once, with what clients need; the log of the run does not get it. */
 function tell({ ui, flags, machine, setup }: Call, name: string, key: string, code: number): number {
   const base = baseUrl(machine, setup)
@@ -117,6 +123,7 @@ const add: Verb = async (call) => {
       )
     registry.keys[name] = { ...limits, created: new Date().toISOString(), hashes: [{ sha256: hashKey(key) }] }
   })
+  if (limits.admin) process.stderr.write(power)
   return tell(call, name, key, code)
 }
 
@@ -137,6 +144,11 @@ const rotate: Verb = async (call) => {
 
 const limit: Verb = async (call) => {
   const name = oneName(call.names, 'limits')
+  if (call.flags.admin)
+    throw new Stop(
+      exitCodes.usage,
+      '--admin goes with add only, so that no key in use becomes another one; make a key of its own for that. Nothing was changed.',
+    )
   const { result: entry, code } = await change(call, (registry) => {
     const before = known(registry, name)
     const { created, hashes, ...limits } = before
@@ -196,7 +208,28 @@ const send: Verb = async ({ host }) => {
   return exitCodes.done
 }
 
-const verbs: Record<string, Verb> = { add, list, show, rotate, revoke, limits: limit, import: bring, export: send }
+const listBans: Verb = async ({ ui, host }) => {
+  const found = await bans(host)
+  if (ui.json) process.stdout.write(`${JSON.stringify(found, null, 2)}\n`)
+  for (const { address, wrongAMinute, secondsLeft } of found)
+    ui.say(`${address.padEnd(40)} ${wrongAMinute} wrong keys a minute · ${secondsLeft} s left`)
+  if (found.length === 0) ui.say('No address is banned.')
+  return exitCodes.done
+}
+
+const endBan: Verb = async ({ ui, host, names }) => {
+  const [address = ''] = names
+  await unban(host, names.length === 1 ? address : names.join(' '))
+  if (ui.json) process.stdout.write(`${JSON.stringify({ address, unbanned: true }, null, 2)}\n`)
+  else ui.say(`${address} is banned no longer.`)
+  return exitCodes.done
+}
+
+const verbs: Record<string, Verb> = {
+  ...{ add, list, show, rotate, revoke, limits: limit, import: bring, export: send },
+  bans: listBans,
+  unban: endBan,
+}
 
 function print(ui: Ui, entries: Registry['keys']): number {
   if (ui.json) process.stdout.write(`${JSON.stringify(entries, null, 2)}\n`)
@@ -211,8 +244,12 @@ function described(entry: Entry): string {
     entry.expires ? `${over ? 'EXPIRED' : 'until'} ${entry.expires.slice(0, 16).replace('T', ' ')}` : 'no end',
     entry.models ? `models ${entry.models.join(',')}` : '',
     entry.groups ? `groups ${entry.groups.join(',')}` : 'all open groups',
+    entry.admin ? 'ADMIN: may change the models' : '',
     entry.perMinute ? `${entry.perMinute} a minute` : '',
+    entry.burst ? `${entry.burst} in 10 s` : '',
     entry.concurrent ? `${entry.concurrent} at once` : '',
+    entry.waiting ? `${entry.waiting} while every slot is taken` : '',
+    entry.perDay ? `${budgetText(entry.perDay)} a day` : '',
     entry.hashes.some(({ until }) => until && Date.parse(until) > Date.now()) ? 'an old key still counts' : '',
     entry.note ?? '',
   ]

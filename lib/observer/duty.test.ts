@@ -55,23 +55,20 @@ test('what a duty throws is said once for each change, and the others go on', as
   expect(others).toBeGreaterThan(1)
 })
 
-test('stopping runs each duty a last time, so that what has come is not lost', async () => {
-  let left = 0
-  const kept = keep(
-    host,
-    [
-      {
-        name: 'saves',
-        everyMs: 3_600_000,
-        run: async () => {
-          left = 0
-        },
-      },
-    ],
-    quiet,
-  )
-  await new Promise(setImmediate)
-  left = 5
+test('stopping waits for what is under way, and nothing begins again', async () => {
+  let [begun, ended] = [0, 0]
+  const slow: Duty = {
+    name: 'slow',
+    everyMs: 1,
+    async run() {
+      begun += 1
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      ended += 1
+    },
+  }
+  const kept = keep(host, [slow], quiet)
   await kept.stop()
-  expect(left).toBe(0)
+  expect([begun, ended]).toEqual([1, 1])
+  await new Promise((resolve) => setTimeout(resolve, 10))
+  expect(begun).toBe(1)
 })

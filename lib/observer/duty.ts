@@ -8,7 +8,7 @@ export interface Duty {
 }
 
 export interface Kept {
-  /** waits for what is under way, then runs each duty a last time, in their order */
+  /** no duty begins again; waits for those under way */
   stop(): Promise<void>
   /** what does not work at the moment */
   faults(): string[]
@@ -22,7 +22,7 @@ export function keep(host: Host, duties: Duty[], say: (line: string) => void): K
   const beats = duties.map((duty) => beat(host, duty, say))
   return {
     async stop() {
-      for (const { stop } of beats) await stop()
+      await Promise.all(beats.map(({ stop }) => stop()))
     },
     faults: () => beats.flatMap(({ faults }) => faults()),
   }
@@ -55,7 +55,6 @@ function beat(host: Host, duty: Duty, say: (line: string) => void): Kept {
       stopped = true
       clearTimeout(timer)
       await under
-      await once()
     },
     faults: () => (fault ? [`${duty.name}: ${fault}`] : []),
   }

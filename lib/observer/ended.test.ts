@@ -3,7 +3,15 @@ import { parseEnded } from './ended.ts'
 
 const line = (changes: Record<string, unknown> = {}): string =>
   JSON.stringify({
-    ...{ time: '21/Nov/2026:15:48:05.123', id: 'req_1', address: '100.64.0.7', who: 'bob', device: '-', agent: '-' },
+    ...{
+      time: '21/Nov/2026:15:48:05.123',
+      id: 'req_1',
+      address: '100.64.0.7',
+      who: 'bob',
+      login: '-',
+      device: '-',
+      agent: '-',
+    },
     ...{ group: 'openai', method: 'POST', path: '/v1/chat/completions', model: '-', status: 200, bytes: 12 },
     ...{ queueMs: 0, firstByteMs: 3, totalMs: 4, end: '----', denied: '-' },
     ...changes,
@@ -13,7 +21,16 @@ describe('a line of the access log', () => {
   test('is read with its time in UTC, and without the dashes of what is unknown', () => {
     const at = new Date(2026, 10, 21, 15, 48, 5, 123).toISOString()
     expect(parseEnded(line())).toEqual({
-      ...{ time: at, id: 'req_1', address: '100.64.0.7', who: 'bob', device: '', agent: '', group: 'openai' },
+      ...{
+        time: at,
+        id: 'req_1',
+        address: '100.64.0.7',
+        who: 'bob',
+        login: '',
+        device: '',
+        agent: '',
+        group: 'openai',
+      },
       ...{ method: 'POST', path: '/v1/chat/completions', model: '', status: 200, bytes: 12 },
       ...{ queueMs: 0, firstByteMs: 3, totalMs: 4, end: 'done', denied: '' },
     })

@@ -19,6 +19,8 @@ export interface Ended {
   id: string
   address: string
   who: string
+  /** whom the tailnet has at this address */
+  login: string
   device: string
   agent: string
   group: string
@@ -45,6 +47,7 @@ const schema = z.object({
   id: text,
   address: text,
   who: text,
+  login: text,
   device: text,
   agent: text,
   group: text,

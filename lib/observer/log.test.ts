@@ -3,7 +3,19 @@ import type { Ended } from './ended.ts'
 import { wanted } from './log.ts'
 
 const of = (changes: Partial<Ended>): Ended => ({
-  ...{ time: '', id: '', address: '', who: '', device: '', agent: '', group: '', method: 'GET', path: '/x', model: '' },
+  ...{
+    time: '',
+    id: '',
+    address: '',
+    who: '',
+    login: '',
+    device: '',
+    agent: '',
+    group: '',
+    method: 'GET',
+    path: '/x',
+    model: '',
+  },
   ...{ status: 200, bytes: 0, queueMs: 0, firstByteMs: 0, totalMs: 0, end: 'done', denied: '' },
   ...changes,
 })

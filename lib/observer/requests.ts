@@ -1,6 +1,6 @@
 import type { Host } from '../host.ts'
 import { places } from '../places.ts'
-import { readSettings } from '../settings.ts'
+import type { Settings } from '../settings.ts'
 import type { Duty } from './duty.ts'
 import { type Ended, parseEnded } from './ended.ts'
 import { follow, type Position } from './follow.ts'
@@ -13,7 +13,7 @@ export interface Taker {
 }
 
 /** Reads what HAProxy writes down, tells everyone who takes it, and writes what the settings want into the log. */
-export function requests(home: string, start: Position | undefined, takers: Taker[]): Duty {
+export function requests(home: string, settings: () => Settings, start: Position | undefined, takers: Taker[]): Duty {
   const follower = follow(places(home).access, start)
   return {
     name: 'requests',
@@ -24,7 +24,7 @@ export function requests(home: string, start: Position | undefined, takers: Take
         if (lines.length === 0) return
         const read = lines.map(parseEnded).filter((request) => request !== undefined)
         for (const taker of takers) taker.take(read, follower.position(), lines.length - read.length)
-        const { log } = await readSettings(host)
+        const { log } = settings()
         await writeLog(
           host,
           read.filter((request) => wanted(log, request)),

@@ -1,7 +1,7 @@
 import type { Host, Look } from '../host.ts'
 import { places } from '../places.ts'
 import { getFromSocket, type Served, serveText } from '../serve.ts'
-import { readSettings } from '../settings.ts'
+import type { Settings } from '../settings.ts'
 import type { Duty } from './duty.ts'
 import { readGauges } from './gauges.ts'
 import type { Metrics } from './metrics.ts'
@@ -14,13 +14,13 @@ async function exposition(look: Look, { registry, gauges }: Metrics): Promise<st
 }
 
 /** Serves the metrics on the settings' port; a taken one is tried again, and one that changes is followed. */
-export function serving(metrics: Metrics): Duty {
+export function serving(settings: () => Settings, metrics: Metrics): Duty {
   let at: { port: number; served: Served } | undefined
   return {
     name: 'metrics',
     everyMs: 5000,
     async run(host: Host) {
-      const { port } = (await readSettings(host)).metrics
+      const { port } = settings().metrics
       if (at?.port === port) return
       await at?.served.close()
       at = undefined

@@ -6,7 +6,16 @@ import { count, countedUpTo, dayOf, readUsage, secondsOf, type Usage, usage, usa
 
 const noon = new Date(2026, 10, 21, 12)
 const of = (changes: Partial<Ended> = {}): Ended => ({
-  ...{ time: noon.toISOString(), id: '', address: '100.64.0.7', who: 'bob', device: '', agent: '', group: 'openai' },
+  ...{
+    time: noon.toISOString(),
+    id: '',
+    address: '100.64.0.7',
+    who: 'bob',
+    login: '',
+    device: '',
+    agent: '',
+    group: 'openai',
+  },
   ...{ method: 'POST', path: '/v1/chat/completions', model: 'qwen3', status: 200, bytes: 10 },
   ...{ queueMs: 500, firstByteMs: 3, totalMs: 2500, end: 'done', denied: '' },
   ...changes,

@@ -21,7 +21,7 @@ export function gatewayOf(machine: Machine, setup: Setup): Gateway {
       { name: 'tailnet', addresses, port: setup.settings.port, sources: ['100.64.0.0/10', 'fd7a:115c:a1e0::/48'] },
     ],
     hosts: [...new Set(names.filter((entry): entry is string => Boolean(entry) && /^[\w.:-]+$/.test(entry ?? '')))],
-    listed: hasLists(setup.registry),
+    listed: hasLists(setup.registry, setup.settings),
     home: machine.home,
   }
 }

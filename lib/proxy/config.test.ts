@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { spoken } from '../../test/spoken.ts'
-import { groups } from '../endpoints.ts'
+import { type Group, groups, openable } from '../endpoints.ts'
 import { parseSettings } from '../settings.ts'
 import { render } from './config.ts'
 import type { Gateway, Listener } from './policy.ts'
@@ -39,7 +39,7 @@ function section(text: string, name: string): string[] {
 const file = (made: ReturnType<typeof rendered>, name: string): string =>
   Object.entries(made.files).find(([path]) => path.endsWith(`/${name}`))?.[1] ?? ''
 
-const everything = Object.entries(groups).flatMap(([name, { access }]) => (access === 'never' ? [] : [name]))
+const everything = (Object.keys(groups) as Group[]).filter(openable)
 
 describe('listeners', () => {
   test('each has the guard of its own sources in front of every other rule', () => {

@@ -22,6 +22,8 @@ export function alter(text: string): string {
 
 /** A gateway to take things away from, and who is to notice. */
 export interface Variant {
+  /** who gets in */
+  title: string
   /** whether this one is tried with it, and not with the other */
   tries(mutant: Mutant): boolean
   options: Omit<GatewayOptions, 'enginePort'>
@@ -37,12 +39,14 @@ const ofKeys = ({ policy, gone }: Mutant): boolean =>
 /** One whom the tailnet alone protects, and one that asks for keys. */
 export const variants: Variant[] = [
   {
+    title: 'the tailnet alone',
     tries: (mutant) => !ofKeys(mutant),
     options: { settings: `${common}\nqueue: { wait: 400ms, max: 2 }`, alter },
     answer: byQuery,
     examine: examineOpen,
   },
   {
+    title: 'keys',
     tries: ofKeys,
     options: { settings: `${common}\naccess: keys\nkeyless: [metadata]`, alter, registry },
     answer: withLists,

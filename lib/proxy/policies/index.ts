@@ -7,9 +7,11 @@ import { errors } from './errors.ts'
 import { keys } from './keys.ts'
 import { limits } from './limits.ts'
 import { log } from './log.ts'
+import { manage } from './manage.ts'
 import { metrics } from './metrics.ts'
 import { models } from './models.ts'
 import { names } from './names.ts'
+import { peers } from './peers.ts'
 import { queue } from './queue.ts'
 import { rewrite } from './rewrite.ts'
 import { rows } from './rows.ts'
@@ -33,6 +35,7 @@ const policiesOf = (gateway: Gateway): Policy[] => [
   admin(gateway),
   log(gateway),
   connections(gateway),
+  peers(gateway),
   errors(),
   shape(),
   names(gateway),
@@ -43,5 +46,6 @@ const policiesOf = (gateway: Gateway): Policy[] => [
   models(gateway),
   queue(gateway),
   rewrite(gateway),
+  manage(gateway),
   metrics(gateway),
 ]

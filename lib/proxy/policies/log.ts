@@ -8,7 +8,8 @@ const line = [
   '"id":"%ID"',
   '"address":"%ci"',
   text('who', 'var(txn.who)'),
-  text('device', 'var(txn.device),bytes(0,200)'),
+  text('login', 'var(txn.peer),field(1,|)'),
+  text('device', 'var(txn.peer),field(2,|)'),
   text('agent', 'var(txn.agent)'),
   '"group":"%[var(txn.group)]"',
   text('method', 'var(txn.method)'),
@@ -59,6 +60,7 @@ export function log({ settings }: Gateway): Policy {
       metadata: ['no log'],
       prepare: [
         'http-request set-var(txn.agent) req.fhdr(user-agent),bytes(0,128)',
+        'http-request set-var(txn.peer) src,map_ip({{keys}}/devices.map)',
         `log-format '{${line}}'`,
         ...chosen[level].prepare,
       ],
