@@ -95,7 +95,11 @@ function absent({ run }: { run: Step }): Step {
     id: run.id,
     title: 'No observer runs, as the settings say',
     check: async (look) => (await run.gone?.(look)) ?? skipped('nothing to see'),
-    apply: async (host) => run.undo?.(host),
+    async apply(host) {
+      await run.undo?.(host)
+      const at = places(host.home)
+      for (const file of [at.access, `${at.access}.1`, at.observer]) await host.remove(file)
+    },
     theirs: run.theirs,
     undo: run.undo,
     gone: run.gone,
