@@ -4,15 +4,16 @@ import type { Box } from '../box.ts'
 import { eventually } from './await.ts'
 import { setFaults } from './installed.ts'
 import { longChat, openStream } from './stream.ts'
-import { answer, at, cannot, everything, installed, job, modest, pids, quickBox, run, titled, told } from './witness.ts'
+import { answer, at, cannot, everything, installed, job, pids, quickBox, run, titled, told } from './witness.ts'
 
+const settings = 'models: [tiny-loop]\nlog: requests\n'
 const lost = 'until it runs there is no log of requests, nothing is counted, and no metrics are served'
 
 describe.skipIf(cannot)(titled('the observer’s job'), () => {
   let box: Box
   beforeAll(async () => {
     box = await quickBox()
-    box.write(at(box).settings, `${modest}log: requests\n`, 0o600)
+    box.write(at(box).settings, settings, 0o600)
   })
   afterAll(() => box?.close())
 
@@ -65,7 +66,6 @@ describe.skipIf(cannot)(titled('the observer’s job'), () => {
 
   it('is starved, and a stream under way goes on', async () => {
     setFaults(box, { tokenDelayMs: 20 })
-    box.write(at(box).settings, `models: [tiny-loop]\nlog: requests\n`, 0o600)
     const was = logged('/v1/chat/completions')
     await box.run(['kill', '-STOP', `${await pid()}`])
     const stream = await openStream(box, longChat(20))
@@ -83,13 +83,13 @@ describe.skipIf(cannot)(titled('the observer’s job'), () => {
     expect(said).toMatch(/NOT AS PROMISED: 1 missed/)
     expect(await answer(box, 'laptop', '/api/version')).toBe(200)
     const before = await pids(box)
-    await run(box, 'install.ts', '--yes')
+    await installed(box)
     expect(await pid()).toBeGreaterThan(0)
     expect(await pids(box)).toEqual(before)
   })
 
   it('is gone when the settings say so, and HAProxy writes the log', async () => {
-    box.write(at(box).settings, `models: [tiny-loop]\nlog: requests\nobserver: off\n`, 0o600)
+    box.write(at(box).settings, `${settings}observer: off\n`, 0o600)
     const outcome = await run(box, 'apply.ts')
     expect(outcome.code, told(outcome)).toBe(0)
     expect(outcome.stdout).toContain('restart of the proxy')
