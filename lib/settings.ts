@@ -125,7 +125,10 @@ const fields = z.strictObject({
     })
     .default('tailnet'),
   people: z.record(rule, person).default({}),
-  keyless: z.array(group).default([]),
+  keyless: z
+    .array(group)
+    .refine((names) => !names.includes('metrics'), 'metrics tells about everybody, so it always needs a key')
+    .default([]),
   ban_after: z
     .int()
     .min(40, 'a number from 40: Codex and Claude Code try a wrong key 6 and 11 times')
@@ -150,6 +153,7 @@ const fields = z.strictObject({
   judged_body: size.refine((bytes) => bytes >= 131_072 && bytes <= 4 * 1024 ** 2, 'from 128KB to 4MB').prefault('1MB'),
   log: z.enum(['off', 'errors', 'requests']).default('errors'),
   observer: z.enum(['on', 'off']).default('on'),
+  metrics: z.strictObject({ port: port.default(9411) }).prefault({}),
   alerts: z
     .strictObject({
       notification: z.boolean().default(false),

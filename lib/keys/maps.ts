@@ -10,8 +10,8 @@ export const bitOf = (group: Group): number => 2 ** Object.keys(groups).indexOf(
 
 const bitsOf = (names: Group[]): number => names.reduce((sum, group) => sum + bitOf(group), 0)
 
-/** All that settings can open: what a key without groups of its own may use, as far as they do. */
-export const allGroups = bitsOf((Object.keys(groups) as Group[]).filter(openable))
+/** What a key without groups of its own may use, as far as settings open it: all but what tells of other people. */
+export const allGroups = bitsOf((Object.keys(groups) as Group[]).filter((name) => openable(name) && name !== 'metrics'))
 
 const seconds = (iso: string | undefined): number => (iso ? Math.floor(Date.parse(iso) / 1000) : never)
 

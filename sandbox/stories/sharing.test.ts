@@ -114,7 +114,7 @@ describe.skipIf(cannot)(titled('a server that is shared by keys'), () => {
     expect(running.map(({ who }) => who).sort()).toEqual(['carol', 'dave'])
     expect(refusals[0]).toMatchObject({ status: 401, path: '/v1/v1/models' })
     // A reload leaves both streams with the old worker.
-    box.write(at(box).settings, `${settings}log: requests\n`, 0o600)
+    box.write(at(box).settings, `${settings}queue: { max: 63 }\n`, 0o600)
     await installed(box)
     expect((await keys('revoke', 'carol')).stdout).toMatch(/counts no longer\. Answers that run go on/)
     expect([await status(carol), await status(dave)]).toEqual([401, 200])
@@ -157,7 +157,7 @@ describe.skipIf(cannot)(titled('a server that is shared by keys'), () => {
   })
 
   it('shows a key that is made while other settings wait, says so, and refuses its models until they are applied', async () => {
-    box.write(at(box).settings, `${settings}log: off\n`, 0o600)
+    box.write(at(box).settings, `${settings}queue: { max: 62 }\n`, 0o600)
     for (const name of ['first', 'second']) {
       const { code, stdout, stderr } = await keys('add', name, '--models', 'nothing*')
       expect([code, stderr]).toEqual([

@@ -8,6 +8,7 @@ import { keys } from './keys.ts'
 import { limits } from './limits.ts'
 import { log } from './log.ts'
 import { manage } from './manage.ts'
+import { metrics } from './metrics.ts'
 import { models } from './models.ts'
 import { names } from './names.ts'
 import { peers } from './peers.ts'
@@ -46,4 +47,5 @@ const policiesOf = (gateway: Gateway): Policy[] => [
   queue(gateway),
   rewrite(gateway),
   manage(gateway),
+  metrics(gateway),
 ]
