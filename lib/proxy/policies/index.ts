@@ -12,8 +12,10 @@ import { peers } from './peers.ts'
 import { queue } from './queue.ts'
 import { rewrite } from './rewrite.ts'
 import { rows } from './rows.ts'
+import { running } from './running.ts'
 import { shape } from './shape.ts'
 import { streams } from './streams.ts'
+import { timeouts } from './timeouts.ts'
 
 /** All policies; the order of lines within a slot is the order of this list. */
 export const policies = (gateway: Gateway): Policy[] => [
@@ -27,9 +29,11 @@ export const policies = (gateway: Gateway): Policy[] => [
   names(gateway),
   rows(gateway),
   keys(gateway),
+  timeouts(gateway),
   limits(gateway),
   bodies(gateway),
   models(gateway),
   queue(gateway),
+  running(gateway),
   rewrite(gateway),
 ]

@@ -1,9 +1,10 @@
-import { budgeted } from '../../settings.ts'
+import { budgeted, type Settings } from '../../settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { refuse } from '../refusal.ts'
 import { type Counted, checked, counts } from './counting.ts'
 import { keptBy } from './peers.ts'
 import { shared } from './shared.ts'
+import { timed } from './timeouts.ts'
 
 /** Where a person's limits stand: in the key's record (0 is none), or in the settings for every address alike. */
 function sources(gateway: Gateway): string[] {
@@ -45,9 +46,6 @@ const person: Counted = { key: 'var(txn.who)', table: 'people', called: '%[var(t
 const tracked = [
   'http-request track-sc1 var(txn.who) table people if counted inference',
   'http-request sc-inc-gpc0(1) if counted inference',
-  // The table by which a revoked key's own streams are found (haproxy-policy.md §10).
-  'http-request set-var-fmt(txn.stream) "%[var(txn.who)]|%[src]:%[src_port]" if counted inference',
-  'http-request track-sc2 var(txn.stream) table streams if { var(txn.stream) -m found }',
   // Who has much under way waits behind who has little.
   'http-request set-priority-class var(txn.who),table_conn_cur(people) if counted inference',
 ]
@@ -63,11 +61,14 @@ const waiting = (slots: number): string[] => [
   }),
 ]
 
+/** Whether people are told apart at all. */
+export const counting = (settings: Settings): boolean => Object.keys(settings.limits).length > 0 || timed(settings)
+
 /** How much each person may have, by key or by address, and all of them together. Without keys and limits there is nothing to count. */
 export function limits(gateway: Gateway): Policy {
-  const { access, limits: wanted, inference } = gateway.settings
+  const { limits: wanted, inference } = gateway.settings
   const together = shared(wanted)
-  if (access === 'tailnet' && Object.keys(wanted).length === 0) return { name: 'limits', lines: {} }
+  if (!counting(gateway.settings)) return { name: 'limits', lines: {} }
   return {
     name: 'limits',
     lines: {
@@ -84,7 +85,6 @@ export function limits(gateway: Gateway): Policy {
     },
     sections: [
       `backend people\n    stick-table type string len 80 size 20k expire 2m store ${counts} ${keptBy}`,
-      'backend streams\n    stick-table type string len 140 size 20k expire 1m store conn_cur',
       ...together.sections,
     ],
     files: together.files,
