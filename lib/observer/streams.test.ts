@@ -7,7 +7,7 @@ it('workers are found among the processes, old ones included', () => {
   expect(workers(said)).toEqual(['34', '56'])
 })
 
-it('streams are found by the table and the sessions, with what the gateway wrote down, and whether the engine has them', () => {
+it('streams are found by the table and the sessions, with what the gateway wrote down, and which server has them', () => {
   const rows = streamRows(
     [
       '# table: streams, type: string, size:20480, used:3',
@@ -25,11 +25,11 @@ it('streams are found by the table and the sessions, with what the gateway wrote
   expect(sessionsOf(rows, sessions)).toEqual([
     {
       ...{ session: '0x55aa', who: 'bob', client: '100.64.0.9:4711', whole: 600, started: 1763740800123 },
-      ...{ model: 'qwen3:8b', running: true },
+      ...{ model: 'qwen3:8b', server: 'engine' },
     },
     {
       ...{ session: '0x55bb', who: 'bobby', client: 'fd7a::9:4713', whole: 0, started: 1763740800124 },
-      ...{ model: '', running: false },
+      ...{ model: '', server: undefined },
     },
   ])
 })

@@ -15,8 +15,8 @@ export interface Stream {
   /** unix time in ms; HAProxy's own age of a session counts the rest between two requests, too (seen with 2.6 and 3.4) */
   started: number
   model: string
-  /** whether the engine has it; else it waits in the queue */
-  running: boolean
+  /** HAProxy's server: `engine`, `loading` (it may wait there), or none while it waits for a slot */
+  server?: string
 }
 
 type Row = Pick<Stream, 'who' | 'client' | 'whole' | 'started' | 'model'>
@@ -54,11 +54,24 @@ export const sessionsOf = (rows: Map<string, Row>, text: string): Omit<Stream, '
   text.split('\n').flatMap((line) => {
     const [, session = '', client = '', server] = /^(0x[0-9a-f]+): .*?\bsrc=(\S+) .*?\bsrv=(\S+)/.exec(line) ?? []
     const row = rows.get(client)
-    return row ? [{ ...row, session, running: server !== '<none>' }] : []
+    return row ? [{ ...row, session, server: server === '<none>' ? undefined : server }] : []
   })
 
-/** Bytes that a stream's client was sent so far: 3.2 and newer count them at the connection, older ones in the channel. */
-export async function bytesOf(look: Look, { pid, session }: Stream): Promise<number> {
+/** What HAProxy tells of one request only when asked for it. */
+export interface Details {
+  /** in a server's queue */
+  waiting: boolean
+  /** the engine has begun to answer */
+  answering: boolean
+  /** sent to the client so far: 3.2 and newer count them at the connection, older ones in the channel */
+  bytes: number
+}
+
+export async function detailsOf(look: Look, { pid, session }: Stream): Promise<Details> {
   const said = (await askMaster(look, `@!${pid} show sess ${session}`)) ?? ''
-  return Number((/\bscf=.*\bout=(\d+)/.exec(said) ?? /\bres=.*\btotal=(\d+)/.exec(said))?.[1] ?? 0)
+  return {
+    waiting: /\bpend_pos=0x/.test(said),
+    answering: /\bstatus=[1-5]\d\d\b/.test(said),
+    bytes: Number((/\bscf=.*\bout=(\d+)/.exec(said) ?? /\bres=.*\btotal=(\d+)/.exec(said))?.[1] ?? 0),
+  }
 }

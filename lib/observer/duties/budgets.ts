@@ -6,7 +6,7 @@ import type { Host, Look } from '../../look.ts'
 import { places } from '../../places.ts'
 import { setRunningMap } from '../../proxy/runtime.ts'
 import type { Duty } from '../duty.ts'
-import { bytesOf, type Stream, streams } from '../streams.ts'
+import { detailsOf, type Stream, streams } from '../streams.ts'
 
 const use = z.object({ ms: z.number(), bytes: z.number() })
 const schema = z.object({ day: z.string(), used: z.record(z.string(), use) })
@@ -96,6 +96,14 @@ async function readBudgets(look: Look): Promise<Map<string, Budget>> {
   )
 }
 
+/** The requests that the engine has; those in the queue of the loading slot are with a server, too. */
+async function running(look: Look): Promise<Stream[]> {
+  const found: Stream[] = []
+  for (const stream of await streams(look))
+    if (stream.server === 'engine' || (stream.server && !(await detailsOf(look, stream)).waiting)) found.push(stream)
+  return found
+}
+
 /** What the requests that the engine has now use, by who, since they were first seen there: HAProxy tells nobody of them before they end. */
 async function follow(
   look: Look,
@@ -104,14 +112,14 @@ async function follow(
   now: number,
 ): Promise<Map<string, Use>> {
   const uses = new Map<string, Use>()
-  const found = (await streams(look)).filter((stream) => stream.running)
+  const found = await running(look)
   const name = ({ client, started }: Stream) => `${client} ${started}`
   for (const known of since.keys()) if (!found.some((stream) => name(stream) === known)) since.delete(known)
   for (const stream of found) {
     const from = since.get(name(stream)) ?? now
     since.set(name(stream), from)
     const limited = (given.get(stream.who) ?? given.get('*'))?.bytes !== undefined
-    const bytes = limited ? await bytesOf(look, stream) : 0
+    const bytes = limited ? (await detailsOf(look, stream)).bytes : 0
     uses.set(stream.who, plus(uses.get(stream.who), { ms: now - from, bytes }))
   }
   return uses

@@ -1,10 +1,12 @@
 import type { Gateway, Policy } from '../policy.ts'
 import { admin } from './admin.ts'
+import { asked } from './asked.ts'
 import { bodies } from './bodies.ts'
 import { connections } from './connections.ts'
 import { errors } from './errors.ts'
 import { keys } from './keys.ts'
 import { limits } from './limits.ts'
+import { loading } from './loading.ts'
 import { log } from './log.ts'
 import { models } from './models.ts'
 import { names } from './names.ts'
@@ -33,7 +35,9 @@ export const policies = (gateway: Gateway): Policy[] => [
   limits(gateway),
   bodies(gateway),
   models(gateway),
+  asked(),
+  loading(gateway),
   queue(gateway),
-  running(gateway),
+  running(),
   rewrite(gateway),
 ]
