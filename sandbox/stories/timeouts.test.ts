@@ -1,15 +1,16 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { generateKey, hashKey } from '../../lib/keys/key.ts'
 import type { Limits } from '../../lib/keys/registry.ts'
 import { keep } from '../../lib/keys/store.ts'
 import { overlong } from '../../lib/observer/duties/overlong.ts'
 import { streams } from '../../lib/observer/streams.ts'
 import { eventually, type RunningGateway, startGateway } from '../gateway.ts'
-import { dial, exchange, request } from '../raw.ts'
+import { type Client, dial, exchange, request } from '../raw.ts'
 import { type Answer, events, type Recorder, silent, startRecorder } from '../recorder.ts'
 
 let engine: Recorder
 let gateway: RunningGateway
+let clients: Client[] = []
 const keys: Record<string, Partial<Limits>> = { plain: {}, hasty: { firstByte: 1, silence: 2, whole: 600 } }
 const secrets = Object.fromEntries(Object.keys(keys).map((name) => [name, generateKey()]))
 
@@ -34,15 +35,28 @@ afterAll(async () => {
 beforeEach(() => {
   engine.answer = silent
 })
+afterEach(async () => {
+  for (const client of clients) client.hangUp()
+  clients = []
+  await eventually('nothing is under way', async () => (await streams(gateway.machine)).length === 0)
+})
 
 const bytes = (path: string, who: string) =>
   request(`POST ${path} HTTP/1.1`, [`Host: ${gateway.host}`, `Authorization: Bearer ${secrets[who]}`], '{"model":"M"}')
+async function open(who: string): Promise<Client> {
+  const client = await dial(gateway)
+  clients.push(client)
+  client.send(bytes('/v1/messages', who))
+  return client
+}
 const ask = (path: string, who: string) => exchange(gateway, bytes(path, who))
-/** How HAProxy's log says that the last one ended. */
-const logged = () =>
-  eventually('it is logged', () => gateway.log().length > 0).then(
-    () => (JSON.parse(gateway.log().at(-1) ?? '') as { end: string }).end,
-  )
+/** How HAProxy's log says that the one after so many lines ended; 3.0 alone says of an answer that it cut itself that the client left. */
+async function expectEnd(lines: number, wanted: RegExp): Promise<void> {
+  await eventually('it is logged', () => gateway.log().length > lines)
+  const { end } = JSON.parse(gateway.log()[lines] ?? '') as { end: string }
+  const blind = gateway.version.join('.') === '3.0' && end === 'CD--'
+  if (!blind) expect(end).toMatch(wanted)
+}
 const begins: Answer = (wire) => {
   wire.send('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n')
   wire.chunk('data: one\n\n')
@@ -53,48 +67,44 @@ test('an answer that does not begin in the time of its group or its key is 504, 
     ['/v1/embeddings', 'plain'],
     ['/v1/messages', 'hasty'],
   ] as const) {
+    const lines = gateway.log().length
     const answer = await ask(path, who)
     expect([answer.status, JSON.parse(answer.body).error.type]).toEqual([504, 'api_error'])
-    expect(await logged()).toMatch(/^sH/)
+    await expectEnd(lines, /^sH/)
   }
-  const client = await dial(gateway)
-  client.send(bytes('/v1/messages', 'plain'))
+  const client = await open('plain')
   await eventually('it is there', async () => (await streams(gateway.machine)).length === 1)
   expect((await client.settled(1, 1_500)).length).toBe(0)
-  client.hangUp()
 })
 
 test('silence within an answer has its own time, after which the answer is cut', async () => {
   engine.answer = begins
-  const client = await dial(gateway)
-  client.send(bytes('/v1/messages', 'hasty'))
+  const lines = gateway.log().length
+  const client = await open('hasty')
   expect(await client.sees('data: one')).toBe(true)
   const begun = performance.now()
   expect(await client.ended()).not.toBe('open')
   if (gateway.version[0] >= 3) expect(performance.now() - begun).toBeGreaterThan(1_500)
   expect(client.replies()[0]).toMatchObject({ status: 200, whole: false })
-  expect(await logged()).toMatch(/^sD/)
+  await expectEnd(lines, /^sD/)
 })
 
-test('an answer that takes longer than its group or its key may is cut, waiting ones included, and no other', async () => {
+test('an answer that takes longer than its group or its key may is cut, and no other', async () => {
   engine.answer = events({ count: 3000, gap: 20 })
-  const open = async (who: string) => {
-    const client = await dial(gateway)
-    client.send(bytes('/v1/messages', who))
-    expect(await client.sees('"index":2')).toBe(true)
-    return client
-  }
   const [plain, hasty] = [await open('plain'), await open('hasty')]
+  for (const client of [plain, hasty]) expect(await client.sees('"index":2')).toBe(true)
   const found = await streams(gateway.machine)
   expect(found.map(({ who, whole, model }) => [who, whole, model]).sort()).toEqual([
     ['hasty', 600, 'm'],
     ['plain', 30, 'm'],
   ])
-  await overlong(() => Date.now() + 29_000 - (Date.now() - (found[0]?.started ?? 0))).run(gateway.machine)
+  const lines = gateway.log().length
+  const began = found.find(({ who }) => who === 'plain')?.started ?? 0
+  await overlong(() => began + 29_999).run(gateway.machine)
   expect([plain.end(), hasty.end()]).toEqual(['open', 'open'])
-  await overlong(() => Date.now() + 31_000).run(gateway.machine)
+  await overlong(() => began + 30_000).run(gateway.machine)
   expect(await plain.ended()).not.toBe('open')
-  expect(await logged()).toMatch(/^K/)
+  await expectEnd(lines, /^K/)
   expect(hasty.end()).toBe('open')
   await overlong(() => Date.now() + 601_000).run(gateway.machine)
   expect(await hasty.ended()).not.toBe('open')
