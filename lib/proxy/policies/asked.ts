@@ -1,6 +1,6 @@
 import type { Policy } from '../policy.ts'
 
-/** How much of a large body is waited for to find its model: agents put it first or behind their messages, never certain. */
+/** How much of a large body is waited for to find its model; smaller ones are here whole (bodies.ts). */
 const enough = 65_536
 
 /**
@@ -11,9 +11,9 @@ export const asked = (): Policy => ({
   name: 'asked',
   lines: {
     inspect: [
-      `http-request wait-for-body time 60s at-least ${enough} if inference { req.body_size gt ${enough} }`,
-      "http-request set-var(txn.model) req.body,json_query('$.model'),lower if inference !{ var(txn.model) -m found }",
-      'http-request unset-var(txn.model) if inference !{ var(txn.model) -m reg ^[a-z0-9._:/-]{1,200}$ }',
+      `http-request wait-for-body time 60s at-least ${enough} if inference`,
+      "http-request set-var(txn.model) req.body,json_query('$.model'),lower if !{ var(txn.model) -m found }",
+      'http-request unset-var(txn.model) if !{ var(txn.model) -m reg ^[a-z0-9._:/-]{1,200}$ }',
     ],
   },
 })
