@@ -30,6 +30,7 @@ describe('settings', () => {
         keyless: [],
         ban_after: 60,
         limits: {},
+        timeouts: {},
         judged_body: 1024 ** 2,
         hosts: [],
         origins: [],

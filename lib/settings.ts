@@ -112,6 +112,16 @@ const limits = counted.extend({
   rows: z.partialRecord(z.enum(modelRows), counted).optional(),
 })
 
+const upTo = (hours: number) =>
+  duration.refine((ms) => ms >= 1000 && ms <= hours * 3_600_000, `from 1s to ${hours * 60}m`)
+
+/** How long answers may take, in ms; HAProxy waits 35 minutes at most whatever is said here. */
+const times = z.strictObject({
+  first_byte: upTo(35 / 60).optional(),
+  silence: upTo(35 / 60).optional(),
+  whole: upTo(24).optional(),
+})
+
 const fields = z.strictObject({
   listen: listen.default('tailnet'),
   port: port.default(11434),
@@ -135,6 +145,7 @@ const fields = z.strictObject({
     .max(100_000)
     .default(60),
   limits: limits.default({}),
+  timeouts: times.extend({ groups: z.partialRecord(z.enum(modelGroups), times).optional() }).default({}),
   hosts: z.array(hostName).default([]),
   origins: z.array(origin).default([]),
   models: z.array(modelName).default([]),

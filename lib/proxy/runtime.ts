@@ -24,14 +24,17 @@ export async function workerInfo(look: Look): Promise<WorkerInfo | undefined> {
   return { version, pid: Number(value('Pid')), connections: Number(value('CurrConns')) }
 }
 
-/** Requests at the engine now and waiting for it, from `show stat` (the queue is in the backend's row). */
+/** Requests at the engine now and waiting for it, from `show stat` (the queue is in the backend's row, that of the loading slot in its own). */
 export async function engineLoad(look: Look): Promise<{ running: number; waiting: number } | undefined> {
   const answer = await look.ask(places(look.home).adminSocket, 'show stat')
   const [head, ...rows] = (answer ?? '').split('\n').map((line) => line.split(','))
-  const row = rows.find((cells) => cells[0] === 'inference' && cells[1] === 'BACKEND')
-  if (!head || !row) return undefined
-  const cell = (name: string) => Number(row[head.map((title) => title.replace('# ', '')).indexOf(name)]) || 0
-  return { running: cell('scur') - cell('qcur'), waiting: cell('qcur') }
+  const ours = rows.filter((cells) => cells[0] === 'inference')
+  const whole = ours.find((cells) => cells[1] === 'BACKEND')
+  if (!head || !whole) return undefined
+  const titles = head.map((title) => title.replace('# ', ''))
+  const cell = (row: string[], name: string) => Number(row[titles.indexOf(name)]) || 0
+  const waiting = ours.reduce((sum, row) => sum + cell(row, 'qcur'), 0)
+  return { running: cell(whole, 'scur') - waiting, waiting }
 }
 
 /** Whether the worker counts the engine as up. */

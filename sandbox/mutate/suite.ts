@@ -4,6 +4,7 @@ import { attack, unexpected } from '../judge.ts'
 import type { Answer, Recorder } from '../recorder.ts'
 import { byQuery, type Patient } from './asking.ts'
 import { keyed, registry, withLists } from './keyed.ts'
+import { limited } from './limited.ts'
 import type { Mutant } from './mutants.ts'
 import { type Expectation, origin, ownHost, quick } from './quick.ts'
 import { last, slow } from './slow.ts'
@@ -12,7 +13,7 @@ import { last, slow } from './slow.ts'
 export function alter(text: string): string {
   return text
     .replace('timeout http-request 30s', 'timeout http-request 400ms')
-    .replace('wait-for-body time 60s', 'wait-for-body time 400ms')
+    .replaceAll('wait-for-body time 60s', 'wait-for-body time 400ms')
     .replace('timeout http-keep-alive 120s', 'timeout http-keep-alive 1s')
     .replace('timeout connect 2s', 'timeout connect 100ms')
     .replace('timeout client 35m', 'timeout client 1200ms')
@@ -34,7 +35,7 @@ export interface Variant {
 const common = `groups: [agents, native]\nhosts: [${ownHost}]\norigins: ['${origin}']\ninference: { slots: 8 }\nobserver: off`
 
 const ofKeys = ({ policy, gone }: Mutant): boolean =>
-  /^(keys|limits|models)$/.test(policy) || /^authentication_/.test(gone)
+  /^(keys|limits|models|timeouts|running|asked|loading)$/.test(policy) || /^authentication_/.test(gone)
 
 /** One whom the tailnet alone protects, and one that asks for keys. */
 export const variants: Variant[] = [
@@ -48,9 +49,13 @@ export const variants: Variant[] = [
   {
     title: 'keys',
     tries: ofKeys,
-    options: { settings: `${common}\naccess: keys\nkeyless: [metadata]`, alter, registry },
+    options: {
+      settings: `${common}\naccess: keys\nkeyless: [metadata]\ntimeouts: { groups: { native: { first_byte: 5s, whole: 30s } } }`,
+      alter,
+      registry,
+    },
     answer: withLists,
-    examine: (patient) => first(patient, keyed),
+    examine: (patient) => first(patient, [...keyed, ...limited]),
   },
 ]
 

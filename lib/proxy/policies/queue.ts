@@ -33,6 +33,7 @@ export function queue(gateway: Gateway): Policy {
           message: `${waiting.max} requests are waiting already; try again shortly.`,
           when: [
             `inference { queue(inference) ge ${waiting.max} } { srv_conn(inference/engine) ge ${inference.slots} }`,
+            `{ var(txn.cold) -m found } { queue(inference) ge ${waiting.max} } { srv_conn(inference/loading) ge 1 }`,
           ],
           headers: retry,
         }),
