@@ -54,14 +54,19 @@ async function look(at: Look, settings: Settings): Promise<Finding> {
     : missed(`${saw}; ${age} s old, over 5 minutes`, later)
 }
 
+/** Without rules it is for the log alone, and may be old. */
+const logged = async (at: Look): Promise<Finding> =>
+  (await at.read(fileOf(at, 'devices.map')))
+    ? ok('for the log alone: no rule of people is in force')
+    : missed('no device is known to the log yet', 'Run install.ts again.')
+
 /** Who is who, where `people` has rules; also looked at by status.ts, since a list that nobody refreshes lets nobody in. */
 export function identityStep(settings: Settings): Step {
   return {
     id: 'haproxy.identities',
     title: 'The gateway knows who is who on the tailnet',
     needs: ['tailscale.up'],
-    check: async (at) =>
-      identifies(settings) ? look(at, settings) : ok('no rules under people in settings.yaml are in force'),
+    check: (at) => (identifies(settings) ? look(at, settings) : logged(at)),
     apply: refreshIdentities,
   }
 }

@@ -5,6 +5,7 @@ import type { Answer, Recorder } from '../recorder.ts'
 import { byQuery, type Patient } from './asking.ts'
 import { keyed, registry, withLists } from './keyed.ts'
 import type { Mutant } from './mutants.ts'
+import { named, registry as namedRegistry, people } from './named.ts'
 import { type Expectation, origin, ownHost, quick } from './quick.ts'
 import { last, slow } from './slow.ts'
 
@@ -31,22 +32,35 @@ export interface Variant {
 
 const common = `groups: [agents, native]\nhosts: [${ownHost}]\norigins: ['${origin}']\ninference: { slots: 8 }`
 
+/** What is there only where the tailnet is asked, or where nobody but an admin gets. */
+const ofNames = ({ policy, gone }: Mutant): boolean =>
+  policy === 'manage' || (policy === 'keys' && /\bnamed\b|people\.map/.test(gone))
+
 const ofKeys = ({ policy, gone }: Mutant): boolean =>
   /^(keys|limits|models)$/.test(policy) || /^authentication_/.test(gone)
 
-/** One whom the tailnet alone protects, and one that asks for keys. */
+/** One whom the tailnet alone protects, one that asks for keys, and one that asks either. */
 export const variants: Variant[] = [
   {
-    tries: (mutant) => !ofKeys(mutant),
+    tries: (mutant) => !ofKeys(mutant) && !ofNames(mutant),
     options: { settings: `${common}\nqueue: { wait: 400ms, max: 2 }`, alter },
     answer: byQuery,
     examine: examineOpen,
   },
   {
-    tries: ofKeys,
+    tries: (mutant) => ofKeys(mutant) && !ofNames(mutant),
     options: { settings: `${common}\naccess: keys\nkeyless: [metadata]`, alter, registry },
     answer: withLists,
     examine: (patient) => first(patient, keyed),
+  },
+  {
+    tries: ofNames,
+    options: {
+      settings: `${common}\naccess: either\nkeyless: [metadata]\nlog: requests\n${people}`,
+      ...{ alter, registry: namedRegistry },
+    },
+    answer: byQuery,
+    examine: (patient) => first(patient, named),
   },
 ]
 
