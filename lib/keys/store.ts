@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Host, Look } from '../host.ts'
-import { identifies, identityMaps, ruleLines } from '../identities/maps.ts'
+import { identifies, ruleLines } from '../identities/maps.ts'
 import { ensureIdentityFiles } from '../identities/refresh.ts'
 import { places } from '../places.ts'
 import { addRunning, removeRunning, runningMap, setRunningMap } from '../proxy/runtime.ts'
@@ -95,9 +95,6 @@ async function fault(at: Look, name: string, wanted: Map<string, string>): Promi
 }
 
 async function look(at: Look, registry: Registry, settings: Settings): Promise<Finding> {
-  for (const name of identityMaps)
-    if ((await at.stat(fileOf(at, name))) === undefined)
-      return missed(`${tilde(at, fileOf(at, name))} is missing`, again)
   if (settings.access === 'tailnet' && !identifies(settings)) return ok('none is asked for (access: tailnet)')
   for (const [name, lines] of Object.entries(await wantedMaps(at, registry, settings))) {
     const found = await fault(at, name, lines)
