@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { type Group, groups } from '../endpoints.ts'
 import type { Host, Look } from '../host.ts'
-import { identifies, identityMaps, ruleLines } from '../identities/maps.ts'
+import { identifies, ruleLines } from '../identities/maps.ts'
 import { ensureIdentityFiles } from '../identities/refresh.ts'
 import { places } from '../places.ts'
 import { addRunning, removeRunning, runningMap, setRunningMap } from '../proxy/runtime.ts'
@@ -106,9 +106,6 @@ const openToOthers = async (at: Look): Promise<boolean> =>
 
 async function look(at: Look, registry: Registry, settings: Settings): Promise<Finding> {
   if (await openToOthers(at)) return missed(`${tilde(at, places(at.home).keys)} can be read by others`, again)
-  for (const name of identityMaps)
-    if ((await at.stat(fileOf(at, name))) === undefined)
-      return missed(`${tilde(at, fileOf(at, name))} is missing`, again)
   if (settings.access === 'tailnet' && !identifies(settings)) return ok('none is asked for (access: tailnet)')
   for (const [name, lines] of Object.entries(await wantedMaps(at, registry, settings))) {
     const found = await fault(at, name, lines)
