@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { memoryHost } from '../../test/memory-host.ts'
 import { emptyReceipt } from '../state.ts'
-import { swap } from './reload.ts'
+import { reloadedJustNow, swap } from './reload.ts'
 
 const processes = (old: number): string =>
   [
@@ -30,4 +30,18 @@ it.each([
   else await change
   expect(host.ran.map((line) => `run ${line.slice(0, 10)}`)).toEqual(wanted)
   expect(host.files.size > 0).toBe(old < 16)
+})
+
+it('a reload waits until the last one is five seconds old, and says so', async () => {
+  const said: string[] = []
+  const ages = [3, 4, 5]
+  const young = { ...memoryHost(), ask: async () => `Version: 3.4.7\nPid: 1\nUptime_sec: ${ages.shift()}\n` }
+  expect(await reloadedJustNow(young, (text) => said.push(text))).toBe(true)
+  expect(ages).toEqual([])
+  expect(said.join()).toContain('share the next reload')
+  const nobody = memoryHost()
+  expect(await reloadedJustNow(nobody, (text) => said.push(text))).toBe(false)
+  const old = { ...memoryHost(), ask: async () => 'Version: 3.4.7\nPid: 1\nUptime_sec: 5\n' }
+  expect(await reloadedJustNow(old, (text) => said.push(text))).toBe(false)
+  expect(said).toHaveLength(1)
 })

@@ -3,7 +3,7 @@ import type { Host, Look } from '../host.ts'
 import { places } from '../places.ts'
 import { announce, isForeign, keepForeign, type Receipt, writeOurs } from '../state.ts'
 import type { Configuration } from './config.ts'
-import { runningFingerprint } from './runtime.ts'
+import { runningFingerprint, workerInfo } from './runtime.ts'
 import { oldWorkers } from './workers.ts'
 
 export interface Change {
@@ -22,6 +22,18 @@ function verdict({ code, stdout, stderr }: Output): string | undefined {
   if (code === 0) return undefined
   const lines = `${stderr}\n${stdout}`.split('\n').filter((line) => /ALERT|error/i.test(line))
   return lines[0]?.trim() ?? `haproxy -c ended with ${code}`
+}
+
+/** Seconds between two reloads at least: what is edited within them shares one. */
+const apart = 5
+
+/** When the running worker is younger than five seconds, waits until it is not, and tells so; false when there was nothing to wait for. */
+export async function reloadedJustNow(look: Look, say: (text: string) => void): Promise<boolean> {
+  const settled = async () => ((await workerInfo(look))?.uptime ?? apart) >= apart
+  if (await settled()) return false
+  say(`The gateway was reloaded less than ${apart} seconds ago; edits until they are over share the next reload.`)
+  await look.until('the last reload is some seconds old', 2 * apart * 1000, settled)
+  return true
 }
 
 /** Workers at once that may still serve streams of earlier configurations; each keeps 10 to 60 MB until they end. */

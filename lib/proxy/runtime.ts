@@ -12,6 +12,8 @@ export async function runningFingerprint(look: Look): Promise<string | undefined
 export interface WorkerInfo {
   version: string
   pid: number
+  /** seconds since it started, or took over by a reload */
+  uptime: number
   /** connections open now, those to our own sockets included */
   connections: number
 }
@@ -22,7 +24,12 @@ export async function workerInfo(look: Look): Promise<WorkerInfo | undefined> {
   const value = (key: string) => new RegExp(`^${key}: (.*)$`, 'm').exec(answer ?? '')?.[1]
   const version = value('Version')
   if (!version) return undefined
-  return { version, pid: Number(value('Pid')), connections: Number(value('CurrConns')) }
+  return {
+    version,
+    pid: Number(value('Pid')),
+    uptime: Number(value('Uptime_sec')),
+    connections: Number(value('CurrConns')),
+  }
 }
 
 /** Requests at the engine now and waiting for it, from `show stat` (the queue is in the backend's row). */
