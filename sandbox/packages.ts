@@ -27,7 +27,13 @@ export interface Packages {
 }
 
 /** What a package is wanted for; one that is on this machine already is not fetched. HAProxy always is: its version is the distribution's. */
-const programs: Record<string, string> = { iproute2: 'ip', procps: 'ps', 'util-linux': 'nsenter', nftables: 'nft' }
+const programs: Record<string, string> = {
+  iproute2: 'ip',
+  procps: 'ps',
+  'util-linux': 'nsenter',
+  nftables: 'nft',
+  fail2ban: 'fail2ban-regex',
+}
 
 /** A holder of the lock shows every second that it lives; without a sign for this long (ms) it does not. */
 const SILENT_MS = 15_000

@@ -1,7 +1,7 @@
 import { exitCodes, Stop } from '../command.ts'
 import type { Host, Look } from '../host.ts'
-import { workersOf } from '../observer/streams.ts'
 import { places } from '../places.ts'
+import { workersOf } from '../proxy/workers.ts'
 
 /** An address that sent too many wrong keys, and how long each further one from there gets 429. */
 export interface Ban {

@@ -1,5 +1,5 @@
 import type { Look } from '../host.ts'
-import { places } from '../places.ts'
+import { askMaster, workersOf } from '../proxy/workers.ts'
 
 /** A request to a model that is under way. */
 export interface Stream {
@@ -32,24 +32,6 @@ export async function streams(look: Look): Promise<Stream[]> {
   }
   return found
 }
-
-const askMaster = (look: Look, command: string) => look.ask(places(look.home).masterSocket, command)
-
-/** Pids of all workers that the master has; while it takes in a new configuration it is silent for a moment (5 s at most). None when nothing runs. */
-export async function workersOf(look: Look): Promise<string[]> {
-  let found: string[] = []
-  const named = async () => {
-    found = workers((await askMaster(look, 'show proc')) ?? '')
-    return found.length > 0
-  }
-  if (!(await named()) && (await look.stat(places(look.home).masterSocket)))
-    await look.until('the master names its workers', 5000, named)
-  return found
-}
-
-/** Pids of all workers, old ones included, as `show proc` lists them. */
-export const workers = (text: string): string[] =>
-  text.split('\n').flatMap((line) => /^(\d+)\s+worker\b/.exec(line)?.[1] ?? [])
 
 /** What the gateway wrote down of them, by `address:port`: rows of the table `streams` whose count is not zero. */
 export const streamRows = (table: string): Map<string, Row> =>

@@ -33,7 +33,7 @@ function ownAnswers(gateway: Gateway): string[] {
     ...(answer('HEAD', '/api/hello') ? ['http-request return status 200 if { method HEAD } { path /api/hello }'] : []),
     ...(answer('GET', '/healthz')
       ? [
-          'http-request return status 200 content-type text/plain string "ok" if { method GET HEAD } { path /healthz } { nbsrv(inference) gt 0 }',
+          'http-request return status 200 content-type text/plain string "ok" if { method GET HEAD } { path /healthz } { srv_is_up(inference/engine) }',
           'http-request return status 503 content-type text/plain hdr retry-after 5 string "Ollama is down" if { method GET HEAD } { path /healthz }',
         ]
       : []),
