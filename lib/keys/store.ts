@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { type Group, groups } from '../endpoints.ts'
+import { type Group, groups, openable } from '../endpoints.ts'
 import type { Host, Look } from '../host.ts'
 import { identifies, ruleLines } from '../identities/maps.ts'
 import { ensureIdentityFiles } from '../identities/refresh.ts'
@@ -82,7 +82,7 @@ export async function withProbeKey<T>(host: Host, settings: Settings, run: (key?
   if (settings.access === 'tailnet') return run()
   const key = generateKey()
   const line = recordOf(probing, Math.floor(Date.now() / 1000) + probeSeconds, {
-    groups: Object.keys(groups) as Group[],
+    groups: (Object.keys(groups) as Group[]).filter(openable),
   })
   await addRunning(host, `keys/${keysMap}`, hashKey(key), line)
   return run(key).finally(() => removeRunning(host, `keys/${keysMap}`, hashKey(key)))

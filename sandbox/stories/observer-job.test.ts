@@ -76,14 +76,14 @@ describe.skipIf(cannot)(titled('the observer’s job'), () => {
     setFaults(box, {})
   })
 
-  it('is missed by status.ts, with what does not work; requests go on, and install.ts brings it back', async () => {
+  it('is missed by status.ts, with what does not work; requests go on, and apply.ts brings it back', async () => {
     await box.run(['launchctl', 'bootout', target()])
     const said = await status()
     expect(said).toContain(`${labels.observer} is not loaded; ${lost}`)
     expect(said).toMatch(/NOT AS PROMISED: 1 missed/)
     expect(await answer(box, 'laptop', '/api/version')).toBe(200)
     const before = await pids(box)
-    await installed(box)
+    expect((await run(box, 'apply.ts')).stdout).toContain('restart of the observer')
     expect(await pid()).toBeGreaterThan(0)
     expect(await pids(box)).toEqual(before)
   })
