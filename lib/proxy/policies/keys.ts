@@ -23,7 +23,6 @@ const extract = [
   'http-request set-var(txn.offered) bool(true) if { var(txn.key) -m found }',
   'http-request set-var(txn.record) var(txn.key),sha2(256),hex,map_str({{keys}}/keys.map) if { var(txn.key) -m found }',
   'http-request unset-var(txn.key)',
-  'http-request set-var(txn.now) date',
   'http-request set-var(txn.left) var(txn.record),field(2,|),sub(txn.now)',
   'http-request set-var(txn.who) var(txn.record),field(1,|) if { var(txn.left) -m int gt 0 }',
 ]
@@ -33,7 +32,7 @@ const ban = (wrongAMinute: number): string[] => [
   'acl banned src,table_gpt0(strangers) gt 0',
   'http-request track-sc2 src table strangers if offered !known !banned',
   'http-request sc-inc-gpc0(2) if offered !known !banned',
-  `http-request sc-set-gpt0(2) 1 if offered !known !banned { sc2_gpc0_rate(strangers) gt ${wrongAMinute} }`,
+  `http-request sc-set-gpt0(2) 1 if { sc2_gpc0_rate(strangers) gt ${wrongAMinute} }`,
   refuse({
     status: 429,
     message: `over ${wrongAMinute} wrong API keys came from this address within a minute; wait a minute.`,
