@@ -19,6 +19,8 @@ export const secrets = {
   waiter: generateKey(),
   patient: generateKey(),
   begun: generateKey(),
+  hushed: generateKey(),
+  calm: generateKey(),
 }
 const entry = (key: string, more: Partial<Entry> = {}): Entry => ({
   created: '2026-01-01T00:00:00.000Z',
@@ -41,6 +43,8 @@ export const registry: Registry = {
     waiter: entry(secrets.waiter, { waiting: 1 }),
     patient: entry(secrets.patient, { firstByte: 1, silence: 2, whole: 77 }),
     begun: entry(secrets.begun, { firstByte: 1 }),
+    hushed: entry(secrets.hushed, { silence: 1 }),
+    calm: entry(secrets.calm, { firstByte: 2, silence: 1 }),
   },
 }
 

@@ -80,19 +80,24 @@ async function waitsWithFew(patient: Patient): Promise<void> {
 async function hasTimes(patient: Patient): Promise<void> {
   const post = (who: keyof typeof secrets, e: string, path = '/v1/messages') =>
     ask(patient, `POST ${path}?e=${e}`, bearer(secrets[who]))
-  const [late, group, common, pausing, begun, cut] = await Promise.all([
+  const [late, group, common, pausing, quiet, begun, cut, hushed, calm] = await Promise.all([
     post('patient', 'late'),
     post('alice', 'late', '/api/chat'),
     post('alice', 'late'),
     post('patient', 'pausing'),
+    post('alice', 'pausing', '/api/chat'),
     post('begun', 'pausing'),
     post('alice', 'pausing'),
+    post('hushed', 'late'),
+    post('calm', 'pausing'),
   ])
   passes(late, 'late, but in the time of the key')
   passes(group, 'late, but in the time of the group')
-  must(common.status === 504, `late: ${common.status}`)
+  for (const { status } of [common, hushed]) must(status === 504, `late: ${status}`)
+  must(quiet.replies[0]?.whole === true, 'silence within the time of the group is cut')
   must(pausing.replies[0]?.whole === true, 'silence within the time of the key is cut')
   must(begun.replies[0]?.whole === patient.gateway.version[0] >= 3, 'a first byte’s time is another thing than silence')
+  must(calm.replies[0]?.whole === patient.gateway.version[0] < 3, 'before 3.0 the larger limit is for both')
   must(cut.replies[0]?.whole === false, 'silence is not cut')
 }
 
@@ -123,7 +128,11 @@ async function isWrittenDown(patient: Patient): Promise<void> {
   )
   await pause(50)
   slow.send(JSON.stringify({ model: 'big', x: 'x'.repeat(90_000) }))
-  const seen = eventually('it is seen', async () => /\|big use/.test(await show(patient, underWay)), 1_500)
+  const seen = eventually(
+    'it is seen',
+    async () => /=alice\|[^|]*\|300\|\d+\|big use/.test(await show(patient, underWay)),
+    1_500,
+  )
   await seen.finally(slow.hangUp)
 }
 

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { loaded } from '../../lib/observer/duties/loaded.ts'
 import { detailsOf, streams } from '../../lib/observer/streams.ts'
 import { eventually, type RunningGateway, startGateway } from '../gateway.ts'
-import { type Client, dial, request } from '../raw.ts'
+import { type Client, dial, exchange, request } from '../raw.ts'
 import { type Answering, json, type Recorder, startRecorder } from '../recorder.ts'
 
 let engine: Recorder
@@ -19,7 +19,7 @@ beforeEach(async () => {
     if (received.target === '/api/ps') return json(models)(wire, received)
     has.push({ model: JSON.parse(received.body.toString()).model, wire })
   })
-  gateway = await startGateway({ enginePort: engine.port, settings: 'inference: { slots: 3 }\nqueue: { wait: 20s }' })
+  gateway = await startGateway({ enginePort: engine.port, settings: 'inference: { slots: 3 }\nqueue: { max: 2 }' })
 })
 afterEach(async () => {
   for (const client of clients) client.hangUp()
@@ -80,6 +80,17 @@ test('a client that leaves while it waits for the loading slot is never shown to
   clients[0]?.hangUp()
   await open('cold-c')
   await arrived('cold-a', 'cold-c')
+})
+
+test('the queue before the loading slot is bounded, and loaded models still have theirs', async () => {
+  await loaded(gateway.gateway.settings).run(gateway.machine)
+  for (const model of ['cold-a', 'cold-b', 'cold-c']) await open(model)
+  const bytes = request('POST /v1/messages HTTP/1.1', [`Host: ${gateway.host}`], '{"model":"cold-d"}')
+  const answer = await exchange(gateway, bytes)
+  expect([answer.status, answer.headers['retry-after']]).toEqual([429, '5'])
+  expect(answer.body).toContain('2 requests are waiting already')
+  await open('warm')
+  await arrived('cold-a', 'warm')
 })
 
 test('a model that is long listed counts as loaded, though its first request wants one whole answer', async () => {

@@ -39,7 +39,6 @@ function sources({ settings }: Gateway): string[] {
 /** Who has used up a share of the day (the observer says so) is told when the next begins: over a minute, so that no client stays to wait. */
 const budgets = [
   'http-request set-var(txn.spent) var(txn.who),map_str({{keys}}/spent.map) if counted inference',
-  'http-request set-var(txn.now) date if { var(txn.spent) -m found }',
   'http-request set-var(txn.rest) var(txn.spent),field(1,|),sub(txn.now) if { var(txn.spent) -m found }',
   refuse({
     status: 429,

@@ -15,9 +15,9 @@ export const timed = ({ access, timeouts }: Settings): boolean =>
 /** `group` -> `ms to the first byte|ms of silence after it|s of the whole request`; 0 is no limit but the general 35 minutes. */
 function groupTimes(settings: Settings): string {
   const { groups = {}, ...all } = settings.timeouts
-  const lines = openGroups(settings).map((group) => {
+  const lines = openGroups(settings).flatMap((group) => {
     const { first_byte = 0, silence = 0, whole = 0 } = { ...all, ...groups[group as keyof typeof groups] }
-    return `${group} ${first_byte}|${silence}|${Math.ceil(whole / 1000)}`
+    return first_byte || silence || whole ? [`${group} ${first_byte}|${silence}|${Math.ceil(whole / 1000)}`] : []
   })
   return `${lines.join('\n')}\n`
 }
@@ -29,7 +29,7 @@ const sources = (byKey: boolean): string[] => [
     `http-request set-var(${name}) var(txn.times),field(${group},|),add(0) if inference`,
     ...(byKey
       ? [
-          `http-request set-var(txn.own) var(txn.record),field(${record},|),add(0) if known inference`,
+          `http-request set-var(txn.own) var(txn.record),field(${record},|),add(0)`,
           `http-request set-var(${name}) var(txn.own) if { var(txn.own) -m int gt 0 }`,
         ]
       : []),
@@ -43,10 +43,9 @@ const enforced = [
   'http-response set-timeout server 35m if { var(txn.first) -m int gt 0 }',
   'http-response set-timeout server var(txn.silence) if { var(txn.silence) -m int gt 0 }',
   '.else',
-  'http-request set-var(txn.longer) var(txn.silence),sub(txn.first)',
-  'http-request set-var(txn.longer) var(txn.silence) if { var(txn.longer) -m int gt 0 } { var(txn.first) -m int gt 0 }',
   'http-request set-timeout server var(txn.first) if { var(txn.first) -m int gt 0 }',
-  'http-request set-timeout server var(txn.longer) if { var(txn.first) -m int gt 0 } { var(txn.longer) -m int gt 0 }',
+  'http-request set-var(txn.longer) var(txn.silence),sub(txn.first)',
+  'http-request set-timeout server var(txn.silence) if { var(txn.first) -m int gt 0 } { var(txn.longer) -m int gt 0 }',
   '.endif',
 ]
 
