@@ -7,13 +7,16 @@ const { keys } = await import('./lib/keys/verbs.ts')
 await runScript(
   {
     usage: `Usage: npx tsx keys.ts add NAME [limits] | list | show NAME | rotate NAME [--grace 24h] | revoke NAME [--cut]
-                      limits NAME [limits] | import FILE | export
+                      limits NAME [limits] | import FILE | export | bans | unban ADDRESS
 API keys for the gateway. A key is shown once, when it is made; only its hash is kept. Changes hold at the next request.
 
   --models 'qwen3*,…'  only these models; lists and bodies are then judged by the gateway
   --groups A,B         only these groups or presets of the endpoint table (all that settings.yaml opens)
   --per-minute N       requests to a model a minute
+  --burst N            requests to a model in any 10 seconds
   --concurrent N       requests to a model at once
+  --waiting N          requests to a model under way while every slot is taken
+  --per-day 2h,200MB   seconds of generation and bytes of answers from midnight to midnight
   --expires 30d        when it ends: a time from now, or a day such as 2027-01-31
   --admin              may also download, delete, create, copy and upload models (add)
   --note TEXT          a word for yourself
@@ -26,7 +29,10 @@ A limit is taken away by the word none: keys.ts limits NAME --per-minute none`,
       models: { type: 'string' },
       groups: { type: 'string' },
       'per-minute': { type: 'string' },
+      burst: { type: 'string' },
       concurrent: { type: 'string' },
+      waiting: { type: 'string' },
+      'per-day': { type: 'string' },
       expires: { type: 'string' },
       admin: { type: 'boolean' },
       note: { type: 'string' },
@@ -37,7 +43,7 @@ A limit is taken away by the word none: keys.ts limits NAME --per-minute none`,
     },
     positionals: true,
     // As with status.ts: what changes nothing leaves no log, and an export is a document.
-    log: ['list', 'show', 'export'].includes(process.argv[2] ?? 'list') ? undefined : 'keys',
+    log: ['list', 'show', 'export', 'bans'].includes(process.argv[2] ?? 'list') ? undefined : 'keys',
     run: keys,
   },
   process.argv.slice(2),

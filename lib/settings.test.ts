@@ -23,10 +23,12 @@ describe('settings', () => {
         listen: 'tailnet',
         port: 11434,
         engine: { port: 11434 },
+        peers: { port: 11436 },
         groups: ['agents'],
         access: 'tailnet',
         people: {},
         keyless: [],
+        ban_after: 60,
         limits: {},
         judged_body: 1024 ** 2,
         hosts: [],
@@ -39,7 +41,7 @@ describe('settings', () => {
         keep_alive: 1_800_000,
         context: 'auto',
       },
-      ...{ body_limit: 32 * 2 ** 20, log: 'errors', drain: 600_000 },
+      ...{ body_limit: 32 * 2 ** 20, log: 'errors', observer: 'on', alerts: { notification: false }, drain: 600_000 },
     })
   })
 
@@ -73,6 +75,22 @@ describe('settings', () => {
     expect(faults('groups: [agnets]')).toMatch(/unknown group "agnets"; known are .*agents.*embeddings/)
     expect(faults('groups: []')).toContain('at least one group')
     expect(openGroups(parse('groups: [rag]'))).toContain('embeddings')
+  })
+
+  test('shared limits name a group or a row that asks a model', () => {
+    const shared =
+      '{ all: { concurrent: 3 }, groups: { embeddings: { burst: 2 } }, rows: { "POST /api/chat": { per_minute: 1 } } }'
+    expect(parse(`limits: ${shared}`).limits.rows).toEqual({ 'POST /api/chat': { per_minute: 1 } })
+    expect(faults('limits: { groups: { metadata: { burst: 1 } } }')).toContain('limits.groups.metadata: there is no')
+    expect(faults('limits: { rows: { "GET /v1/models": { burst: 1 } } }')).toContain(
+      'limits.rows.GET /v1/models: there is no',
+    )
+    expect(faults('limits: { all: { waiting: 1 } }')).toContain('limits.all.waiting: there is no such setting')
+    expect(faults('ban_after: 39')).toContain('ban_after: a number from 40')
+  })
+
+  test('two listeners on loopback cannot share a port', () => {
+    expect(faults('engine: { port: 11436 }')).toContain('peers.port: another port than engine.port')
   })
 
   test('names of hosts have no port, origins have a scheme', () => {

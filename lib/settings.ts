@@ -1,8 +1,9 @@
 import { parse, parseDocument, YAMLParseError } from 'yaml'
 import { z } from 'zod'
 import { Stop } from './command.ts'
-import { expandGroups, type Group, groups, openable, presets } from './endpoints.ts'
+import { type Endpoint, endpoints, expandGroups, type Group, groups, openable, presets } from './endpoints.ts'
 import type { Look } from './host.ts'
+import { parseBudget } from './keys/budget.ts'
 import { limits as keyLimits, type Limits } from './keys/registry.ts'
 
 const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
@@ -66,6 +67,12 @@ const rule = z
     'a login such as ann@example.com, tag:NAME or device:NAME, in small letters',
   )
 
+const budget = z.string().transform((text, context) => {
+  const found = parseBudget(text)
+  if (!found) context.addIssue({ code: 'custom', message: 'a share of the day such as 2h, 200MB or 2h,200MB' })
+  return found ?? {}
+})
+
 /** The limits of a key, as far as they make sense for somebody without one, in the words of this file. */
 const person = z
   .strictObject({
@@ -73,20 +80,44 @@ const person = z
     models: keyLimits.shape.models,
     per_minute: keyLimits.shape.perMinute,
     concurrent: keyLimits.shape.concurrent,
+    burst: keyLimits.shape.burst,
+    waiting: keyLimits.shape.waiting,
+    per_day: budget.optional(),
   })
   .transform(
-    ({ groups, models, per_minute: perMinute, concurrent }): Limits => ({
-      ...{ models, perMinute, concurrent },
+    ({ groups, per_minute: perMinute, per_day: perDay, ...rest }): Limits => ({
+      ...rest,
+      ...{ perMinute, perDay },
       groups: groups && expandGroups(groups),
     }),
   )
 
 const selectable = () => (Object.keys(groups) as Group[]).filter(openable)
 
-const schema = z.strictObject({
+const asksModel = ({ backend }: Endpoint) => backend === 'inference'
+const modelRows = endpoints.filter(asksModel).map(({ method, path }) => `${method} ${path}`)
+const modelGroups = [...new Set(endpoints.filter(asksModel).map((row) => row.group))]
+
+/** What is counted of requests to a model. */
+const counted = z.strictObject({
+  per_minute: z.int().min(1).max(100_000).optional(),
+  burst: z.int().min(1).max(100_000).optional(),
+  concurrent: z.int().min(1).max(10_000).optional(),
+})
+
+const limits = counted.extend({
+  waiting: z.int().min(1).max(10_000).optional(),
+  per_day: budget.optional(),
+  all: counted.optional(),
+  groups: z.partialRecord(z.enum(modelGroups), counted).optional(),
+  rows: z.partialRecord(z.enum(modelRows), counted).optional(),
+})
+
+const fields = z.strictObject({
   listen: listen.default('tailnet'),
   port: port.default(11434),
   engine: z.strictObject({ port: port.default(11434) }).prefault({}),
+  peers: z.strictObject({ port: port.default(11436) }).prefault({}),
   groups: z.array(group).min(1, 'at least one group').default(['agents']),
   access: z
     .enum(['tailnet', 'keys', 'either'], {
@@ -96,12 +127,12 @@ const schema = z.strictObject({
     .default('tailnet'),
   people: z.record(rule, person).default({}),
   keyless: z.array(group).default([]),
-  limits: z
-    .strictObject({
-      per_minute: z.int().min(1).max(100_000).optional(),
-      concurrent: z.int().min(1).max(10_000).optional(),
-    })
-    .default({}),
+  ban_after: z
+    .int()
+    .min(40, 'a number from 40: Codex and Claude Code try a wrong key 6 and 11 times')
+    .max(100_000)
+    .default(60),
+  limits: limits.default({}),
   hosts: z.array(hostName).default([]),
   origins: z.array(origin).default([]),
   models: z.array(modelName).default([]),
@@ -119,11 +150,27 @@ const schema = z.strictObject({
   body_limit: size.prefault('32MB'),
   judged_body: size.refine((bytes) => bytes >= 131_072 && bytes <= 4 * 1024 ** 2, 'from 128KB to 4MB').prefault('1MB'),
   log: z.enum(['off', 'errors', 'requests']).default('errors'),
+  observer: z.enum(['on', 'off']).default('on'),
+  alerts: z
+    .strictObject({
+      notification: z.boolean().default(false),
+      webhook: z.url({ protocol: /^https?$/, error: 'an address such as https://example.net/hook' }).optional(),
+    })
+    .prefault({}),
   drain: duration.prefault('10m'),
+})
+
+const schema = fields.refine(({ engine, peers }) => engine.port !== peers.port, {
+  path: ['peers', 'port'],
+  message: 'another port than engine.port: both are on 127.0.0.1',
 })
 
 /** The settings with defaults filled in: times in ms, sizes in bytes, groups still by name. */
 export type Settings = z.infer<typeof schema>
+
+/** Whether somebody may have a share of the day only: any key can, and by the settings every address, and whom a rule means. */
+export const budgeted = ({ access, limits, people }: Settings): boolean =>
+  access !== 'tailnet' || limits.per_day !== undefined || Object.values(people).some(({ perDay }) => perDay)
 
 /** Where the settings live. */
 export const settingsFile = (home: string): string => `${home}/.config/remote-ollama-proxy/settings.yaml`

@@ -63,6 +63,9 @@ export async function settledPorts(layout: Layout, address: string): Promise<Por
   }
   const ports = { port: await freePort(address), engine: await freePort('127.0.0.1') }
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-  writeFileSync(file, `port: ${ports.port}\nengine:\n  port: ${ports.engine}\n`, { mode: 0o600 })
+  const peers = await freePort('127.0.0.1')
+  writeFileSync(file, `port: ${ports.port}\nengine:\n  port: ${ports.engine}\npeers:\n  port: ${peers}\n`, {
+    mode: 0o600,
+  })
   return ports
 }

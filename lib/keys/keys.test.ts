@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { memoryHost } from '../../test/memory-host.ts'
 import { places } from '../places.ts'
-import { peersOf, sessionsOf, workers } from './cut.ts'
+import { parseBans } from './bans.ts'
 import { readImport } from './import.ts'
 import { generateKey, hashKey, wellFormed } from './key.ts'
 import { bitOf, keyLines, mapText, parseMap } from './maps.ts'
@@ -79,6 +79,8 @@ describe('limits by flags', () => {
     { 'per-minute': '1e9' },
     { concurrent: '-1' },
     { concurrent: '2.5' },
+    { burst: '0' },
+    { waiting: 'long' },
     { expires: '0d' },
     { expires: 'tomorrow' },
     { expires: '2020-01-01' },
@@ -112,13 +114,15 @@ describe('the map', () => {
           groups: ['openai'],
           perMinute: 6,
           concurrent: 2,
+          burst: 9,
+          waiting: 3,
           expires: '2030-01-01T00:00:00.000Z',
           hashes: [{ sha256: hashKey('old'), until: '2029-01-01T00:00:00.000Z' }, { sha256: hashKey('new') }],
         }),
       },
     })
-    expect(lines.get(hashKey('old'))).toBe('bob|1861920000|1|6|2|-')
-    expect(lines.get(hashKey('new'))).toBe('bob|1893456000|1|6|2|-')
+    expect(lines.get(hashKey('old'))).toBe('bob|1861920000|1|6|2|-|9|3')
+    expect(lines.get(hashKey('new'))).toBe('bob|1893456000|1|6|2|-|9|3')
   })
 
   it('lets an admin key alone change the models, whatever its groups are', () => {
@@ -204,22 +208,16 @@ describe('import of what must not be', () => {
   })
 })
 
-describe('the streams of one key', () => {
-  it('are found by the table and the sessions of every worker, and no other', () => {
-    expect(
-      workers(
-        '#<PID>  <type>  <relative PID>\n12 master 0\n# workers\n34              worker          1\n# old workers\n56              worker          [was: 1]\n# programs\n',
-      ),
-    ).toEqual(['34', '56'])
+describe('bans', () => {
+  it('are the marked rows of the table, with IPv4 written plainly and the time left in seconds', () => {
     const table = [
-      '# table: streams, type: string, size:20480, used:3',
-      '0x1: key=bob|100.64.0.9:4711 use=1 exp=59000 shard=0 conn_cur=1',
-      '0x2: key=bob|100.64.0.9:4712 use=0 exp=59000 conn_cur=0',
-      '0x3: key=bobby|100.64.0.9:4713 use=1 exp=59000 conn_cur=1',
+      '# table: strangers, type: ipv6, size:20480, used:2',
+      '0x1: key=::ffff:100.64.0.9 use=0 exp=58792 gpt0=1 gpc0=61 gpc0_rate(60000)=61',
+      '0x2: key=fd7a:115c:a1e0::9 use=0 exp=1 shard=0 gpt0=1 gpc0=99 gpc0_rate(60000)=70',
     ].join('\n')
-    expect(peersOf('bob', table)).toEqual(['100.64.0.9:4711'])
-    const sessions =
-      '0x55aa: proto=tcpv4 src=100.64.0.9:4711 fe=tailnet be=inference\n0x55bb: proto=tcpv4 src=100.64.0.9:4713 fe=tailnet\n'
-    expect(sessionsOf(['100.64.0.9:4711'], sessions)).toEqual(['0x55aa'])
+    expect(parseBans(table)).toEqual([
+      { address: '100.64.0.9', wrongAMinute: 61, secondsLeft: 59 },
+      { address: 'fd7a:115c:a1e0::9', wrongAMinute: 70, secondsLeft: 1 },
+    ])
   })
 })

@@ -15,7 +15,7 @@ export const allGroups = bitsOf((Object.keys(groups) as Group[]).filter(openable
 
 const seconds = (iso: string | undefined): number => (iso ? Math.floor(Date.parse(iso) / 1000) : never)
 
-/** What HAProxy knows of somebody: `name|until (s)|groups (bits)|requests a minute|at once|model list or -`; 0 is no limit. */
+/** What HAProxy knows of somebody: `name|until (s)|groups (bits)|requests a minute|at once|model list or -|in 10 s|while every slot is taken`; 0 is no limit. */
 export function recordOf(name: string, until: number, own: Limits, common: Settings['limits'] = {}): string {
   return [
     name,
@@ -24,6 +24,8 @@ export function recordOf(name: string, until: number, own: Limits, common: Setti
     own.perMinute ?? common.per_minute ?? 0,
     own.concurrent ?? common.concurrent ?? 0,
     own.models ? 'list' : '-',
+    own.burst ?? common.burst ?? 0,
+    own.waiting ?? common.waiting ?? 0,
   ].join('|')
 }
 
@@ -36,6 +38,16 @@ export function keyLines(registry: Registry, limits: Settings['limits'] = {}): M
     }),
   )
   return new Map(lines)
+}
+
+/** `budgets.map`, for the observer: who, or `*` for everybody else -> `seconds of generation|bytes of answers` a day; 0 is no end. */
+export function budgetLines(
+  { keys }: Registry,
+  { limits, people }: Partial<Pick<Settings, 'limits' | 'people'>> = {},
+): Map<string, string> {
+  const own = Object.entries({ ...keys, ...people }).map(([name, { perDay }]) => [name, perDay] as const)
+  const all = [['*', limits?.per_day] as const, ...own]
+  return new Map(all.flatMap(([who, budget]) => (budget ? [[who, `${budget.seconds ?? 0}|${budget.bytes ?? 0}`]] : [])))
 }
 
 /** A map's text, in one order, so that the same keys give the same bytes. */

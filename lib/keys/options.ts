@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Flags } from '../cli.ts'
 import { exitCodes, Stop } from '../command.ts'
 import { expandGroups, type Group, groups, openable, presets } from '../endpoints.ts'
+import { parseBudget } from './budget.ts'
 import { keyName, type Limits, limits, modelGlob } from './registry.ts'
 
 const units: Record<string, number> = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }
@@ -48,11 +49,20 @@ function modelList(text: string, flag: string): Limits['models'] {
   return globs
 }
 
+function share(text: string, flag: string): Limits['perDay'] {
+  const budget = parseBudget(text)
+  if (!budget) throw usage(flag, text, 'a share of the day such as 2h, 200MB or 2h,200MB')
+  return budget
+}
+
 const readers: Record<string, (text: string, flag: string, now: number) => Partial<Limits>> = {
   groups: (text, flag) => ({ groups: groupList(text, flag) }),
   models: (text, flag) => ({ models: modelList(text, flag) }),
   'per-minute': (text, flag) => ({ perMinute: whole(text, flag) }),
+  burst: (text, flag) => ({ burst: whole(text, flag) }),
+  waiting: (text, flag) => ({ waiting: whole(text, flag) }),
   concurrent: (text, flag) => ({ concurrent: whole(text, flag) }),
+  'per-day': (text, flag) => ({ perDay: share(text, flag) }),
   expires: (text, flag, now) => ({ expires: ending(text, flag, now) }),
   note: (text) => ({ note: text.replaceAll(/\s+/g, ' ') }),
 }
@@ -60,7 +70,10 @@ const fields: Record<string, keyof Limits> = {
   groups: 'groups',
   models: 'models',
   'per-minute': 'perMinute',
+  burst: 'burst',
+  waiting: 'waiting',
   concurrent: 'concurrent',
+  'per-day': 'perDay',
   expires: 'expires',
   note: 'note',
 }

@@ -18,8 +18,14 @@ export const limits = z.strictObject({
   admin: z.literal(true).optional(),
   /** requests to a model a minute */
   perMinute: z.int().min(1).max(100_000).optional(),
+  /** requests to a model in any 10 seconds */
+  burst: z.int().min(1).max(100_000).optional(),
   /** requests to a model at once */
   concurrent: z.int().min(1).max(10_000).optional(),
+  /** requests to a model under way while every slot is taken */
+  waiting: z.int().min(1).max(10_000).optional(),
+  /** share of a day: seconds of generation, bytes of answers */
+  perDay: z.strictObject({ seconds: z.int().min(1).optional(), bytes: z.int().min(1).optional() }).optional(),
   expires: z.iso.datetime().optional(),
   note: z
     .string()

@@ -9,10 +9,11 @@ import type { Settings } from '../settings.ts'
 import { type Finding, missed, ok, type Step } from '../step.ts'
 import { generateKey, hashKey } from './key.ts'
 import { catalogue, listedOf, listMaps } from './lists.ts'
-import { keyLines, mapText, recordOf } from './maps.ts'
+import { budgetLines, keyLines, mapText, recordOf } from './maps.ts'
 import { type Registry, readRegistry, saveRegistry } from './registry.ts'
 
 const keysMap = 'keys.map'
+const spentMap = 'spent.map'
 const again = 'Run install.ts again.'
 
 /** All maps that the keys and the rules of `people` give, by file name. The lists of models are made from what Ollama has. */
@@ -31,6 +32,7 @@ async function wantedMaps(
   const known = listed.length > 0 ? await catalogue(look, settings.engine.port) : undefined
   return {
     [keysMap]: keyLines(registry, settings.limits),
+    'budgets.map': budgetLines(registry, settings),
     'rules.map': ruleLines(settings),
     ...listMaps(listed, known, before),
   }
@@ -49,6 +51,8 @@ export async function publish(host: Host, registry: Registry, settings: Settings
     await host.write(fileOf(host, name), mapText(lines))
     await setRunningMap(host, `keys/${name}`, lines, isProbe)
   }
+  // What is in it is the observer's to say; HAProxy only starts when it is there.
+  if ((await host.read(fileOf(host, spentMap))) === undefined) await host.write(fileOf(host, spentMap), '')
 }
 
 /** Keeps a changed registry, and has it hold at the next request. */
@@ -100,6 +104,8 @@ async function look(at: Look, registry: Registry, settings: Settings): Promise<F
     const found = await fault(at, name, lines)
     if (found) return found
   }
+  if ((await at.read(fileOf(at, spentMap))) === undefined)
+    return missed(`${tilde(at, fileOf(at, spentMap))} is missing`, again)
   return ok(
     settings.access === 'tailnet' ? 'none is asked for (access: tailnet)' : `${Object.keys(registry.keys).length} keys`,
   )

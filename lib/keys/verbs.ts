@@ -12,6 +12,8 @@ import { fingerprintOf, swap } from '../proxy/reload.ts'
 import { contextLength } from '../settings.ts'
 import { installed, prepare } from '../setup.ts'
 import { currentReceipt, takeLock } from '../state.ts'
+import { bans, unban } from './bans.ts'
+import { budgetText } from './budget.ts'
 import { cutStreams } from './cut.ts'
 import { readImport } from './import.ts'
 import { generateKey, hashKey } from './key.ts'
@@ -206,7 +208,28 @@ const send: Verb = async ({ host }) => {
   return exitCodes.done
 }
 
-const verbs: Record<string, Verb> = { add, list, show, rotate, revoke, limits: limit, import: bring, export: send }
+const listBans: Verb = async ({ ui, host }) => {
+  const found = await bans(host)
+  if (ui.json) process.stdout.write(`${JSON.stringify(found, null, 2)}\n`)
+  for (const { address, wrongAMinute, secondsLeft } of found)
+    ui.say(`${address.padEnd(40)} ${wrongAMinute} wrong keys a minute · ${secondsLeft} s left`)
+  if (found.length === 0) ui.say('No address is banned.')
+  return exitCodes.done
+}
+
+const endBan: Verb = async ({ ui, host, names }) => {
+  const [address = ''] = names
+  await unban(host, names.length === 1 ? address : names.join(' '))
+  if (ui.json) process.stdout.write(`${JSON.stringify({ address, unbanned: true }, null, 2)}\n`)
+  else ui.say(`${address} is banned no longer.`)
+  return exitCodes.done
+}
+
+const verbs: Record<string, Verb> = {
+  ...{ add, list, show, rotate, revoke, limits: limit, import: bring, export: send },
+  bans: listBans,
+  unban: endBan,
+}
 
 function print(ui: Ui, entries: Registry['keys']): number {
   if (ui.json) process.stdout.write(`${JSON.stringify(entries, null, 2)}\n`)
@@ -223,7 +246,10 @@ function described(entry: Entry): string {
     entry.groups ? `groups ${entry.groups.join(',')}` : 'all open groups',
     entry.admin ? 'ADMIN: may change the models' : '',
     entry.perMinute ? `${entry.perMinute} a minute` : '',
+    entry.burst ? `${entry.burst} in 10 s` : '',
     entry.concurrent ? `${entry.concurrent} at once` : '',
+    entry.waiting ? `${entry.waiting} while every slot is taken` : '',
+    entry.perDay ? `${budgetText(entry.perDay)} a day` : '',
     entry.hashes.some(({ until }) => until && Date.parse(until) > Date.now()) ? 'an old key still counts' : '',
     entry.note ?? '',
   ]

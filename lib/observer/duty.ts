@@ -1,8 +1,49 @@
 import type { Host } from '../host.ts'
 
-/** Something that the resident helper does again and again. What it throws is told, and the next round comes all the same. */
+/** Something that the observer does again and again, each on a beat of its own (ms). */
 export interface Duty {
   name: string
   everyMs: number
   run(host: Host): Promise<void>
+}
+
+/**
+ * Runs each duty at once and then on its beat, never twice at the same time. What one throws is said once for each
+ * change of its text and stops nobody. Gives back a stop that waits for what is under way, and then runs each a last time.
+ */
+export function keep(host: Host, duties: Duty[], say: (line: string) => void): () => Promise<void> {
+  const kept = duties.map((duty) => beat(host, duty, say))
+  return async () => {
+    for (const stop of kept) await stop()
+  }
+}
+
+function beat(host: Host, duty: Duty, say: (line: string) => void): () => Promise<void> {
+  let fault = ''
+  let timer: NodeJS.Timeout | undefined
+  let stopped = false
+  const once = async () => {
+    const seen = await duty.run(host).then(
+      () => '',
+      (error: unknown) => (error instanceof Error ? error.message : `${error}`),
+    )
+    if (seen !== fault) say(seen ? `${duty.name}: ${seen}` : `${duty.name}: works again`)
+    fault = seen
+  }
+  const round = async () => {
+    const started = performance.now()
+    await once()
+    if (!stopped) timer = setTimeout(next, Math.max(0, started + duty.everyMs - performance.now()))
+  }
+  let under = Promise.resolve()
+  const next = () => {
+    under = round()
+  }
+  next()
+  return async () => {
+    stopped = true
+    clearTimeout(timer)
+    await under
+    await once()
+  }
 }

@@ -36,6 +36,7 @@ export function gatewayAgent(machine: Machine, setup: Setup): Agent {
     bin: `${at.current}/templates/bin`,
     haproxy: setup.programs.haproxy,
     address: machine.tailscale.ipv4 ?? '100.x.y.z',
+    log: setup.settings.observer === 'on' ? at.access : at.requestLog,
     logs: at.logs,
   })
 }

@@ -8,9 +8,11 @@ import { labels, places } from '../places.ts'
 import { launchd } from '../platform/launchd.ts'
 import { describe, listeners } from '../platform/listeners.ts'
 import type { Configuration } from '../proxy/config.ts'
+import { sharedLimits, sharedNeeds } from '../proxy/policies/shared.ts'
 import { fingerprintOf, swap } from '../proxy/reload.ts'
 import { closeFrontend, engineUp, isDraining, runningFingerprint, workerInfo } from '../proxy/runtime.ts'
 import { absent, agentFileStep, folder, forget, packaged, service, tilde } from '../resources.ts'
+import type { Settings } from '../settings.ts'
 import { saveReceipt } from '../state.ts'
 import { type Check, type Finding, missed, ok, type Step, skipped } from '../step.ts'
 import { editedFiles, ourFolder } from './consent.ts'
@@ -125,6 +127,15 @@ function gatewayService(machine: Machine, setup: Setup): Step {
 
 const minimum = [2, 6]
 
+/** What the settings ask of HAProxy's version, beside the least that there must be. */
+function tooOld(version: string, { limits }: Settings): string | undefined {
+  const numbers = versionNumbers(version)
+  if (!atLeast(numbers, minimum)) return 'too old, 2.6 is needed'
+  const asked = sharedLimits(limits)
+  if (asked.length === 0 || atLeast(numbers, [...sharedNeeds])) return undefined
+  return `too old for ${asked.join(', ')} in settings.yaml, ${sharedNeeds.join('.')} is needed`
+}
+
 function program(machine: Machine, setup: Setup): Step {
   return packaged({
     name: 'haproxy',
@@ -132,7 +143,7 @@ function program(machine: Machine, setup: Setup): Step {
     machine,
     attended: setup.attended,
     program: [setup.programs.haproxy],
-    enough: (version) => (atLeast(versionNumbers(version), minimum) ? undefined : 'too old, 2.6 is needed'),
+    enough: (version) => tooOld(version, setup.settings),
     keeps: 'harmless; `brew uninstall haproxy` removes it',
   })
 }
@@ -185,24 +196,31 @@ function foreignFolder(machine: Machine, setup: Setup): Step {
 }
 
 /** Found before anything is changed, since HAProxy would only say that it cannot bind. */
-function portFree(machine: Machine, setup: Setup): Check {
-  const { port } = setup.settings
-  return {
-    id: 'haproxy.port',
-    title: `Nobody else holds port ${port} on the tailnet address`,
+function portsFree(machine: Machine, setup: Setup): Check[] {
+  const { port, peers } = setup.settings
+  const tailnet = gatewayOf(machine, setup).listeners.flatMap((listener) => listener.addresses)
+  const free = (id: string, where: string, ours: string[], number: number, setting: string): Check => ({
+    id,
+    title: `Nobody else holds port ${number} on ${where}`,
     exit: 3,
     async check(look) {
       const engine = (await launchd(machine.home, machine.uid).job(look, labels.engine))?.pid
-      const ours = gatewayOf(machine, setup).listeners.flatMap((listener) => listener.addresses)
-      const found = (await listeners(look, port)).filter(
+      const found = (await listeners(look, number)).filter(
         ({ address, pid, command }) =>
           (ours.includes(address) || address === '*') && pid !== engine && !command?.includes('haproxy'),
       )
       return found.length === 0
         ? ok('free, or ours')
-        : missed(found.map(describe).join(', '), `Stop it, or set another port in settings.yaml (port: ${port}).`)
+        : missed(
+            found.map(describe).join(', '),
+            `Stop it, or set another port in settings.yaml (${setting}: ${number}).`,
+          )
     },
-  }
+  })
+  return [
+    free('haproxy.port', 'the tailnet address', tailnet, port, 'port'),
+    free('haproxy.peers-port', '127.0.0.1', ['127.0.0.1'], peers.port, 'peers.port'),
+  ]
 }
 
 /** ~/.haproxy with all that is in it; one that is not ours is never removed. */
@@ -232,7 +250,7 @@ function withProxy(machine: Machine, setup: Setup): Check[] {
   const agent = gatewayAgent(machine, setup)
   const edited = setup.answers.keepEdited.includes(`${at.agents}/${labels.gateway}.plist`)
   return [
-    portFree(machine, setup),
+    ...portsFree(machine, setup),
     program(machine, setup),
     foreignFolder(machine, setup),
     proxyFolder(machine, setup),

@@ -188,13 +188,27 @@ describe('settings', () => {
   })
 
   test('log: off writes nothing, the others one bounded JSON object a line', () => {
-    expect(section(rendered('log: off').text, 'defaults')).toContain('no log')
-    expect(rendered('log: off').text).not.toContain('log stdout')
+    expect(section(rendered('log: off\nobserver: off').text, 'defaults')).toContain('no log')
+    expect(rendered('log: off\nobserver: off').text).not.toContain('log stdout')
     for (const level of ['errors', 'requests']) {
-      const { text } = rendered(`log: ${level}`)
+      const { text } = rendered(`log: ${level}\nobserver: off`)
       expect(section(text, 'global')).toContainEqual(expect.stringMatching(/^log stdout len 8192 format raw/))
       expect(text).not.toMatch(/%HU|%HQ|%\{\+Q\}r|capture request|req\.hdrs,json/)
     }
+  })
+
+  test('log: the observer chooses by it, so HAProxy is not reloaded for it', () => {
+    expect(rendered('log: off').text).toBe(rendered('log: requests').text)
+    expect(rendered('log: requests').text).toBe(rendered('log: requests\nobserver: off').text)
+  })
+
+  test('every refusal names the policy that it comes from', () => {
+    const refusals = rendered('access: keys')
+      .text.split('\n')
+      .filter((line) => / deny status .*lf-string/.test(line))
+    expect(refusals.length).toBeGreaterThan(20)
+    for (const line of refusals)
+      expect(line).toMatch(/ hdr x-denied-by (shape|names|rows|keys|limits|bodies|models|queue) /)
   })
 
   test('go through quoting where a path holds blanks', () => {
@@ -222,7 +236,7 @@ describe('the fingerprint', () => {
 
   test('changes with the text and with what only a file says', () => {
     const { fingerprint } = rendered()
-    expect(rendered('log: requests').fingerprint).not.toBe(fingerprint)
+    expect(rendered('queue: { max: 3 }').fingerprint).not.toBe(fingerprint)
     expect(rendered("origins: ['https://a.example']").fingerprint).not.toBe(fingerprint)
     const added = render({ ...gateway(), hosts: ['100.64.0.7'] }, templates)
     expect(added.fingerprint).not.toBe(fingerprint)

@@ -83,7 +83,12 @@ async function edit(host: Host, file: string, command: (id: string) => string): 
   if (id) await host.tell(places(host.home).adminSocket, command(id))
 }
 
-/** Makes the running worker's map hold exactly these lines, entry by entry; nothing when it has not loaded it. */
+/** Changes up to this many are told one by one (a quarter of a millisecond each); more, and a whole new map is quicker, which costs the same for any number of changes. */
+const few = (lines: number): number => Math.max(50, lines / 50)
+/** Lines of a map in one command: well below HAProxy's buffer (126,976 bytes), whose size bounds a payload. */
+const linesAtOnce = 250
+
+/** Makes the running worker's map hold exactly these lines, beside those that stay; nothing when it has not loaded it. */
 export async function setRunningMap(
   host: Host,
   file: string,
@@ -93,12 +98,31 @@ export async function setRunningMap(
   const id = await mapId(host, file)
   const now = id && (await runningMap(host, file))
   if (!now) return
-  const tell = (command: string) => host.tell(places(host.home).adminSocket, command)
-  for (const [key, value] of now) if (!wanted.has(key) && !stays(value)) await tell(`del map #${id} ${key}`)
-  for (const [key, value] of wanted) {
-    if (!now.has(key)) await tell(`add map #${id} ${key} ${value}`)
-    else if (now.get(key) !== value) await tell(`set map #${id} ${key} ${value}`)
-  }
+  const whole = new Map([...[...now].filter(([, value]) => stays(value)), ...wanted])
+  const commands = differences(now, whole, id)
+  if (commands.length > few(whole.size)) await replaceMap(host, id, whole)
+  else for (const command of commands) await host.tell(places(host.home).adminSocket, command)
+}
+
+function differences(now: Map<string, string>, wanted: Map<string, string>, id: string): string[] {
+  const gone = [...now.keys()].filter((key) => !wanted.has(key))
+  const other = [...wanted].filter(([key, value]) => now.get(key) !== value)
+  return [
+    ...gone.map((key) => `del map #${id} ${key}`),
+    ...other.map(([key, value]) => `${now.has(key) ? 'set' : 'add'} map #${id} ${key} ${value}`),
+  ]
+}
+
+/** A whole map in one transaction (HAProxy 2.4 and newer): requests see the old one until all of the new one is there. */
+async function replaceMap(host: Host, id: string, lines: Map<string, string>): Promise<void> {
+  const tell = (command: string, payload?: string[]) => host.tell(places(host.home).adminSocket, command, payload)
+  const said = await tell(`prepare map #${id}`)
+  const version = /version created: (\d+)/.exec(said)?.[1]
+  if (!version) throw new Error(`HAProxy takes no new version of map ${id}: ${said.trim()}`)
+  const rows = [...lines].map(([key, value]) => `${key} ${value}`)
+  for (let at = 0; at < rows.length; at += linesAtOnce)
+    await tell(`add map @${version} #${id}`, rows.slice(at, at + linesAtOnce))
+  await tell(`commit map @${version} #${id}`)
 }
 
 /** Closes a frontend's listeners for good; running connections go on. (`disable frontend` works on Linux only: HAProxy src/proto_tcp.c.) */

@@ -49,7 +49,9 @@ const stalledBody: Expectation = [
     held(patient, async (client) => {
       client.send(post(patient, '/v1/messages', ['Content-Length: 300000']))
       const [reply] = await client.settled(1, 2_500)
-      must(reply?.status === 504 || reply?.status === 408, `${reply?.status ?? client.end()} after 2.5 s`)
+      // From 3.0 on HAProxy calls it a bad request, since the client's time ran out.
+      const statuses = patient.gateway.version[0] < 3 ? [408, 504] : [400]
+      must(statuses.includes(reply?.status ?? 0), `${reply?.status ?? client.end()} after 2.5 s`)
     }),
 ]
 
@@ -279,11 +281,11 @@ const logged: Expectation = [
     )
     for (const text of gateway.log()) {
       const keys = Object.keys(JSON.parse(text))
-      must(keys.length === 16 && keys[0] === 'time', `a line has ${keys.join()}`)
+      must(keys.length === 18 && keys[0] === 'time', `a line has ${keys.join()}`)
       must(text.length < 4_000, `a line of ${text.length}`)
     }
     must(
-      /"agent":"log \\"x\\"".*"method":"POST","path":"\\?\/api\\?\/pull","status":403/.test(
+      /"agent":"log \\"x\\"".*"method":"POST","path":"\\?\/api\\?\/pull",.*"status":403.*"denied":"rows"/.test(
         line(/log \\"x.*pull/) ?? '',
       ),
       'no pull',

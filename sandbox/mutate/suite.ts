@@ -23,6 +23,8 @@ export function alter(text: string): string {
 
 /** A gateway to take things away from, and who is to notice. */
 export interface Variant {
+  /** who gets in */
+  title: string
   /** whether this one is tried with it, and not with the other */
   tries(mutant: Mutant): boolean
   options: Omit<GatewayOptions, 'enginePort'>
@@ -30,7 +32,7 @@ export interface Variant {
   examine(patient: Patient): Promise<string | undefined>
 }
 
-const common = `groups: [agents, native]\nhosts: [${ownHost}]\norigins: ['${origin}']\ninference: { slots: 8 }`
+const common = `groups: [agents, native]\nhosts: [${ownHost}]\norigins: ['${origin}']\ninference: { slots: 8 }\nobserver: off`
 
 /** What is there only where the tailnet is asked, or where nobody but an admin gets. */
 const ofNames = ({ policy, gone }: Mutant): boolean =>
@@ -42,18 +44,21 @@ const ofKeys = ({ policy, gone }: Mutant): boolean =>
 /** One whom the tailnet alone protects, one that asks for keys, and one that asks either. */
 export const variants: Variant[] = [
   {
+    title: 'the tailnet alone',
     tries: (mutant) => !ofKeys(mutant) && !ofNames(mutant),
     options: { settings: `${common}\nqueue: { wait: 400ms, max: 2 }`, alter },
     answer: byQuery,
     examine: examineOpen,
   },
   {
+    title: 'keys',
     tries: (mutant) => ofKeys(mutant) && !ofNames(mutant),
     options: { settings: `${common}\naccess: keys\nkeyless: [metadata]`, alter, registry },
     answer: withLists,
     examine: (patient) => first(patient, keyed),
   },
   {
+    title: 'keys or the tailnet',
     tries: ofNames,
     options: {
       settings: `${common}\naccess: either\nkeyless: [metadata]\nlog: requests\n${people}`,

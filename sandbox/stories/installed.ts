@@ -28,7 +28,7 @@ const quick = { launchd: { throttleMs: 200 }, pmset: { ac: { sleep: 0, autoresta
 const onPath = 'why' in namespaces() ? { tailscale: { menuCli: true } } : {}
 
 export const settingsFile = '.config/remote-ollama-proxy/settings.yaml'
-export const labels = ['com.ollama', 'com.haproxy', 'com.ollama.warm-models'] as const
+export const labels = ['com.ollama', 'com.haproxy', 'com.ollama.warm-models', 'com.haproxy.observer'] as const
 export const logs = 'Library/Logs/remote-ollama-proxy'
 
 /** Writes settings; the ports of a box without a network of its own stay as they are. */

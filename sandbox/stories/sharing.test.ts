@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Box, Outcome } from '../box.ts'
 import type { Case } from '../clients/cases.ts'
+import { scriptCommand } from '../layout.ts'
 import { checkout, node } from '../paths.ts'
 import { setFaults, status as statusOf } from './installed.ts'
 import { longChat, openStream } from './stream.ts'
@@ -123,13 +124,18 @@ describe.skipIf(cannot)(titled('a server that is shared by keys'), () => {
     const open = (key: string) => openStream(box, longChat(6000), { headers: { authorization: `Bearer ${key}` } })
     const [hers, his] = [await open(carol), await open(dave)]
     await Promise.all([hers.sees('w05'), his.sees('w05')])
+    const watched = scriptCommand('status.ts', ['--watch', '--json']).join(' ')
+    const { stdout: seen } = await box.run(['sh', '-c', `${watched} | head -n 1`], { cwd: checkout })
+    const { running, refusals } = JSON.parse(seen) as { running: { who: string }[]; refusals: { status: number }[] }
+    expect(running.map(({ who }) => who).sort()).toEqual(['carol', 'dave'])
+    expect(refusals[0]).toMatchObject({ status: 401, path: '/v1/v1/models' })
     // A reload leaves both streams with the old worker.
     box.write(at(box).settings, `${settings}log: requests\n`, 0o600)
     await installed(box)
     expect((await keys('revoke', 'carol')).stdout).toMatch(/counts no longer\. Answers that run go on/)
     expect([await status(carol), await status(dave)]).toEqual([401, 200])
-    const seen = hers.text().length
-    await expect.poll(() => hers.text().length, { timeout: 30_000 }).toBeGreaterThan(seen)
+    const before = hers.text().length
+    await expect.poll(() => hers.text().length, { timeout: 30_000 }).toBeGreaterThan(before)
     const { stdout } = await keys('revoke', 'dave', '--cut')
     expect(stdout).toContain('1 running answers were cut.')
     expect(await his.ended).toBe('cut')

@@ -1,4 +1,5 @@
 import type { Gateway, Policy } from '../policy.ts'
+import { sign } from '../refusal.ts'
 import { admin } from './admin.ts'
 import { bodies } from './bodies.ts'
 import { connections } from './connections.ts'
@@ -9,18 +10,31 @@ import { log } from './log.ts'
 import { manage } from './manage.ts'
 import { models } from './models.ts'
 import { names } from './names.ts'
+import { peers } from './peers.ts'
 import { queue } from './queue.ts'
 import { rewrite } from './rewrite.ts'
 import { rows } from './rows.ts'
 import { shape } from './shape.ts'
 import { streams } from './streams.ts'
 
+/** Refusals tell their policy's name; the log reads it and takes it off. */
+const signed = ({ name, lines, ...rest }: Policy): Policy => ({
+  name,
+  lines: Object.fromEntries(
+    Object.entries(lines).map(([slot, rules]) => [slot, rules.map((rule) => sign(rule, name))]),
+  ),
+  ...rest,
+})
+
 /** All policies; the order of lines within a slot is the order of this list. */
-export const policies = (gateway: Gateway): Policy[] => [
+export const policies = (gateway: Gateway): Policy[] => policiesOf(gateway).map(signed)
+
+const policiesOf = (gateway: Gateway): Policy[] => [
   streams(),
   admin(gateway),
   log(gateway),
   connections(gateway),
+  peers(gateway),
   errors(),
   shape(),
   names(gateway),

@@ -5,9 +5,7 @@ import { identifies, lifetime, ruleLines } from '../../identities/maps.ts'
 import type { Check } from '../../step.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { refuse } from '../refusal.ts'
-
-/** Wrong keys a minute from one address before it is told to wait: Codex and Claude Code try 6 and 11 times (haproxy-policy.md §5.3). */
-const wrongAMinute = 60
+import { keptBy } from './peers.ts'
 
 const final = { 'x-should-retry': 'false' }
 const challenge = { 'www-authenticate': `"Bearer realm=\\"gateway\\""`, ...final }
@@ -55,19 +53,26 @@ const confirmed = [
   refuse({ status: 401, message: old, when: ['named !known !keyless'], headers: challenge }),
 ]
 
-const judge = (keyless: string[], either: boolean): string[] => [
+/** An address is banned by a mark in the table; nothing more is counted then, so the row, and the ban with it, ends a minute after the last count. */
+const ban = (wrongAMinute: number): string[] => [
+  'acl banned src,table_gpt0(strangers) gt 0',
+  'http-request track-sc2 src table strangers if offered !known !banned',
+  'http-request sc-inc-gpc0(2) if offered !known !banned',
+  `http-request sc-set-gpt0(2) 1 if offered !known !banned { sc2_gpc0_rate(strangers) gt ${wrongAMinute} }`,
+  refuse({
+    status: 429,
+    message: `over ${wrongAMinute} wrong API keys came from this address within a minute; wait a minute.`,
+    when: ['offered !known banned'],
+    headers: { 'retry-after': '%[src,table_expire(strangers),div(1000),add(1)]', ...final },
+  }),
+]
+
+const judge = (keyless: string[], wrongAMinute: number, either: boolean): string[] => [
   'acl known var(txn.who) -m found',
   'acl offered var(txn.offered) -m found',
   `acl keyless var(txn.group) -m str ${keyless.join(' ')}`,
   ...(either ? confirmed : []),
-  'http-request track-sc2 src table strangers if offered !known',
-  'http-request sc-inc-gpc0(2) if offered !known',
-  refuse({
-    status: 429,
-    message: `over ${wrongAMinute} wrong API keys came from this address within a minute; wait a minute.`,
-    when: [`offered !known { src,table_gpc0_rate(strangers) gt ${wrongAMinute} }`],
-    headers: { 'retry-after': '61', ...final },
-  }),
+  ...ban(wrongAMinute),
   refuse({
     status: 401,
     message: 'this API key has expired.',
@@ -97,7 +102,7 @@ const granted = [
 
 /** Who asks, by key or by the tailnet's word, and what they may do. Nothing of it where whoever the tailnet lets in may do everything. */
 export function keys(gateway: Gateway): Policy {
-  const { access } = gateway.settings
+  const { access, ban_after: wrongAMinute } = gateway.settings
   const either = access === 'either'
   const keyless = ['probe' as const, ...expandGroups(gateway.settings.keyless)]
   if (access === 'tailnet') return { name: 'keys', lines: identifies(gateway.settings) ? rules(keyless) : {} }
@@ -105,10 +110,12 @@ export function keys(gateway: Gateway): Policy {
     name: 'keys',
     lines: {
       identify: [...extract, ...(either ? named : []), ...timed],
-      authenticate: judge(keyless, either),
+      authenticate: judge(keyless, wrongAMinute, either),
       allow: granted,
     },
-    sections: ['backend strangers\n    stick-table type ipv6 size 20k expire 2m store gpc0,gpc0_rate(60s)'],
+    sections: [
+      `backend strangers\n    stick-table type ipv6 size 20k expire 60s store gpt0,gpc0,gpc0_rate(60s) ${keptBy}`,
+    ],
     proof: (target) => [...proofs(target, keyless), ...claimed(target, gateway)],
   }
 }

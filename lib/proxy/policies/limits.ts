@@ -1,18 +1,26 @@
 import { identifies } from '../../identities/maps.ts'
-import type { Settings } from '../../settings.ts'
+import { budgeted, type Settings } from '../../settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { refuse } from '../refusal.ts'
+import { type Counted, checked, counts } from './counting.ts'
+import { keptBy } from './peers.ts'
+import { shared } from './shared.ts'
 
 const ofRecord = [
   'http-request set-var(txn.minute) var(txn.record),field(4,|),add(0) if known inference',
   'http-request set-var(txn.most) var(txn.record),field(5,|),add(0) if known inference',
+  'http-request set-var(txn.burst) var(txn.record),field(7,|),add(0) if known inference',
+  'http-request set-var(txn.waiting) var(txn.record),field(8,|),add(0) if known inference',
 ]
 
 /** Everybody whom no rule names: by address, all alike. */
-function ofSettings({ per_minute = 0, concurrent = 0 }: Settings['limits'], unknown: string): string[] {
+function ofSettings(limits: Settings['limits'], unknown: string): string[] {
+  const { per_minute = 0, concurrent = 0, burst = 0, waiting = 0 } = limits
   return [
     `http-request set-var(txn.minute) int(${per_minute}) if inference${unknown}`,
     `http-request set-var(txn.most) int(${concurrent}) if inference${unknown}`,
+    `http-request set-var(txn.burst) int(${burst}) if inference${unknown}`,
+    `http-request set-var(txn.waiting) int(${waiting}) if inference${unknown}`,
     `http-request set-var(txn.who) src if inference${unknown}`,
   ]
 }
@@ -27,25 +35,25 @@ function sources({ settings }: Gateway): string[] {
   ]
 }
 
-/** Read first, counted later: what is refused here uses up nothing; what is refused behind it (its model, a full queue) counts. The rate slides, so the wait is an estimate within 1 to 60 s. */
-const rules = [
-  'http-request set-var(txn.over) var(txn.who),table_http_req_rate(people),sub(txn.minute),add(1) if { var(txn.minute) -m int gt 0 }',
-  'http-request set-var(txn.wait) var(txn.over),mul(60),div(txn.minute),add(1) if { var(txn.over) -m int gt 0 }',
-  'http-request set-var(txn.wait) int(60) if { var(txn.wait) -m int gt 60 }',
+/** Who has used up a share of the day (the observer says so) is told when the next begins: over a minute, so that no client stays to wait. */
+const budgets = [
+  'http-request set-var(txn.spent) var(txn.who),map_str({{keys}}/spent.map) if counted inference',
+  'http-request set-var(txn.now) date if { var(txn.spent) -m found }',
+  'http-request set-var(txn.rest) var(txn.spent),field(1,|),sub(txn.now) if { var(txn.spent) -m found }',
   refuse({
     status: 429,
-    message: '%[var(txn.who)] may start %[var(txn.minute)] requests a minute.',
-    when: ['{ var(txn.over) -m int gt 0 }'],
-    headers: { 'retry-after': '%[var(txn.wait)]' },
+    message:
+      '%[var(txn.who)] has used up its %[var(txn.spent),field(2,|)] of this day; it begins anew on %[var(txn.spent),field(3,|)].',
+    when: ['{ var(txn.rest) -m int gt 0 }'],
+    headers: { 'retry-after': '%[var(txn.rest),add(60)]', 'x-should-retry': 'false' },
   }),
-  'http-request set-var(txn.beyond) var(txn.who),table_conn_cur(people),sub(txn.most),add(1) if { var(txn.most) -m int gt 0 }',
-  refuse({
-    status: 429,
-    message: '%[var(txn.who)] may have %[var(txn.most)] requests running at once.',
-    when: ['{ var(txn.beyond) -m int gt 0 }'],
-    headers: { 'retry-after': '5' },
-  }),
+]
+
+const person: Counted = { key: 'var(txn.who)', table: 'people', called: '%[var(txn.who)]' }
+
+const tracked = [
   'http-request track-sc1 var(txn.who) table people if counted inference',
+  'http-request sc-inc-gpc0(1) if counted inference',
   // The table by which a revoked key's own streams are found (haproxy-policy.md §10).
   'http-request set-var-fmt(txn.stream) "%[var(txn.who)]|%[src]:%[src_port]" if counted inference',
   'http-request track-sc2 var(txn.stream) table streams if { var(txn.stream) -m found }',
@@ -53,17 +61,42 @@ const rules = [
   'http-request set-priority-class var(txn.who),table_conn_cur(people) if counted inference',
 ]
 
-/** How much each person may have, by key, identity or address. Without keys, rules and limits there is nothing to count. */
+/** HAProxy cannot tell a person's waiting requests from the running ones, so while every slot is taken both count; once the body is here, as in queue.ts. */
+const waiting = (slots: number): string[] => [
+  'http-request set-var(txn.queued) sc1_conn_cur(people),sub(txn.waiting) if { var(txn.waiting) -m int gt 0 }',
+  refuse({
+    status: 429,
+    message: `every slot is taken, and %[var(txn.who)] may then have %[var(txn.waiting)] requests under way.`,
+    when: [`{ var(txn.queued) -m int gt 0 } { srv_conn(inference/engine) ge ${slots} }`],
+    headers: { 'retry-after': '5' },
+  }),
+]
+
+/** How much each person may have, by key, identity or address, and all of them together. Without keys, rules and limits there is nothing to count. */
 export function limits(gateway: Gateway): Policy {
-  const { access, limits: wanted } = gateway.settings
-  const limited = identifies(gateway.settings) || wanted.per_minute || wanted.concurrent
-  if (access === 'tailnet' && !limited) return { name: 'limits', lines: {} }
+  const { access, limits: wanted, inference } = gateway.settings
+  const together = shared(wanted)
+  if (access === 'tailnet' && !identifies(gateway.settings) && Object.keys(wanted).length === 0)
+    return { name: 'limits', lines: {} }
   return {
     name: 'limits',
-    lines: { limit: [...sources(gateway), ...rules] },
+    lines: {
+      global: together.global,
+      limit: [
+        ...sources(gateway),
+        ...(budgeted(gateway.settings) ? budgets : []),
+        ...checked(person),
+        ...together.checks,
+        ...tracked,
+        ...together.tracks,
+      ],
+      inspect: waiting(inference.slots),
+    },
     sections: [
-      'backend people\n    stick-table type string len 120 size 20k expire 2m store http_req_rate(60s),conn_cur',
+      `backend people\n    stick-table type string len 120 size 20k expire 2m store ${counts} ${keptBy}`,
       'backend streams\n    stick-table type string len 180 size 20k expire 1m store conn_cur',
+      ...together.sections,
     ],
+    files: together.files,
   }
 }

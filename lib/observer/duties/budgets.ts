@@ -1,0 +1,153 @@
+import { z } from 'zod'
+import { endpoints } from '../../endpoints.ts'
+import { type Budget, budgetText } from '../../keys/budget.ts'
+import { mapText, parseMap } from '../../keys/maps.ts'
+import type { Host, Look } from '../../look.ts'
+import { places } from '../../places.ts'
+import { setRunningMap } from '../../proxy/runtime.ts'
+import type { Duty } from '../duty.ts'
+import { bytesOf, type Stream, streams } from '../streams.ts'
+
+const use = z.object({ ms: z.number(), bytes: z.number() })
+const schema = z.object({ day: z.string(), used: z.record(z.string(), use) })
+type Use = z.infer<typeof use>
+
+/** What it has to know of a request that has ended. */
+export interface Spending {
+  who: string
+  method: string
+  path: string
+  end: string
+  totalMs: number
+  queueMs: number
+  bytes: number
+}
+
+/** Says who has used up the share of this day; `ended` is to hear of every request that has ended. */
+export interface BudgetsDuty extends Duty {
+  ended(entry: Spending): void
+}
+
+/** The file of what was used today, which outlives the observer. */
+export const usedFile = (home: string): string => `${places(home).state}/budgets.json`
+const spentFile = (look: Look): string => `${places(look.home).keyMaps}/spent.map`
+
+/** The day on this machine's clock. */
+const dayOf = (at: Date): string =>
+  [at.getFullYear(), at.getMonth() + 1, at.getDate()].map((part) => `${part}`.padStart(2, '0')).join('-')
+const midnightAfter = (at: Date): Date => new Date(at.getFullYear(), at.getMonth(), at.getDate() + 1)
+
+/** Counts what everybody uses, and tells HAProxy who gets no more until midnight. */
+export function budgets(now: () => Date = () => new Date()): BudgetsDuty {
+  let ledger: z.infer<typeof schema> | undefined
+  let unsaved: Spending[] = []
+  const running = new Map<string, Running>()
+  const add = (who: string, ms: number, bytes: number) => {
+    if (ledger) ledger.used[who] = plus(ledger.used[who], { ms, bytes })
+  }
+  return {
+    name: 'budgets',
+    everyMs: 1000,
+    ended: (entry) => void (entry.who && entry.end !== 'denied' && asksModel(entry) && unsaved.push(entry)),
+    async run(host) {
+      const at = now()
+      const given = await readBudgets(host)
+      ledger = today(ledger ?? (await readUsed(host)), dayOf(at))
+      if (unsaved.length > 0 && given.size > 0) {
+        for (const { who, totalMs, queueMs, bytes } of unsaved)
+          add(who, Math.max(0, totalMs - Math.max(0, queueMs)), bytes)
+        await host.write(usedFile(host.home), `${JSON.stringify(ledger)}\n`)
+      }
+      unsaved = []
+      const open = given.size > 0 ? await follow(host, running, given, at.getTime()) : new Map<string, Use>()
+      await publish(host, spent(given, ledger.used, open, midnightAfter(at)))
+    },
+  }
+}
+
+const asksModel = ({ method, path }: Spending): boolean =>
+  endpoints.some((row) => row.backend === 'inference' && row.method === method && row.path === path)
+
+const plus = (one: Use = { ms: 0, bytes: 0 }, other: Use = { ms: 0, bytes: 0 }): Use => ({
+  ms: one.ms + other.ms,
+  bytes: one.bytes + other.bytes,
+})
+
+const today = (ledger: z.infer<typeof schema> | undefined, day: string): z.infer<typeof schema> =>
+  ledger?.day === day ? ledger : { day, used: {} }
+
+/** What was used is a help, not a truth to stop for: a file that somebody broke is begun anew. */
+async function readUsed(look: Look): Promise<z.infer<typeof schema> | undefined> {
+  try {
+    return schema.parse(JSON.parse((await look.read(usedFile(look.home))) ?? ''))
+  } catch {
+    return undefined
+  }
+}
+
+/** `budgets.map` as keys.ts writes it: who, or `*` for everybody else -> `seconds|bytes`, 0 is no end. */
+async function readBudgets(look: Look): Promise<Map<string, Budget>> {
+  const lines = parseMap((await look.read(`${places(look.home).keyMaps}/budgets.map`)) ?? '')
+  return new Map(
+    [...lines].map(([who, line]) => {
+      const [seconds, bytes] = line.split('|').map(Number)
+      return [who, { seconds: seconds || undefined, bytes: bytes || undefined }]
+    }),
+  )
+}
+
+interface Running {
+  since: number
+  ageSeconds: number
+}
+
+/** What the requests that the engine has now use, by who: HAProxy tells nobody of them before they end. */
+async function follow(
+  look: Look,
+  running: Map<string, Running>,
+  given: Map<string, Budget>,
+  now: number,
+): Promise<Map<string, Use>> {
+  const uses = new Map<string, Use>()
+  const found = (await streams(look)).filter((stream) => stream.running)
+  const name = ({ pid, session }: Stream) => `${pid} ${session}`
+  for (const known of running.keys()) if (!found.some((stream) => name(stream) === known)) running.delete(known)
+  for (const stream of found) {
+    const before = running.get(name(stream))
+    // HAProxy uses a session's name again: one that is younger than before is another.
+    const since = before && stream.ageSeconds >= before.ageSeconds ? before.since : now
+    running.set(name(stream), { since, ageSeconds: stream.ageSeconds })
+    const limited = (given.get(stream.who) ?? given.get('*'))?.bytes !== undefined
+    const bytes = limited ? await bytesOf(look, stream) : 0
+    uses.set(stream.who, plus(uses.get(stream.who), { ms: now - since, bytes }))
+  }
+  return uses
+}
+
+/** Who gets nothing more -> `until (unix time)|what is spent|the same time in words`. */
+function spent(
+  given: Map<string, Budget>,
+  used: Record<string, Use>,
+  open: Map<string, Use>,
+  until: Date,
+): Map<string, string> {
+  const names = [...new Set([...Object.keys(used), ...open.keys()])]
+  return new Map(
+    names.flatMap((who): [string, string][] => {
+      const { seconds = Number.POSITIVE_INFINITY, bytes = Number.POSITIVE_INFINITY } =
+        given.get(who) ?? given.get('*') ?? {}
+      const sum = plus(used[who], open.get(who))
+      const over: Budget = { ...(sum.ms >= seconds * 1000 && { seconds }), ...(sum.bytes >= bytes && { bytes }) }
+      return budgetText(over) ? [[who, `${until.getTime() / 1000}|${budgetText(over)}|${dayOf(until)}`]] : []
+    }),
+  )
+}
+
+/** File first; the running worker is asked each time, since one that came meanwhile may have read an older file. */
+async function publish(host: Host, lines: Map<string, string>): Promise<void> {
+  const text = mapText(lines)
+  const before = await host.read(spentFile(host))
+  if (before === text && text === '') return
+  if (before !== text) await host.write(spentFile(host), text)
+  await setRunningMap(host, 'keys/spent.map', lines)
+}

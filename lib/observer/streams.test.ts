@@ -1,0 +1,29 @@
+import { expect, it } from 'vitest'
+import { sessionsOf, streamRows, workers } from './streams.ts'
+
+it('workers are found among the processes, old ones included', () => {
+  const said =
+    '#<PID>  <type>  <relative PID>\n12 master 0\n# workers\n34              worker          1\n# old workers\n56              worker          [was: 1]\n# programs\n'
+  expect(workers(said)).toEqual(['34', '56'])
+})
+
+it('streams are found by the table and the sessions, with whose they are, their age, and whether the engine has them', () => {
+  const rows = streamRows(
+    [
+      '# table: streams, type: string, size:20480, used:3',
+      '0x1: key=bob|100.64.0.9:4711 use=1 exp=59000 shard=0 conn_cur=1',
+      '0x2: key=bob|100.64.0.9:4712 use=0 exp=59000 conn_cur=0',
+      '0x3: key=bobby|fd7a::9:4713 use=1 exp=59000 conn_cur=1',
+    ].join('\n'),
+  )
+  const sessions = [
+    '0x55aa: proto=tcpv4 src=100.64.0.9:4711 fe=tailnet be=inference srv=engine ts=00 epoch=0 age=1h2m3s calls=4',
+    '0x55bb: proto=tcpv6 src=fd7a::9:4713 fe=tailnet be=inference srv=<none> ts=00 age=5s calls=4',
+    '0x55cc: proto=tcpv4 src=100.64.0.9:4712 fe=tailnet be=metadata srv=engine ts=00 age=5s calls=4',
+    '0x55dd: proto=unix_stream src=unix:1 fe=GLOBAL be=<NONE> srv=<none> ts=00 epoch=0 age=0s calls=1',
+  ].join('\n')
+  expect(sessionsOf(rows, sessions)).toEqual([
+    { session: '0x55aa', who: 'bob', client: '100.64.0.9:4711', running: true, ageSeconds: 3723 },
+    { session: '0x55bb', who: 'bobby', client: 'fd7a::9:4713', running: false, ageSeconds: 5 },
+  ])
+})

@@ -1,0 +1,71 @@
+import type { Settings } from '../../settings.ts'
+import { type Counted, checked, counts } from './counting.ts'
+import { keptBy } from './peers.ts'
+
+type Wanted = Settings['limits']
+type Together = NonNullable<Wanted['all']>
+
+/** The first HAProxy that can follow more than three counters in one request (tune.stick-counters). */
+export const sharedNeeds = [2, 8] as const
+
+/** The settings that ask for it, as the owner writes them. */
+export const sharedLimits = (limits: Wanted): string[] =>
+  (['all', 'groups', 'rows'] as const).filter((name) => limits[name] !== undefined).map((name) => `limits.${name}`)
+
+const scope = (key: string, called: string): Counted => ({ key, table: 'together', called })
+const scopes = {
+  all: scope('str(all)', 'all people together'),
+  groups: scope('var(txn.group)', 'all people together in the group %[var(txn.group)]'),
+  rows: scope('var(txn.mp)', 'all people together at %[var(txn.path),json(utf8s)]'),
+}
+
+const written = ({ per_minute = 0, burst = 0, concurrent = 0 }: Together = {}): string =>
+  [per_minute, burst, concurrent].join('|')
+
+/** `all`, a group, or `METHOD:path` -> `requests a minute|in 10 seconds|at once`. */
+function together({ all, groups = {}, rows = {} }: Wanted): string {
+  const lines = [
+    ...(all ? [`all ${written(all)}`] : []),
+    ...Object.entries(groups).map(([group, limits]) => `${group} ${written(limits)}`),
+    ...Object.entries(rows).map(([row, limits]) => `${row.replace(' ', ':')} ${written(limits)}`),
+  ]
+  return `${lines.join('\n')}\n`
+}
+
+const read = ({ key }: Counted): string[] => [
+  `http-request set-var(txn.together) ${key},map_str({{files}}/together.map,0|0|0) if inference`,
+  ...['minute', 'burst', 'most'].map(
+    (name, at) => `http-request set-var(txn.${name}) var(txn.together),field(${at + 1},|),add(0) if inference`,
+  ),
+]
+
+interface Shared {
+  global: string[]
+  checks: string[]
+  tracks: string[]
+  sections: string[]
+  files: Record<string, string>
+}
+
+/** Limits that everybody shares: in all, in a group, at one row of the table. Each needs a counter of its own beside those of a person. */
+export function shared(limits: Wanted): Shared {
+  const names = sharedLimits(limits)
+  if (names.length === 0) return { global: [], checks: [], tracks: [], sections: [], files: {} }
+  const wanted = Object.entries(scopes).filter(([name]) => names.includes(`limits.${name}`))
+  return {
+    global: [
+      `.if version_atleast(${sharedNeeds.join('.')})`,
+      'tune.stick-counters 6',
+      '.else',
+      `.alert "${names.join(', ')} in settings.yaml need HAProxy ${sharedNeeds.join('.')} or newer"`,
+      '.endif',
+    ],
+    checks: wanted.flatMap(([, counted]) => [...read(counted), ...checked(counted)]),
+    tracks: wanted.flatMap(([, { key }], at) => [
+      `http-request track-sc${at + 3} ${key} table together if inference`,
+      `http-request sc-inc-gpc0(${at + 3}) if inference`,
+    ]),
+    sections: [`backend together\n    stick-table type string len 80 size 1k expire 2m store ${counts} ${keptBy}`],
+    files: { 'together.map': together(limits) },
+  }
+}
