@@ -3,6 +3,8 @@ import { parseSettings, readSettings } from '../settings.ts'
 import { alerts } from './duties/alerts.ts'
 import { budgets } from './duties/budgets.ts'
 import { identities } from './duties/identities.ts'
+import { loaded } from './duties/loaded.ts'
+import { overlong } from './duties/overlong.ts'
 import { type Duty, keep } from './duty.ts'
 import { metrics } from './metrics.ts'
 import { requests } from './requests.ts'
@@ -33,7 +35,11 @@ export async function observe(host: Host = realHost()): Promise<void> {
   const reading = requests(host.home, settings.now, await countedUpTo(host), [counted, measured, told])
   const books = [reading, counted, spending]
   const kept = keep(host, [settings.duty, ...books], say)
-  const others = keep(host, [serving(settings.now, measured), identities, alerts(settings.now)], say)
+  const others = keep(
+    host,
+    [serving(settings.now, measured), identities, loaded(settings.now), overlong(), alerts(settings.now)],
+    say,
+  )
   const living = keep(host, [signs(() => [...kept.faults(), ...others.faults()])], say)
   say('observing')
   await new Promise((resolve) => {

@@ -5,7 +5,7 @@ import { generateKey, hashKey } from '../../lib/keys/key.ts'
 import { keep } from '../../lib/keys/store.ts'
 import { parsePeers } from '../../lib/platform/peers.ts'
 import { swap } from '../../lib/proxy/reload.ts'
-import { runningMap, setRunningMap } from '../../lib/proxy/runtime.ts'
+import { addRunning, removeRunning, runningMap, setRunningMap } from '../../lib/proxy/runtime.ts'
 import { emptyReceipt } from '../../lib/state.ts'
 import { type RunningGateway, startGateway } from '../gateway.ts'
 import { type Exchange, exchange, request } from '../raw.ts'
@@ -133,6 +133,14 @@ describe('with access: either', () => {
     expect(engine.received).toEqual([])
     expect(await status(at.eve, chat)).toBe(200)
     expect((await ask(at.eve, 'GET /v1/models')).body).not.toContain('other')
+  })
+
+  test('a share of the day that is used up holds for the person, not for a device with a rule of its own', async () => {
+    const end = Math.floor(Date.now() / 1000) + 600
+    await addRunning(gateway.machine, 'keys/spent.map', 'ann@example.com', `${end}|2h|tomorrow`)
+    expect([await status(at.ann, chat), await status(at.phone, 'POST /v1/messages')]).toEqual([429, 200])
+    await removeRunning(gateway.machine, 'keys/spent.map', 'ann@example.com')
+    expect(await status(at.ann, chat)).toBe(200)
   })
 
   test('a wrong key is refused, whoever the tailnet says it is; a right one counts with its own rights', async () => {
