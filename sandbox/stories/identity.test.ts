@@ -179,7 +179,7 @@ describe('with access: either', () => {
     await refreshIdentities({
       ...gateway.machine,
       tell(socket, command) {
-        told.push(command)
+        told.push(command.replace(/^@!\d+ /, ''))
         return gateway.machine.tell(socket, command)
       },
       find: async () => 'tailscale',
