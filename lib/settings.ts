@@ -67,6 +67,12 @@ const rule = z
     'a login such as ann@example.com, tag:NAME or device:NAME, in small letters',
   )
 
+const budget = z.string().transform((text, context) => {
+  const found = parseBudget(text)
+  if (!found) context.addIssue({ code: 'custom', message: 'a share of the day such as 2h, 200MB or 2h,200MB' })
+  return found ?? {}
+})
+
 /** The limits of a key, as far as they make sense for somebody without one, in the words of this file. */
 const person = z
   .strictObject({
@@ -76,22 +82,17 @@ const person = z
     concurrent: keyLimits.shape.concurrent,
     burst: keyLimits.shape.burst,
     waiting: keyLimits.shape.waiting,
+    per_day: budget.optional(),
   })
   .transform(
-    ({ groups, per_minute: perMinute, ...rest }): Limits => ({
+    ({ groups, per_minute: perMinute, per_day: perDay, ...rest }): Limits => ({
       ...rest,
-      perMinute,
+      ...{ perMinute, perDay },
       groups: groups && expandGroups(groups),
     }),
   )
 
 const selectable = () => (Object.keys(groups) as Group[]).filter(openable)
-
-const budget = z.string().transform((text, context) => {
-  const found = parseBudget(text)
-  if (!found) context.addIssue({ code: 'custom', message: 'a share of the day such as 2h, 200MB or 2h,200MB' })
-  return found ?? {}
-})
 
 const asksModel = ({ backend }: Endpoint) => backend === 'inference'
 const modelRows = endpoints.filter(asksModel).map(({ method, path }) => `${method} ${path}`)
@@ -182,8 +183,9 @@ const schema = fields.refine(({ engine, peers }) => engine.port !== peers.port, 
 /** The settings with defaults filled in: times in ms, sizes in bytes, groups still by name. */
 export type Settings = z.infer<typeof schema>
 
-/** Whether somebody may have a share of the day only: any key can, and every address by the settings. */
-export const budgeted = ({ access, limits }: Settings): boolean => access !== 'tailnet' || limits.per_day !== undefined
+/** Whether somebody may have a share of the day only: any key can, and by the settings every address, and whom a rule means. */
+export const budgeted = ({ access, limits, people }: Settings): boolean =>
+  access !== 'tailnet' || limits.per_day !== undefined || Object.values(people).some(({ perDay }) => perDay)
 
 /** Where the settings live. */
 export const settingsFile = (home: string): string => `${home}/.config/remote-ollama-proxy/settings.yaml`

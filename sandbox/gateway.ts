@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -131,21 +131,18 @@ async function place(machine: Host, configuration: Configuration): Promise<void>
   await machine.write(at.config, configuration.text)
 }
 
-function launch(
-  file: string,
-  home: string,
-  libraryPath: string,
-): { master: ChildProcess; out: string[]; err: string[] } {
+function launch(file: string, home: string, libraryPath: string): { master: ChildProcess; err: string[] } {
   const at = places(home)
+  // A file costs HAProxy no more than its job's pipe does, and a process that measures would be slow to read one.
+  const out = openSync(at.access, 'a', 0o600)
   const master = spawn(file, ['-W', '-db', '-S', `${at.masterSocket},mode,600`, '-f', at.config], {
     env: { HOME: home, LD_LIBRARY_PATH: libraryPath, PATH: process.env.PATH },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', out, 'pipe'],
   })
-  const out: string[] = []
   const err: string[] = []
-  master.stdout?.setEncoding('utf8').on('data', (text: string) => out.push(text))
   master.stderr?.setEncoding('utf8').on('data', (text: string) => err.push(text))
-  return { master, out, err }
+  closeSync(out)
+  return { master, err }
 }
 
 /** Polls without the 250 ms of `until`: starts are many, and each is short. */
@@ -199,11 +196,14 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const configuration = made.rendered(options.settings ?? '')
   await place(machine, configuration)
   await keep(machine, options.registry ?? { version: 1, keys: {} }, made.of(options.settings ?? '').settings)
-  const { master, out, err } = launch(made.file, home, made.libraryPath)
+  const { master, err } = launch(made.file, home, made.libraryPath)
   const dismiss = watchOver(master.pid ?? 0)
+  const written = () => readFileSync(places(home).access, 'utf8')
+  let left: string | undefined
   const stop = async () => {
     dismiss()
     await stopMaster(master)
+    left ??= written()
     rmSync(home, { recursive: true, force: true, maxRetries: 5 })
   }
   const ready = async () => {
@@ -222,7 +222,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     host: `${address}:${port}`,
     gateway: made.of(options.settings ?? ''),
     rendered: made.rendered,
-    log: () => out.join('').split('\n').filter(Boolean),
+    log: () => (left ?? written()).split('\n').filter(Boolean),
     said: () => err.join(''),
   }
 }

@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { places } from '../lib/places.ts'
 import { eventually, type RunningGateway, watchOver } from './gateway.ts'
 import { checkout } from './paths.ts'
@@ -16,15 +15,6 @@ export interface RunningObserver {
   /** the lines of the log that people read */
   log(): Record<string, unknown>[]
   stop(signal?: NodeJS.Signals): Promise<void>
-}
-
-/** Writes down what HAProxy says of requests, as its job does. */
-export function keepAccessLog(gateway: RunningGateway): () => void {
-  const writer = spawn(join(checkout, 'templates/bin/bounded-log'), [places(gateway.home).access], {
-    stdio: ['pipe', 'ignore', 'ignore'],
-  })
-  gateway.master.stdout?.pipe(writer.stdin)
-  return () => void writer.stdin.end()
 }
 
 /** Starts the observer in the gateway's home and waits until it observes. */

@@ -44,9 +44,12 @@ export function keyLines(registry: Registry, limits: Settings['limits'] = {}): M
 }
 
 /** `budgets.map`, for the observer: who, or `*` for everybody else -> `seconds of generation|bytes of answers` a day; 0 is no end. */
-export function budgetLines(registry: Registry, limits: Settings['limits'] = {}): Map<string, string> {
-  const own = Object.entries(registry.keys).map(([name, { perDay }]) => [name, perDay] as const)
-  const all = [['*', limits.per_day] as const, ...own]
+export function budgetLines(
+  { keys }: Registry,
+  { limits, people }: Partial<Pick<Settings, 'limits' | 'people'>> = {},
+): Map<string, string> {
+  const own = Object.entries({ ...keys, ...people }).map(([name, { perDay }]) => [name, perDay] as const)
+  const all = [['*', limits?.per_day] as const, ...own]
   return new Map(all.flatMap(([who, budget]) => (budget ? [[who, `${budget.seconds ?? 0}|${budget.bytes ?? 0}`]] : [])))
 }
 

@@ -33,7 +33,7 @@ async function wantedMaps(
   const known = listed.length > 0 ? await catalogue(look, settings.engine.port) : undefined
   return {
     [keysMap]: keyLines(registry, settings.limits),
-    'budgets.map': budgetLines(registry, settings.limits),
+    'budgets.map': budgetLines(registry, settings),
     'rules.map': ruleLines(settings),
     ...listMaps(listed, known, before),
   }

@@ -8,7 +8,7 @@ import { generateKey, hashKey } from '../../lib/keys/key.ts'
 import { places } from '../../lib/places.ts'
 import { run } from '../apt.ts'
 import { eventually, freePort, type RunningGateway, startGateway, watchOver } from '../gateway.ts'
-import { keepAccessLog, type RunningObserver, startObserver } from '../observer.ts'
+import { type RunningObserver, startObserver } from '../observer.ts'
 import { type Packages, packages } from '../packages.ts'
 import { checkout } from '../paths.ts'
 import { exchange, request } from '../raw.ts'
@@ -55,7 +55,6 @@ describe('a real Prometheus', () => {
     gateway = await startGateway({ enginePort: engine.port, settings, registry })
     const own = `engine: { port: ${engine.port} }\nmetrics: { port: ${port} }\n`
     await gateway.machine.write(places(gateway.home).settings, own)
-    ends.push(keepAccessLog(gateway))
     observer = await startObserver(gateway, port)
     api = await startPrometheus(port)
   })

@@ -26,7 +26,7 @@ export function loaded(settings: () => Settings, now: () => number = Date.now): 
   const told = new Map<string, number>()
   return {
     name: 'loaded',
-    everyMs: 1000,
+    everyMs: 1500,
     async run(host) {
       const { engine, inference } = settings()
       const names = await listed(host, engine.port)
