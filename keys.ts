@@ -19,6 +19,7 @@ API keys for the gateway. A key is shown once, when it is made; only its hash is
   --per-day 2h,200MB   seconds of generation and bytes of answers from midnight to midnight
   --first-byte 5m      how long an answer may take to begin; --silence 60s: to go on; --whole 10m: to end
   --expires 30d        when it ends: a time from now, or a day such as 2027-01-31
+  --admin              may also download, delete, create, copy and upload models (add)
   --note TEXT          a word for yourself
   --qr                 the base URL and the key as a QR code
   --grace TIME         how long the old key counts beside the new one (rotate)
@@ -37,6 +38,7 @@ A limit is taken away by the word none: keys.ts limits NAME --per-minute none`,
       silence: { type: 'string' },
       whole: { type: 'string' },
       expires: { type: 'string' },
+      admin: { type: 'boolean' },
       note: { type: 'string' },
       qr: { type: 'boolean' },
       grace: { type: 'string' },

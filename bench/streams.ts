@@ -128,7 +128,7 @@ async function worker(gateway: RunningGateway): Promise<number> {
 
 async function reload(gateway: RunningGateway): Promise<number> {
   const started = performance.now()
-  const configuration = gateway.rendered('inference: { slots: 64 }\nlog: errors\n')
+  const configuration = gateway.rendered('inference: { slots: 64 }\nqueue: { max: 63 }\n')
   const receipt = emptyReceipt()
   receipt.files[places(gateway.home).config] = ''
   await swap(gateway.machine, { receipt, configuration, haproxy: gateway.program })

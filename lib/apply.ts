@@ -7,6 +7,7 @@ import { editedFiles } from './parts/consent.ts'
 import { editedQuestion } from './parts/haproxy.ts'
 import type { Setup } from './parts/part.ts'
 import { applyAll, askOne, diffs, makePlan, nothingToDo, type Plan } from './plan.ts'
+import { reloadedJustNow } from './proxy/reload.ts'
 import { tilde } from './resources.ts'
 import { installed, prepare } from './setup.ts'
 import { currentReceipt, takeLock } from './state.ts'
@@ -22,10 +23,9 @@ export async function apply(ui: Ui, flags: Flags): Promise<number> {
     )
   const release = flags['dry-run'] ? async () => {} : await takeLock(host)
   try {
-    const { machine, setup } = await prepare(host, ui)
-    setup.receipt = await currentReceipt(host)
-    let plan = await makePlan(host, machine, setup)
-    let found = classify(plan)
+    let { machine, setup, plan, found } = await planned(host, ui)
+    if (!flags['dry-run'] && found.includes('reload') && (await reloadedJustNow(host, ui.say)))
+      ({ machine, setup, plan, found } = await planned(host, ui))
     if (!flags['dry-run'] && (await asksForEdited(ui, host, machine, setup, plan))) {
       plan = await makePlan(host, machine, setup)
       found = classify(plan)
@@ -44,6 +44,13 @@ export async function apply(ui: Ui, flags: Flags): Promise<number> {
   } finally {
     await release()
   }
+}
+
+async function planned(host: Host, ui: Ui) {
+  const { machine, setup } = await prepare(host, ui)
+  setup.receipt = await currentReceipt(host)
+  const plan = await makePlan(host, machine, setup)
+  return { machine, setup, plan, found: classify(plan) }
 }
 
 /** Asks before files edited by hand are replaced, and tells whether one is to stay; where nobody can be asked throws `Stop`. */

@@ -1,17 +1,27 @@
 import type { Result } from './step.ts'
 
 /** What a difference needs, from the least to the most that anybody notices. */
-export const needs = ['map edit', 'reload', 'job at login', 'restart of the proxy', 'restart of Ollama'] as const
+export const needs = [
+  'map edit',
+  'reload',
+  'job at login',
+  'restart of the observer',
+  'restart of the proxy',
+  'restart of Ollama',
+] as const
 export type Need = (typeof needs)[number]
 
 const ofStep: Record<string, Need> = {
   'haproxy.keys': 'map edit',
+  'haproxy.identities': 'map edit',
   'haproxy.config': 'reload',
   'models.plist': 'job at login',
   'models.service': 'job at login',
   'settings.file': 'job at login',
   'haproxy.plist': 'restart of the proxy',
   'haproxy.service': 'restart of the proxy',
+  'observer.plist': 'restart of the observer',
+  'observer.service': 'restart of the observer',
   'ollama.plist': 'restart of Ollama',
   'ollama.service': 'restart of Ollama',
 }
@@ -34,6 +44,7 @@ export const effects: Record<Need, string> = {
   'map edit': 'holds at the next request; nothing is reloaded',
   reload: 'a new worker takes over; running answers go on with the old one',
   'job at login': 'nobody notices',
+  'restart of the observer': 'no request notices; counting goes on where it stopped',
   'restart of the proxy': 'no new connection meanwhile; running answers get their time (drain)',
   'restart of Ollama': 'new requests to a model get 429 meanwhile; running answers get their time (drain)',
 }

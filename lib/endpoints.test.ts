@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import {
+  adminRows,
   closedRows,
   endpoints,
   endpointTable,
@@ -8,6 +9,7 @@ import {
   gatewayRows,
   groups,
   modelPath,
+  openable,
   openRows,
   otherMethods,
   presets,
@@ -67,7 +69,13 @@ describe('the table of endpoints', () => {
 
   test('has further rows only where Ollama has no such route of its own', () => {
     const further = endpoints.map(called).filter((row) => !ollama024.includes(row))
-    expect(further).toEqual(['HEAD /api/hello', 'GET /healthz', 'HEAD /healthz', 'POST /v1/messages/count_tokens'])
+    expect(further).toEqual([
+      'HEAD /api/hello',
+      'GET /healthz',
+      'HEAD /healthz',
+      'POST /v1/messages/count_tokens',
+      'GET /metrics',
+    ])
   })
 
   test('has each row once, with a known group and a backend exactly where it forwards', () => {
@@ -75,7 +83,7 @@ describe('the table of endpoints', () => {
     for (const row of endpoints) {
       expect(Object.keys(groups)).toContain(row.group)
       expect(row.backend !== undefined).toBe(row.answer === 'forward')
-      if (groups[row.group].access === 'never') expect(row.answer).toBe('refuse')
+      if (!openable(row.group)) expect(row.answer).toBe('refuse')
     }
   })
 
@@ -104,9 +112,21 @@ describe('the table of endpoints', () => {
   test('no preset and no combination of groups opens a row that is never opened', () => {
     for (const names of [...Object.keys(presets).map((name) => [name]), Object.keys(groups)]) {
       const open = expandGroups(names)
-      expect(openRows(open).filter((row) => groups[row.group].access === 'never')).toEqual([])
+      expect(openRows(open).filter((row) => !openable(row.group))).toEqual([])
       expect(openRows(open).length + gatewayRows(open).length + closedRows(open).length).toBe(endpoints.length)
     }
+  })
+
+  test('an admin key may change models, and nothing else beside the open rows', () => {
+    expect(adminRows().map(called)).toEqual([
+      'POST /api/pull',
+      'POST /api/push',
+      'POST /api/create',
+      'POST /api/copy',
+      'DELETE /api/delete',
+      'HEAD /api/blobs/{digest}',
+      'POST /api/blobs/{digest}',
+    ])
   })
 
   test('lists the groups of names once, in its own order', () => {
@@ -115,7 +135,7 @@ describe('the table of endpoints', () => {
 
   test('lets lists past the queue and sends generations through it', () => {
     const all = openRows(Object.keys(groups) as Group[])
-    for (const row of all)
+    for (const row of all.filter(({ group }) => group !== 'metrics'))
       expect(row.backend).toBe(row.method === 'POST' && row.path !== '/api/show' ? 'inference' : 'metadata')
   })
 })
@@ -170,5 +190,6 @@ test('the README’s table has a line for each group and every row in it', () =>
   const lines = endpointTable().split('\n')
   expect(lines).toHaveLength(Object.keys(groups).length + 2)
   for (const row of endpoints) expect(endpointTable()).toContain(`\`${called(row)}\``)
-  expect(lines.find((line) => line.startsWith('| `manage`'))).toContain('| never |')
+  expect(lines.find((line) => line.startsWith('| `manage`'))).toContain('| only by a key made with `--admin` |')
+  expect(lines.find((line) => line.startsWith('| `account`'))).toContain('| never |')
 })

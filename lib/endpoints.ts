@@ -6,10 +6,10 @@ export interface Endpoint {
   group: Group
   family: 'v1' | 'api' | 'other'
   answer: 'forward' | 'gateway' | 'refuse'
-  backend?: 'inference' | 'metadata'
+  backend?: 'inference' | 'metadata' | 'metrics'
 }
 
-/** Why a group is where it is: `open` in the default preset, `optional` by settings, `never` in this version. */
+/** Why a group is where it is: `open` in the default preset, `optional` by settings, `admin` by a key that was made for it, `never` in this version. */
 export const groups = {
   openai: { access: 'open', what: 'OpenAI-compatible chat and model list' },
   responses: { access: 'open', what: 'OpenAI-compatible responses (Codex)' },
@@ -25,11 +25,16 @@ export const groups = {
   launch: { access: 'optional', what: 'what `ollama launch` asks' },
   web: { access: 'never', what: "needs Ollama's cloud, which is switched off" },
   images: { access: 'never', what: 'image generation, gone from newer Ollama' },
-  manage: { access: 'never', what: 'download, delete, create, copy and upload models' },
+  manage: { access: 'admin', what: 'download, delete, create, copy and upload models' },
   account: { access: 'never', what: "the owner's Ollama account" },
-} as const satisfies Record<string, { access: 'open' | 'optional' | 'never'; what: string }>
+  // The place in this table is a bit in the keys' records, so what is new comes last.
+  metrics: { access: 'optional', what: 'who used what, for Prometheus; never without a key that names this group' },
+} as const satisfies Record<string, { access: 'open' | 'optional' | 'admin' | 'never'; what: string }>
 
 export type Group = keyof typeof groups
+
+/** Whether settings and keys' groups can open it. */
+export const openable = (group: Group): boolean => ['open', 'optional'].includes(groups[group].access)
 
 /** Names that stand for several groups. */
 export const presets: Record<string, Group[]> = {
@@ -41,6 +46,7 @@ export const presets: Record<string, Group[]> = {
 type Shape = Pick<Endpoint, 'answer' | 'backend'>
 const inference: Shape = { answer: 'forward', backend: 'inference' }
 const metadata: Shape = { answer: 'forward', backend: 'metadata' }
+const metrics: Shape = { answer: 'forward', backend: 'metrics' }
 const gateway: Shape = { answer: 'gateway' }
 const refuse: Shape = { answer: 'refuse' }
 
@@ -91,6 +97,7 @@ export const endpoints: Endpoint[] = [
   row('POST', '/api/me', 'account', refuse),
   row('POST', '/api/signout', 'account', refuse),
   row('DELETE', '/api/user/keys/{digest}', 'account', refuse),
+  row('GET', '/metrics', 'metrics', metrics),
 ]
 
 /** `{model}`: segments of plain letters joined by `/` or `%2F`, none beginning with a dot, 200 characters at most. */
@@ -113,6 +120,9 @@ export const gatewayRows = (open: Group[]): Endpoint[] =>
 /** Known routes that must be refused under these groups. */
 export const closedRows = (open: Group[]): Endpoint[] =>
   endpoints.filter((endpoint) => endpoint.answer === 'refuse' || !open.includes(endpoint.group))
+
+/** What a key made with --admin may ask beside the open rows; refused to everybody else, whatever the settings open. */
+export const adminRows = (): Endpoint[] => endpoints.filter(({ group }) => groups[group].access === 'admin')
 
 /** No blob can be called that: Ollama asks for 64 hexadecimal digits before it reads a body, and keeps a body whose digest is another. */
 export const noDigest = `sha256:${'0'.repeat(63)}g`
@@ -139,12 +149,9 @@ export function endpointTable(): string {
   const lines = Object.entries(groups).map(([name, group]) => {
     const rows = endpoints.filter((endpoint) => endpoint.group === name)
     const list = rows.map((endpoint) => `\`${endpoint.method} ${endpoint.path}\``).join('<br>')
-    return `| \`${name}\` | ${list} | ${access(name as Group)} | ${group.what} |`
+    return `| \`${name}\` | ${list} | ${words[group.access]} | ${group.what} |`
   })
   return ['| group | rows | access | what |', '| --- | --- | --- | --- |', ...lines].join('\n')
 }
 
-function access(group: Group): string {
-  if (groups[group].access === 'open') return 'open'
-  return groups[group].access === 'optional' ? 'by settings' : 'never'
-}
+const words = { open: 'open', optional: 'by settings', admin: 'only by a key made with `--admin`', never: 'never' }

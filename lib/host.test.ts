@@ -7,4 +7,10 @@ describe('HAProxy’s sockets', () => {
     await expect(host.ask('/nowhere', command)).rejects.toThrow('not one command')
     await expect(host.tell('/nowhere', command)).rejects.toThrow('not one command')
   })
+  it.each(['', 'one\n\nshutdown frontend tailnet'])(
+    'take no payload with the line %j, which would end it',
+    async (line) => {
+      await expect(realHost().tell('/nowhere', 'add map @1 #1', ['good', line])).rejects.toThrow('not one line')
+    },
+  )
 })

@@ -161,10 +161,12 @@ function raw({ address, port, bytes, enough, timeoutMs = 3000 }: RawBytes): Prom
   })
 }
 
-/** HAProxy's sockets take one line and close; the sending side is half-closed, as 3.2's master socket needs. */
-function converse(socket: string, command: string): Promise<string> {
-  // Either would begin a second command.
+/** HAProxy's sockets take one line, with a payload after it if any, and close; the sending side is half-closed, as 3.2's master socket needs. */
+function converse(socket: string, command: string, payload: string[] = []): Promise<string> {
+  // Either would begin a second command; so does an empty line, which ends a payload.
   if (/[;\r\n]/.test(command)) throw new Error(`not one command: ${JSON.stringify(command)}`)
+  const strange = payload.find((line) => line === '' || /[\r\n]/.test(line))
+  if (strange !== undefined) throw new Error(`not one line: ${JSON.stringify(strange)}`)
   return new Promise((resolve, reject) => {
     let text = ''
     const connection = net.connect(socket)
@@ -174,7 +176,7 @@ function converse(socket: string, command: string): Promise<string> {
       text += data
     })
     connection.on('close', () => resolve(text))
-    connection.end(`${command}\n`)
+    connection.end(payload.length > 0 ? `${command} <<\n${payload.join('\n')}\n\n` : `${command}\n`)
   })
 }
 
@@ -285,15 +287,44 @@ export function realHost(note: (line: string) => void = () => {}): Host {
       for (const name of [file, draft(file)]) await fs.rm(name, { recursive: true, force: true })
     },
     post: postLines,
-    async tell(socket, command) {
-      note(`tell ${path.basename(socket)}: ${command}`)
-      return converse(socket, command)
+    async tell(socket, command, payload) {
+      note(`tell ${path.basename(socket)}: ${command}${payload ? ` (${payload.length} lines)` : ''}`)
+      return converse(socket, command, payload)
     },
     beside(argv) {
       const child = $({ nothrow: true, quiet: true, detached: true })`${argv}`
       return () => void child.kill('SIGTERM').catch(() => {})
     },
   }
+}
+
+/** Bytes that are read at once. */
+export const pieceSize = 262_144
+
+/** A piece of a file that grows. */
+export interface Piece {
+  /** tells this file from a later one of the same name */
+  id: string
+  bytes: Buffer
+}
+
+/** What stands in a file from an offset on, `pieceSize` at most; undefined when there is no file. */
+export async function readFrom(file: string, offset: number): Promise<Piece | undefined> {
+  const handle = await unless(fs.open(file), undefined)
+  if (!handle) return undefined
+  try {
+    const { ino, birthtimeMs } = await handle.stat()
+    const { buffer, bytesRead } = await handle.read(Buffer.allocUnsafe(pieceSize), { position: offset })
+    return { id: `${ino}-${birthtimeMs}`, bytes: buffer.subarray(0, bytesRead) }
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Appends to a file of ours alone (0600); makes the folders above it. */
+export async function append(file: string, text: string): Promise<void> {
+  await fs.mkdir(path.dirname(file), { recursive: true, mode: 0o700 })
+  await fs.appendFile(file, text, { mode: 0o600 })
 }
 
 /** Logs of runs that are kept. */

@@ -105,8 +105,8 @@ export interface Host extends Look {
   remove(file: string): Promise<void>
   /** POSTs JSON and hands over each line of the answer as it comes; gives the status. */
   post(url: string, body: unknown, onLine?: (line: string) => void): Promise<number>
-  /** A command on HAProxy's runtime or master socket; gives its answer. */
-  tell(socket: string, command: string): Promise<string>
+  /** A command on HAProxy's runtime or master socket, with the lines of its payload if it takes one; gives its answer. */
+  tell(socket: string, command: string, payload?: string[]): Promise<string>
   /** Starts a command that outlives no one: it ends with this process. Gives back a stop. */
   beside(argv: string[]): () => void
 }

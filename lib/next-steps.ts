@@ -10,7 +10,7 @@ export function nextSteps(machine: Machine, setup: Setup, model?: string): strin
     return `Next steps\n  Ollama answers on this Mac only: http://127.0.0.1:${setup.settings.engine.port}\n  Run install.ts again to add the proxy and remote access.`
   const port = portOf(setup)
   const base = baseUrl(machine, setup)
-  const key = setup.mode === 'proxy' && setup.settings.access === 'keys' ? 'KEY' : undefined
+  const key = setup.mode === 'proxy' && setup.settings.access !== 'tailnet' ? 'KEY' : undefined
   const name = model ?? 'MODEL'
   return [
     'Next steps',
@@ -107,6 +107,6 @@ function services(machine: Machine): string {
         ([verb, command]) => `  ${verb.padEnd(8)} ${command}`,
       ),
     ].join('\n')
-  return `${block(labels.engine, `${at.logs}/ollama.log`)}\n${block(labels.gateway, `${at.logs}/haproxy.log`)}
+  return `${block(labels.engine, `${at.logs}/ollama.log`)}\n${block(labels.gateway, at.requestLog)}
 (launchctl stop takes a bare label, and KeepAlive starts the job again at once; so stopping is bootout.)`
 }

@@ -13,6 +13,8 @@ export interface Places {
   run: string
   adminSocket: string
   masterSocket: string
+  /** where HAProxy's own exporter answers */
+  metricsSocket: string
   agents: string
   support: string
   runtime: string
@@ -21,6 +23,14 @@ export interface Places {
   receipt: string
   lock: string
   backups: string
+  /** what the observer says of itself */
+  observer: string
+  /** who used what, a file for each day */
+  usage: string
+  /** every request as HAProxy writes it down for the observer */
+  access: string
+  /** what people read of it */
+  requestLog: string
   logs: string
 }
 
@@ -28,6 +38,7 @@ export interface Places {
 export function places(home: string): Places {
   const support = `${home}/Library/Application Support/remote-ollama-proxy`
   const proxy = `${home}/.haproxy`
+  const logs = `${home}/Library/Logs/remote-ollama-proxy`
   const settingsFolder = `${home}/.config/remote-ollama-proxy`
   return {
     settingsFolder,
@@ -41,6 +52,7 @@ export function places(home: string): Places {
     run: `${proxy}/run`,
     adminSocket: `${proxy}/run/admin.sock`,
     masterSocket: `${proxy}/run/master.sock`,
+    metricsSocket: `${proxy}/run/metrics.sock`,
     agents: `${home}/Library/LaunchAgents`,
     support,
     runtime: support,
@@ -49,7 +61,11 @@ export function places(home: string): Places {
     receipt: `${support}/state/receipt.json`,
     lock: `${support}/state/lock`,
     backups: `${support}/state/backups`,
-    logs: `${home}/Library/Logs/remote-ollama-proxy`,
+    observer: `${support}/state/observer.json`,
+    usage: `${support}/state/usage`,
+    access: `${proxy}/run/access.log`,
+    requestLog: `${logs}/haproxy.log`,
+    logs,
   }
 }
 
@@ -57,4 +73,9 @@ export function places(home: string): Places {
 export const oldLogs = ['/tmp/ollama.stdout.log', '/tmp/ollama.stderr.log', '/tmp/haproxy.log']
 
 /** The labels of our jobs; file names and targets are made from these alone. */
-export const labels = { engine: 'com.ollama', gateway: 'com.haproxy', warm: 'com.ollama.warm-models' } as const
+export const labels = {
+  engine: 'com.ollama',
+  gateway: 'com.haproxy',
+  warm: 'com.ollama.warm-models',
+  observer: 'com.haproxy.observer',
+} as const

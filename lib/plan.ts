@@ -118,7 +118,7 @@ export function planText(plan: Plan, machine: Machine, setup: Setup): string {
 }
 
 const background =
-  'macOS will show "Background Items Added" for ollama-engine, haproxy-gateway and warm-models: these are ours; switched off there, they do not start.'
+  'macOS will show "Background Items Added" for ollama-engine, haproxy-gateway, gateway-observer and warm-models: these are ours; switched off there, they do not start.'
 
 const shorten = (text: string, machine: Machine): string => text.replaceAll(machine.home, '~')
 

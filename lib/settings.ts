@@ -1,9 +1,10 @@
 import { parse, parseDocument, YAMLParseError } from 'yaml'
 import { z } from 'zod'
 import { Stop } from './command.ts'
-import { type Endpoint, endpoints, expandGroups, type Group, groups, presets } from './endpoints.ts'
+import { type Endpoint, endpoints, expandGroups, type Group, groups, openable, presets } from './endpoints.ts'
 import type { Look } from './host.ts'
 import { parseBudget } from './keys/budget.ts'
+import { limits as keyLimits, type Limits } from './keys/registry.ts'
 
 const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
 const sizes = { KB: 1024, MB: 1024 ** 2, GB: 1024 ** 3 } as const
@@ -51,19 +52,47 @@ const group = z.string().superRefine((name, context) => {
   const known = Object.hasOwn(groups, name) ? groups[name as Group] : undefined
   const message = !known
     ? `unknown group "${name}"; known are ${[...Object.keys(presets), ...selectable()].join(', ')}`
-    : known.access === 'never'
+    : !openable(name as Group)
       ? `group "${name}" cannot be opened: ${known.what}`
       : undefined
   if (message) context.addIssue({ code: 'custom', message })
 })
 
-const selectable = () => Object.entries(groups).flatMap(([name, { access }]) => (access === 'never' ? [] : [name]))
+/** Whom a rule means. The letters go into HAProxy's maps and commands; a login's @ and the colons keep them apart from names of keys. */
+const rule = z
+  .string()
+  .max(100)
+  .regex(
+    /^(?:tag:[a-z0-9-]+|device:[a-z0-9.-]+|[a-z0-9][a-z0-9._+-]*@[a-z0-9.-]*)$/,
+    'a login such as ann@example.com, tag:NAME or device:NAME, in small letters',
+  )
 
 const budget = z.string().transform((text, context) => {
   const found = parseBudget(text)
   if (!found) context.addIssue({ code: 'custom', message: 'a share of the day such as 2h, 200MB or 2h,200MB' })
   return found ?? {}
 })
+
+/** The limits of a key, as far as they make sense for somebody without one, in the words of this file. */
+const person = z
+  .strictObject({
+    groups: z.array(group).min(1).optional(),
+    models: keyLimits.shape.models,
+    per_minute: keyLimits.shape.perMinute,
+    concurrent: keyLimits.shape.concurrent,
+    burst: keyLimits.shape.burst,
+    waiting: keyLimits.shape.waiting,
+    per_day: budget.optional(),
+  })
+  .transform(
+    ({ groups, per_minute: perMinute, per_day: perDay, ...rest }): Limits => ({
+      ...rest,
+      ...{ perMinute, perDay },
+      groups: groups && expandGroups(groups),
+    }),
+  )
+
+const selectable = () => (Object.keys(groups) as Group[]).filter(openable)
 
 const asksModel = ({ backend }: Endpoint) => backend === 'inference'
 const modelRows = endpoints.filter(asksModel).map(({ method, path }) => `${method} ${path}`)
@@ -101,9 +130,16 @@ const fields = z.strictObject({
   peers: z.strictObject({ port: port.default(11436) }).prefault({}),
   groups: z.array(group).min(1, 'at least one group').default(['agents']),
   access: z
-    .enum(['tailnet', 'keys'], { error: 'tailnet (whoever the tailnet lets in) or keys (always an API key)' })
+    .enum(['tailnet', 'keys', 'either'], {
+      error:
+        'tailnet (whoever the tailnet lets in), keys (always an API key) or either (a key, or somebody named under people)',
+    })
     .default('tailnet'),
-  keyless: z.array(group).default([]),
+  people: z.record(rule, person).default({}),
+  keyless: z
+    .array(group)
+    .refine((names) => !names.includes('metrics'), 'metrics tells about everybody, so it always needs a key')
+    .default([]),
   ban_after: z
     .int()
     .min(40, 'a number from 40: Codex and Claude Code try a wrong key 6 and 11 times')
@@ -128,6 +164,14 @@ const fields = z.strictObject({
   body_limit: size.prefault('32MB'),
   judged_body: size.refine((bytes) => bytes >= 131_072 && bytes <= 4 * 1024 ** 2, 'from 128KB to 4MB').prefault('1MB'),
   log: z.enum(['off', 'errors', 'requests']).default('errors'),
+  observer: z.enum(['on', 'off']).default('on'),
+  metrics: z.strictObject({ port: port.default(9411) }).prefault({}),
+  alerts: z
+    .strictObject({
+      notification: z.boolean().default(false),
+      webhook: z.url({ protocol: /^https?$/, error: 'an address such as https://example.net/hook' }).optional(),
+    })
+    .prefault({}),
   drain: duration.prefault('10m'),
 })
 
@@ -139,8 +183,9 @@ const schema = fields.refine(({ engine, peers }) => engine.port !== peers.port, 
 /** The settings with defaults filled in: times in ms, sizes in bytes, groups still by name. */
 export type Settings = z.infer<typeof schema>
 
-/** Whether somebody may have a share of the day only: any key can, and every address by the settings. */
-export const budgeted = ({ access, limits }: Settings): boolean => access !== 'tailnet' || limits.per_day !== undefined
+/** Whether somebody may have a share of the day only: any key can, and by the settings every address, and whom a rule means. */
+export const budgeted = ({ access, limits, people }: Settings): boolean =>
+  access !== 'tailnet' || limits.per_day !== undefined || Object.values(people).some(({ perDay }) => perDay)
 
 /** Where the settings live. */
 export const settingsFile = (home: string): string => `${home}/.config/remote-ollama-proxy/settings.yaml`
@@ -170,6 +215,7 @@ function sentences(issue: z.core.$ZodIssue): string[] {
   const path = issue.path.join('.')
   if (issue.code === 'unrecognized_keys')
     return issue.keys.map((key) => `  ${path ? `${path}.` : ''}${key}: there is no such setting`)
+  if (issue.code === 'invalid_key') return [`  ${path}: ${issue.issues[0]?.message ?? issue.message}`]
   return [`  ${path || '(top)'}: ${issue.message}`]
 }
 

@@ -15,6 +15,8 @@ import { counts, junit, tap } from './report.ts'
 import { installed, prepare } from './setup.ts'
 import type { Mode } from './state.ts'
 import { type Check, observeAll, type Result } from './step.ts'
+import { report as usageReport } from './usage.ts'
+import { watch } from './watch.ts'
 
 export interface Proof {
   machine: Machine
@@ -115,7 +117,9 @@ export function verdict(results: Result[], checks: Check[], skippedOnPurpose = f
 }
 
 /** status.ts: the checks alone. */
-export async function status(ui: Ui): Promise<number> {
+export async function status(ui: Ui, flags: Flags): Promise<number> {
+  if (flags.watch) return watch(ui)
+  if (flags.report) return usageReport(ui, flags)
   const look = realLook(ui.note)
   const { machine, setup } = await prepare(look, ui)
   if (!(await installed(look))) ui.say('Nothing of remote-ollama-proxy is installed here yet; install.ts does it.')

@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os'
 import { type Box, createBox } from './box.ts'
 import { scriptCommand } from './layout.ts'
 import { checkout } from './paths.ts'
+import { share } from './share.ts'
 
-/** The whole life cycle with the real scripts: bare → install → proof → models → a streamed answer → uninstall → nothing left. */
+/** The whole life cycle with the real scripts: bare → install → proof → models → a streamed answer → shared by a key → uninstall → nothing left. */
 const keep = process.argv.includes('--keep')
 
 const say = (text: string) => process.stdout.write(`${text}\n`)
@@ -74,6 +75,8 @@ async function cycle(box: Box): Promise<void> {
   await show(box, 'warm-models.ts', ['qwen3:0.6b'])
   heading('a streamed answer, from another machine of the tailnet')
   await ask(box)
+  heading('shared with a second person')
+  await share({ say, show }, box)
   heading('uninstall')
   await show(box, 'uninstall.ts', ['--yes', '--purge'])
   heading('what is left in the home folder')

@@ -28,6 +28,8 @@ export interface GatewayOptions {
   change?(configuration: Configuration): Configuration
   /** ms within which it must be up; 20 s unless told */
   withinMs?: number
+  /** another HAProxy than the usual one, which needs no libraries of the environment */
+  haproxy?: string
   /** other networks than the tailnet's */
   sources?: string[]
   /** a HAProxy that starts while the engine is down is waited for without it */
@@ -91,11 +93,14 @@ export function describe(home: string, listener: Listener, yaml: string, listed 
   return { settings, listeners: [listener], hosts, home, listed }
 }
 
-/** HAProxy with its libraries in its environment; `-v` tells the version. */
-export async function program(): Promise<{ file: string; libraryPath: string; version: [number, number] }> {
-  const { haproxyBinaries, libraryPath } = await haproxy()
-  const [file] = Object.values(haproxyBinaries)
+/** HAProxy, this or the usual one, with its libraries in its environment; `-v` tells the version. */
+export async function program(
+  other?: string,
+): Promise<{ file: string; libraryPath: string; version: [number, number] }> {
+  const usual = other === undefined ? await haproxy() : undefined
+  const [file] = other === undefined ? Object.values(usual?.haproxyBinaries ?? {}) : [other]
   if (!file) throw new Error('there is no HAProxy')
+  const libraryPath = usual?.libraryPath ?? ''
   const said = execFileSync(file, ['-v'], { env: { LD_LIBRARY_PATH: libraryPath }, encoding: 'utf8' })
   const [, major, minor] = /version (\d+)\.(\d+)/.exec(said) ?? []
   return { file, libraryPath, version: [Number(major), Number(minor)] }
@@ -163,7 +168,7 @@ export async function eventually(
 }
 
 async function makeGateway(home: string, options: GatewayOptions) {
-  const { file, libraryPath, version } = await program()
+  const { file, libraryPath, version } = await program(options.haproxy)
   const address = ownAddress()
   const port = await freePort(address)
   const sources = options.sources ?? ['100.64.0.0/10', 'fd7a:115c:a1e0::/48']
@@ -171,8 +176,10 @@ async function makeGateway(home: string, options: GatewayOptions) {
   const peers = await freePort('127.0.0.1')
   const yaml = (settings: string) =>
     `port: ${port}\nengine: { port: ${options.enginePort} }\npeers: { port: ${peers} }\n${settings}`
-  const listed = hasLists(options.registry ?? { version: 1, keys: {} })
-  const of = (settings: string) => describe(home, listener, yaml(settings), listed)
+  const of = (settings: string) => {
+    const registry = options.registry ?? { version: 1, keys: {} }
+    return describe(home, listener, yaml(settings), hasLists(registry, parseSettings(settings, 'settings.yaml')))
+  }
   const rendered = (settings: string): Configuration => {
     const made = render(of(settings), templates())
     const altered = { ...made, text: options.alter?.(made.text) ?? made.text }

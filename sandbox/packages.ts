@@ -1,21 +1,19 @@
-import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
   accessSync,
   constants,
   existsSync,
   mkdirSync,
-  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
   statSync,
   utimesSync,
-  writeFileSync,
 } from 'node:fs'
 import { arch } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { advice, download, libraryFolders, run, unpack, unpacked } from './apt.ts'
 import { cacheFolder, program } from './paths.ts'
 
 /** Programs of the distribution, unpacked where nothing is installed. */
@@ -29,30 +27,16 @@ export interface Packages {
 }
 
 /** What a package is wanted for; one that is on this machine already is not fetched. HAProxy always is: its version is the distribution's. */
-const programs: Record<string, string> = { iproute2: 'ip', procps: 'ps', 'util-linux': 'nsenter', nftables: 'nft' }
+const programs: Record<string, string> = {
+  iproute2: 'ip',
+  procps: 'ps',
+  'util-linux': 'nsenter',
+  nftables: 'nft',
+  fail2ban: 'fail2ban-regex',
+}
 
 /** A holder of the lock shows every second that it lives; without a sign for this long (ms) it does not. */
 const SILENT_MS = 15_000
-
-const advice = (names: string[]): string =>
-  names.includes('haproxy')
-    ? 'set HAPROXY=/path/to/haproxy (2.6 or newer) and run again.'
-    : 'install them and run again.'
-
-interface Ran {
-  code: number
-  stdout: string
-  stderr: string
-}
-
-function run(command: string, args: string[], env: NodeJS.ProcessEnv = process.env): Promise<Ran> {
-  return new Promise((done) => {
-    execFile(command, args, { env: { ...env, LC_ALL: 'C' }, maxBuffer: 2 ** 26 }, (error, stdout, stderr) => {
-      const code = error ? (typeof error.code === 'number' ? error.code : 127) : 0
-      done({ code, stdout, stderr })
-    })
-  })
-}
 
 function distribution(): string {
   const file = ['/etc/os-release', '/usr/lib/os-release'].find((path) => existsSync(path))
@@ -80,7 +64,7 @@ async function takeLock(path: string): Promise<void> {
 }
 
 /** One maker at a time, of all processes; who dies at it does not block the others for long. */
-async function alone<T>(path: string, work: () => Promise<T>): Promise<T> {
+export async function alone<T>(path: string, work: () => Promise<T>): Promise<T> {
   mkdirSync(dirname(path), { recursive: true })
   await takeLock(path)
   const beat = setInterval(() => {
@@ -98,76 +82,6 @@ async function alone<T>(path: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** What dpkg knows of this machine, without the wanted packages: apt is to fetch those even where they are installed. */
-function statusWithout(names: string[]): string {
-  const file = '/var/lib/dpkg/status'
-  const text = existsSync(file) ? readFileSync(file, 'utf8') : ''
-  const kept = text.split(/\n\n+/).filter((stanza) => !names.includes(/^Package: (.+)$/m.exec(stanza)?.[1] ?? ''))
-  return `${kept.join('\n\n').trimEnd()}\n\n`
-}
-
-/** apt with folders of its own, so that it needs no root, no earlier update, and leaves the machine's alone. */
-function aptOptions(folder: string, names: string[]): string[] {
-  for (const name of ['lists/partial', 'cache/archives/partial', 'state'])
-    mkdirSync(join(folder, name), { recursive: true })
-  writeFileSync(join(folder, 'status'), statusWithout(names))
-  const settings = {
-    'Dir::State': join(folder, 'state'),
-    'Dir::State::lists': join(folder, 'lists'),
-    'Dir::State::status': join(folder, 'status'),
-    'Dir::State::extended_states': join(folder, 'extended_states'),
-    'Dir::Cache': join(folder, 'cache'),
-    'Dir::Cache::archives': join(folder, 'cache/archives'),
-    'Debug::NoLocking': '1',
-    // Downloads are written as this user: _apt may not write here.
-    'APT::Sandbox::User': process.getuid?.() === 0 ? 'root' : '',
-    'Acquire::Languages': 'none',
-    'Acquire::Retries': '3',
-    'APT::Install-Recommends': 'false',
-  }
-  return Object.entries(settings).flatMap(([key, value]) => ['-o', `${key}=${value}`])
-}
-
-function firstError({ stderr, stdout }: Ran): string {
-  const lines = `${stderr}\n${stdout}`.split('\n').filter((line) => line.startsWith('E: '))
-  return (lines[0] ?? 'apt-get gave no reason').replace(/^E: /, '')
-}
-
-async function download(folder: string, names: string[]): Promise<string[]> {
-  const options = aptOptions(folder, names)
-  // Its own result does not matter: one source of many may be out of reach.
-  const update = await run('apt-get', [...options, '-q', 'update'])
-  const fetched = await run('apt-get', [
-    ...options,
-    '-q',
-    '-y',
-    '--download-only',
-    '--no-install-recommends',
-    'install',
-    ...names,
-  ])
-  if (fetched.code !== 0) {
-    const reason =
-      update.code === 0 && !/^(W|Err)/m.test(update.stderr + update.stdout)
-        ? firstError(fetched)
-        : `${firstError(fetched)}; is this machine offline?`
-    throw new Error(
-      `The Debian/Ubuntu packages ${names.join(', ')} could not be fetched (${reason}). Connect to the internet, or ${advice(names)}`,
-    )
-  }
-  const archives = join(folder, 'cache/archives')
-  return readdirSync(archives)
-    .filter((name) => name.endsWith('.deb'))
-    .map((name) => join(archives, name))
-}
-
-async function unpack(files: string[], root: string): Promise<void> {
-  for (const file of files) {
-    const { code, stderr } = await run('dpkg-deb', ['-x', file, root])
-    if (code !== 0) throw new Error(`${file} could not be unpacked: ${stderr.trim()}`)
-  }
-}
-
 /** Fetched and unpacked aside, then renamed into place: what has its final name is whole. */
 async function make(folder: string, names: string[]): Promise<void> {
   if (await sound(folder, names)) return
@@ -181,24 +95,6 @@ async function make(folder: string, names: string[]): Promise<void> {
   } finally {
     rmSync(aside, { recursive: true, force: true })
   }
-}
-
-/** Folders with shared libraries, in the order that the loader is to search them. */
-function libraryFolders(root: string): string[] {
-  const found = ['usr/lib', 'lib'].flatMap((name) => {
-    const folder = join(root, name)
-    if (!existsSync(folder)) return []
-    const inside = readdirSync(folder, { withFileTypes: true }).filter(
-      (entry) => entry.isDirectory() && entry.name.includes('-linux-'),
-    )
-    return [...inside.map((entry) => join(folder, entry.name)), folder]
-  })
-  return found.filter((folder) => readdirSync(folder).some((name) => /\.so(\.|$)/.test(name)))
-}
-
-function unpacked(root: string, name: string): string | undefined {
-  const places = ['usr/sbin', 'usr/bin', 'sbin', 'bin'].map((folder) => join(root, folder, name))
-  return places.find((path) => existsSync(path))
 }
 
 /** Unpacked programs that must start, so that a cache from a machine with other libraries, or a torn one, is made anew. */

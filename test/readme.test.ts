@@ -25,7 +25,7 @@ describe('the README', () => {
 
   it('promises the Node that package.json asks for, and so does what looks for one', () => {
     const wanted = /\d+\.\d+/.exec(JSON.parse(readFileSync('package.json', 'utf8')).engines.node)?.[0]
-    for (const file of ['README.md', 'bootstrap.sh', 'templates/bin/warm-models', 'lib/ready.ts']) {
+    for (const file of ['README.md', 'bootstrap.sh', 'templates/bin/jobs.sh', 'lib/ready.ts']) {
       const named = [...readFileSync(file, 'utf8').matchAll(/Node (\d+(?:\.\d+)?)/g)].map(([, version]) => version)
       expect([file, ...new Set(named)]).toEqual([file, wanted])
     }

@@ -5,6 +5,7 @@ import { noKeys } from '../lib/keys/registry.ts'
 import type { Machine } from '../lib/machine.ts'
 import { gatewayOf } from '../lib/parts/gateway.ts'
 import { noAnswers, type Setup } from '../lib/parts/part.ts'
+import { labels } from '../lib/places.ts'
 import { parseSettings } from '../lib/settings.ts'
 import { emptyReceipt } from '../lib/state.ts'
 
@@ -40,7 +41,7 @@ const setup: Setup = {
 }
 
 const agents = Object.fromEntries(
-  ['com.ollama', 'com.haproxy', 'com.ollama.warm-models'].map((label) => [
+  Object.values(labels).map((label) => [
     label,
     `<plist><dict><key>Label</key><string>${label}</string><key>ProgramArguments</key><array/></dict></plist>`,
   ]),

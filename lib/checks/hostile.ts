@@ -79,7 +79,7 @@ interface Seen {
 async function send(look: Look, request: Hostile, aim: Aim, version: Version): Promise<Seen> {
   const bytes = Buffer.from(request.bytes(aim), 'latin1')
   const head = bytes.toString('latin1', 0, 5) === 'HEAD '
-  const count = Math.max(...expected(request, version).results.map((result) => result.split('+').length))
+  const count = Math.max(...expected(request, version).map(({ result }) => result.split('+').length))
   const replies = (come: Buffer, closed: boolean) => repliesIn(come, [head], closed)
   const whole = (come: Buffer) => replies(come, false).filter((reply) => reply.whole).length >= count
   const { come, end } = await look.raw({ address: aim.address, port: aim.port, bytes, enough: whole })
@@ -97,7 +97,9 @@ function rowOf(request: Hostile, aim: Aim): Endpoint | undefined {
 
 /** What the answer says, by the table. A row that the settings close is refused like any other. */
 function judged(request: Hostile, { replies, end, head }: Seen, version: Version, target: Target, aim: Aim): Finding {
-  const { results, reaches } = expected(request, version)
+  const alternatives = expected(request, version)
+  const results = alternatives.map((one) => one.result)
+  const reaching = alternatives.filter(({ reaches }) => reaches).map((one) => one.result)
   const [first] = replies
   const statuses = replies.map(({ status }) => status)
   const result = resultOf(statuses, end)
@@ -111,7 +113,8 @@ function judged(request: Hostile, { replies, end, head }: Seen, version: Version
     return skipped(`${first?.status}: Ollama is busy or down`)
   if (aim.key !== undefined && isOwn(body) && [400, 401, 403].includes(first?.status ?? 0) && hasOwnKey(request, aim))
     return ok(`${first?.status}: its key is none of ours`)
-  if (reaches) return letIn(results, result, body)
+  const refused = alternatives.some((one) => one.result === result && !one.reaches)
+  if (reaching.length > 0 && !refused) return letIn(reaching, result, body)
   if (!results.includes(result)) return missed(`${result} instead of ${results.join(' or ')}: ${cut(body)}`, alarm)
   const type = first?.head.headers.find(([name]) => name === 'content-type')?.[1]
   const why = head || !first ? undefined : unreadable(first.status, type, body, version)

@@ -8,6 +8,7 @@ import { policies } from '../proxy/policies/index.ts'
 import type { Gateway } from '../proxy/policy.ts'
 import { openGroups } from '../settings.ts'
 import type { Check } from '../step.ts'
+import { anomalies } from './anomalies.ts'
 import { anthropic } from './anthropic.ts'
 import { files, isolation } from './isolation.ts'
 import { native } from './native.ts'
@@ -23,6 +24,7 @@ export const partChecks = (machine: Machine, setup: Setup): Check[] => [
   ...partsOf(setup.mode).flatMap((part) => [...part.steps(machine, setup), ...(part.checks?.(machine, setup) ?? [])]),
   ...isolation(machine, setup),
   ...files(machine, setup),
+  ...(setup.mode === 'proxy' ? anomalies(setup.settings) : []),
 ]
 
 /** What no step implies: the proof of every policy, and the answers of models through the gateway. */

@@ -1,7 +1,7 @@
 import { exitCodes, Stop } from '../command.ts'
 import type { Host, Look } from '../host.ts'
-import { workers } from '../observer/streams.ts'
 import { places } from '../places.ts'
+import { workersOf } from '../proxy/workers.ts'
 
 /** An address that sent too many wrong keys, and how long each further one from there gets 429. */
 export interface Ban {
@@ -35,7 +35,7 @@ export async function unban(host: Host, address: string): Promise<void> {
 const master = (look: Look): string => places(look.home).masterSocket
 
 async function pids(look: Look): Promise<string[]> {
-  const found = workers((await look.ask(master(look), 'show proc')) ?? '')
+  const found = await workersOf(look)
   if (found.length > 0) return found
   throw new Stop(exitCodes.precondition, 'No gateway answers, so nothing is known of bans; see npx tsx status.ts.')
 }

@@ -4,7 +4,7 @@ import { places } from '../places.ts'
 import { parseBans } from './bans.ts'
 import { readImport } from './import.ts'
 import { generateKey, hashKey, wellFormed } from './key.ts'
-import { keyLines, mapText, parseMap } from './maps.ts'
+import { bitOf, keyLines, mapText, parseMap } from './maps.ts'
 import { graceOf, oneName, withFlags } from './options.ts'
 import { type Entry, keyName, readRegistry } from './registry.ts'
 
@@ -97,6 +97,12 @@ describe('limits by flags', () => {
     expect(() => withFlags({}, flags, now)).toThrow(/nothing was changed/)
   })
 
+  it('an admin key is one by its flag alone, and has no list of models', () => {
+    expect(withFlags({}, { admin: true, groups: 'openai' }, now)).toEqual({ admin: true, groups: ['openai'] })
+    expect(() => withFlags({}, { groups: 'manage' }, now)).toThrow(/--admin/)
+    expect(() => withFlags({}, { admin: true, models: 'qwen3*' }, now)).toThrow(/nothing was changed/)
+  })
+
   it('the grace of a rotation is a time', () => {
     expect([graceOf({}), graceOf({ grace: '24h' })]).toEqual([0, 86_400_000])
     expect(() => graceOf({ grace: 'a while' })).toThrow(/nothing was changed/)
@@ -125,6 +131,19 @@ describe('the map', () => {
     expect(lines.get(hashKey('new'))).toBe('bob|1893456000|1|6|2|-|9|3|0|60000|600')
   })
 
+  it('lets an admin key alone change the models, whatever its groups are', () => {
+    const bits = (more: Partial<Entry>) =>
+      Number(
+        keyLines({ version: 1, keys: { a: entry(more) } })
+          .get(hashKey('one'))
+          ?.split('|')[2],
+      )
+    for (const more of [{}, { groups: ['openai' as const] }]) {
+      expect(bits(more) & bitOf('manage')).toBe(0)
+      expect(bits({ ...more, admin: true })).toBe(bits(more) + bitOf('manage'))
+    }
+  })
+
   it('reads back what it wrote, and what HAProxy shows of it', () => {
     const lines = keyLines({ version: 1, keys: { a: entry(), b: entry({ hashes: [{ sha256: hashKey('two') }] }) } })
     expect(parseMap(mapText(lines))).toEqual(lines)
@@ -146,6 +165,7 @@ describe('the registry', () => {
     '{"version":1}',
     '{"version":1,"keys":{"a b":{"created":"2026-01-01T00:00:00Z","hashes":[]}}}',
     '{"version":1,"keys":{"a":{"hashes":["x"]}}}',
+    '{"version":1,"keys":{"a":{"created":"2026-01-01T00:00:00Z","hashes":[],"groups":["manage"]}}}',
   ])('that holds %j is not believed', async (text) => {
     await expect(readRegistry(memoryHost({ files: new Map([[file, text]]) }))).rejects.toThrow(
       /not as keys.ts writes it .*Nothing was changed/,

@@ -1,6 +1,7 @@
 import picomatch from 'picomatch'
 import { z } from 'zod'
 import { getAt, type Look } from '../host.ts'
+import type { Settings } from '../settings.ts'
 import { parseMap } from './maps.ts'
 import type { Registry } from './registry.ts'
 
@@ -63,13 +64,22 @@ export interface ListMaps {
   'list-api.map': Map<string, string>
 }
 
-/** What HAProxy needs for keys with a list of models; while Ollama is silent, what was known stays for the keys that still have a list. */
+/** Somebody's list of models: of a key, or of a rule of `people`. */
+export interface Listed {
+  name: string
+  models: string[]
+}
+
+/** Whoever has a list of models: only for their sake HAProxy holds whole bodies. */
+export const listedOf = ({ keys }: Registry, { people }: Pick<Settings, 'people'>): Listed[] =>
+  Object.entries({ ...keys, ...people }).flatMap(([name, { models }]) => (models ? [{ name, models }] : []))
+
+/** What HAProxy needs for lists of models; while Ollama is silent, what was known stays for those who still have a list. */
 export function listMaps(
-  registry: Registry,
+  listed: Listed[],
   known: Catalogue | undefined,
   before: Record<keyof ListMaps, string>,
 ): ListMaps {
-  const listed = Object.entries(registry.keys).flatMap(([name, { models }]) => (models ? [{ name, models }] : []))
   if (!known) return kept(listed, before)
   const pick = (models: string[]) => ({
     v1: { ...known.v1, data: known.v1.data.filter(({ id }) => meant(id, models)) },
@@ -90,7 +100,7 @@ export function listMaps(
   }
 }
 
-function kept(listed: { name: string; models: string[] }[], before: Record<keyof ListMaps, string>): ListMaps {
+function kept(listed: Listed[], before: Record<keyof ListMaps, string>): ListMaps {
   const has = (key: string) => listed.some(({ name }) => key === name || key.startsWith(`${name}|`))
   const of = (text: string) => new Map([...parseMap(text)].filter(([key]) => has(key)))
   return {

@@ -1,4 +1,4 @@
-import { type Group, groups } from '../endpoints.ts'
+import { type Group, groups, openable } from '../endpoints.ts'
 import type { Settings } from '../settings.ts'
 import type { Limits, Registry } from './registry.ts'
 
@@ -8,7 +8,10 @@ const never = 253_402_300_799
 /** Every group as one bit, by its place in the table. */
 export const bitOf = (group: Group): number => 2 ** Object.keys(groups).indexOf(group)
 
-export const allGroups = (Object.keys(groups) as Group[]).reduce((sum, group) => sum + bitOf(group), 0)
+const bitsOf = (names: Group[]): number => names.reduce((sum, group) => sum + bitOf(group), 0)
+
+/** What a key without groups of its own may use, as far as settings open it: all but what tells of other people. */
+export const allGroups = bitsOf((Object.keys(groups) as Group[]).filter((name) => openable(name) && name !== 'metrics'))
 
 const seconds = (iso: string | undefined): number => (iso ? Math.floor(Date.parse(iso) / 1000) : never)
 
@@ -17,7 +20,7 @@ export function recordOf(name: string, until: number, own: Limits, common: Setti
   return [
     name,
     until,
-    own.groups?.reduce((sum, group) => sum + bitOf(group), 0) ?? allGroups,
+    (own.groups ? bitsOf(own.groups) : allGroups) + (own.admin ? bitOf('manage') : 0),
     own.perMinute ?? common.per_minute ?? 0,
     own.concurrent ?? common.concurrent ?? 0,
     own.models ? 'list' : '-',
@@ -41,9 +44,12 @@ export function keyLines(registry: Registry, limits: Settings['limits'] = {}): M
 }
 
 /** `budgets.map`, for the observer: who, or `*` for everybody else -> `seconds of generation|bytes of answers` a day; 0 is no end. */
-export function budgetLines(registry: Registry, limits: Settings['limits'] = {}): Map<string, string> {
-  const own = Object.entries(registry.keys).map(([name, { perDay }]) => [name, perDay] as const)
-  const all = [['*', limits.per_day] as const, ...own]
+export function budgetLines(
+  { keys }: Registry,
+  { limits, people }: Partial<Pick<Settings, 'limits' | 'people'>> = {},
+): Map<string, string> {
+  const own = Object.entries({ ...keys, ...people }).map(([name, { perDay }]) => [name, perDay] as const)
+  const all = [['*', limits?.per_day] as const, ...own]
   return new Map(all.flatMap(([who, budget]) => (budget ? [[who, `${budget.seconds ?? 0}|${budget.bytes ?? 0}`]] : [])))
 }
 

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Flags } from '../cli.ts'
 import { exitCodes, Stop } from '../command.ts'
-import { expandGroups, groups, presets } from '../endpoints.ts'
+import { expandGroups, type Group, groups, openable, presets } from '../endpoints.ts'
 import { parseBudget } from './budget.ts'
 import { keyName, type Limits, limits, modelGlob } from './registry.ts'
 
@@ -27,8 +27,9 @@ function groupList(text: string, flag: string): Limits['groups'] {
   for (const name of names)
     if (!Object.hasOwn(presets, name) && !Object.hasOwn(groups, name))
       throw usage(flag, name, `a group; known are ${[...Object.keys(presets), ...Object.keys(groups)].join(', ')}`)
-  const never = names.find((name) => groups[name as keyof typeof groups]?.access === 'never')
-  if (never) throw usage(flag, never, 'a group that can be opened')
+  const never = names.find((name) => Object.hasOwn(groups, name) && !openable(name as Group))
+  if (never)
+    throw usage(flag, never, never === 'manage' ? 'opened by groups, but by --admin' : 'a group that can be opened')
   return expandGroups(names)
 }
 
@@ -100,6 +101,12 @@ export function withFlags(before: Limits, flags: Flags, now = Date.now()): Limit
     if (value === 'none' && field) delete after[field]
     else Object.assign(after, read(value, flag, now))
   }
+  if (flags.admin) after.admin = true
+  if (after.admin && after.models)
+    throw new Stop(
+      exitCodes.usage,
+      'An admin key may copy and delete every model, so a list of models would mean nothing (--admin, --models); nothing was changed.',
+    )
   const checked = limits.safeParse(after)
   if (!checked.success) throw new Stop(exitCodes.usage, `${z.prettifyError(checked.error)}; nothing was changed.`)
   return after

@@ -1,10 +1,10 @@
 import { z } from 'zod'
 import { Stop } from '../command.ts'
-import { type Group, groups } from '../endpoints.ts'
+import { type Group, groups, openable } from '../endpoints.ts'
 import type { Host, Look } from '../host.ts'
 import { places } from '../places.ts'
 
-const selectable = Object.keys(groups) as [Group, ...Group[]]
+const selectable = (Object.keys(groups) as Group[]).filter(openable) as [Group, ...Group[]]
 const hash = z.strictObject({ sha256: z.string().regex(/^[0-9A-F]{64}$/), until: z.iso.datetime().optional() })
 
 /** A model, or a pattern such as qwen3*; its letters go into HAProxy's maps and commands. */
@@ -14,6 +14,8 @@ export const modelGlob = z.string().regex(/^[\w*?][\w.*?:/-]{0,199}$/, 'a model 
 export const limits = z.strictObject({
   groups: z.array(z.enum(selectable)).optional(),
   models: z.array(modelGlob).optional(),
+  /** may download, delete, create, copy and upload models */
+  admin: z.literal(true).optional(),
   /** requests to a model a minute */
   perMinute: z.int().min(1).max(100_000).optional(),
   /** requests to a model in any 10 seconds */

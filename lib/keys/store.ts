@@ -1,12 +1,15 @@
 import { isDeepStrictEqual } from 'node:util'
+import { type Group, groups, openable } from '../endpoints.ts'
 import type { Host, Look } from '../host.ts'
+import { identifies, ruleLines } from '../identities/maps.ts'
+import { ensureIdentityFiles } from '../identities/refresh.ts'
 import { places } from '../places.ts'
 import { addRunning, removeRunning, runningMap, setRunningMap } from '../proxy/runtime.ts'
 import { tilde } from '../resources.ts'
-import { budgeted, type Settings } from '../settings.ts'
+import type { Settings } from '../settings.ts'
 import { type Finding, missed, ok, type Step } from '../step.ts'
 import { generateKey, hashKey } from './key.ts'
-import { catalogue, listMaps } from './lists.ts'
+import { catalogue, listedOf, listMaps } from './lists.ts'
 import { budgetLines, keyLines, mapText, recordOf } from './maps.ts'
 import { type Registry, readRegistry, saveRegistry } from './registry.ts'
 
@@ -14,7 +17,7 @@ const keysMap = 'keys.map'
 const spentMap = 'spent.map'
 const again = 'Run install.ts again.'
 
-/** All maps that the keys give, by file name. The lists of models are made from what Ollama has. */
+/** All maps that the keys and the rules of `people` give, by file name. The lists of models are made from what Ollama has. */
 async function wantedMaps(
   look: Look,
   registry: Registry,
@@ -26,22 +29,25 @@ async function wantedMaps(
     'list-v1.map': await text('list-v1.map'),
     'list-api.map': await text('list-api.map'),
   }
-  const known = hasLists(registry) ? await catalogue(look, settings.engine.port) : undefined
+  const listed = listedOf(registry, settings)
+  const known = listed.length > 0 ? await catalogue(look, settings.engine.port) : undefined
   return {
     [keysMap]: keyLines(registry, settings.limits),
-    'budgets.map': budgetLines(registry, settings.limits),
-    ...listMaps(registry, known, before),
+    'budgets.map': budgetLines(registry, settings),
+    'rules.map': ruleLines(settings),
+    ...listMaps(listed, known, before),
   }
 }
 
 const fileOf = (look: Look, name: string): string => `${places(look.home).keyMaps}/${name}`
 
-/** Whether some key has a list of models: only then does HAProxy hold whole bodies. */
-export const hasLists = (registry: Registry): boolean =>
-  Object.values(registry.keys).some(({ models }) => models !== undefined)
+/** Whether somebody has a list of models: only then does HAProxy hold whole bodies. */
+export const hasLists = (registry: Registry, settings: Pick<Settings, 'people'>): boolean =>
+  listedOf(registry, settings).length > 0
 
 /** File first, then the running worker: what dies in between is healed by the next run, and a reload reads the file. */
 export async function publish(host: Host, registry: Registry, settings: Settings): Promise<void> {
+  await ensureIdentityFiles(host)
   for (const [name, lines] of Object.entries(await wantedMaps(host, registry, settings))) {
     await host.write(fileOf(host, name), mapText(lines))
     await setRunningMap(host, `keys/${name}`, lines, isProbe)
@@ -56,11 +62,11 @@ export async function keep(host: Host, registry: Registry, settings: Settings): 
   await publish(host, registry, settings)
 }
 
-/** Makes the lists of models anew, where a key has one: what is installed may have changed. Another run's new keys are not overwritten. */
+/** Makes the lists of models anew, where somebody has one: what is installed may have changed. Another run's new keys are not overwritten. */
 export async function renewLists(host: Host, settings: Settings): Promise<void> {
   for (let tries = 0; tries < 5; tries += 1) {
     const registry = await readRegistry(host)
-    if (!hasLists(registry)) return
+    if (!hasLists(registry, settings)) return
     await publish(host, registry, settings)
     if (isDeepStrictEqual(await readRegistry(host), registry)) return
   }
@@ -75,7 +81,9 @@ const isProbe = (value: string): boolean => value.startsWith(`${probing}|`)
 export async function withProbeKey<T>(host: Host, settings: Settings, run: (key?: string) => Promise<T>): Promise<T> {
   if (settings.access === 'tailnet') return run()
   const key = generateKey()
-  const line = recordOf(probing, Math.floor(Date.now() / 1000) + probeSeconds, {})
+  const line = recordOf(probing, Math.floor(Date.now() / 1000) + probeSeconds, {
+    groups: (Object.keys(groups) as Group[]).filter(openable),
+  })
   await addRunning(host, `keys/${keysMap}`, hashKey(key), line)
   return run(key).finally(() => removeRunning(host, `keys/${keysMap}`, hashKey(key)))
 }
@@ -93,23 +101,33 @@ async function fault(at: Look, name: string, wanted: Map<string, string>): Promi
   return undefined
 }
 
+const openToOthers = async (at: Look): Promise<boolean> =>
+  (((await at.stat(places(at.home).keys))?.mode ?? 0) & 0o077) !== 0
+
 async function look(at: Look, registry: Registry, settings: Settings): Promise<Finding> {
+  if (await openToOthers(at)) return missed(`${tilde(at, places(at.home).keys)} can be read by others`, again)
+  if (settings.access === 'tailnet' && !identifies(settings)) return ok('none is asked for (access: tailnet)')
   for (const [name, lines] of Object.entries(await wantedMaps(at, registry, settings))) {
     const found = await fault(at, name, lines)
     if (found) return found
   }
   if ((await at.read(fileOf(at, spentMap))) === undefined)
     return missed(`${tilde(at, fileOf(at, spentMap))} is missing`, again)
-  return ok(`${Object.keys(registry.keys).length} keys`)
+  return ok(
+    settings.access === 'tailnet' ? 'none is asked for (access: tailnet)' : `${Object.keys(registry.keys).length} keys`,
+  )
 }
 
-/** The keys as HAProxy reads them; must be there before a configuration that names them. */
+/** The keys and rules as HAProxy reads them; must be there before a configuration that names them. */
 export function keyStep(settings: Settings): Step {
   return {
     id: 'haproxy.keys',
     title: 'The gateway knows the API keys that keys.ts made, and no other',
-    check: async (at) =>
-      budgeted(settings) ? look(at, await readRegistry(at), settings) : ok('none is asked for (access: tailnet)'),
-    apply: async (host) => publish(host, await readRegistry(host), settings),
+    check: async (at) => look(at, await readRegistry(at), settings),
+    async apply(host) {
+      const registry = await readRegistry(host)
+      if (await openToOthers(host)) await saveRegistry(host, registry)
+      await publish(host, registry, settings)
+    },
   }
 }

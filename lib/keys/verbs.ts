@@ -9,6 +9,7 @@ import type { Setup } from '../parts/part.ts'
 import { places } from '../places.ts'
 import { render } from '../proxy/config.ts'
 import { fingerprintOf, swap } from '../proxy/reload.ts'
+import { runningFingerprint } from '../proxy/runtime.ts'
 import { contextLength } from '../settings.ts'
 import { installed, prepare } from '../setup.ts'
 import { currentReceipt, takeLock } from '../state.ts'
@@ -56,13 +57,32 @@ async function change<T>({ host, machine, setup }: Call, edit: (registry: Regist
   const release = await takeLock(host)
   try {
     const registry = await readRegistry(host)
+    const before = structuredClone(registry)
     const result = edit(registry)
     await saveRegistry(host, registry)
-    if (await installed(host)) await publish(host, registry, setup.settings)
-    return { result, code: await judgeBodies(host, machine, { ...setup, registry }) }
+    if (await installed(host)) await putInForce(host, setup, registry, before)
+    const code = await judgeBodies(host, machine, { ...setup, registry })
+    return { result, code: code || (await answered(host, setup)) }
   } finally {
     await release()
   }
+}
+
+/** What cannot be written for HAProxy is not kept either: a key that was never shown would be nobody's. */
+async function putInForce(host: Host, { settings }: Setup, registry: Registry, before: Registry): Promise<void> {
+  await publish(host, registry, settings).catch(async (error: unknown) => {
+    await saveRegistry(host, before)
+    throw error
+  })
+}
+
+async function answered(host: Host, { mode, settings }: Setup): Promise<number> {
+  if (mode !== 'proxy' || settings.access === 'tailnet' || !(await installed(host))) return exitCodes.done
+  if (await runningFingerprint(host)) return exitCodes.done
+  process.stderr.write(
+    'The change is kept, and holds as soon as the gateway answers, which it does not now; see npx tsx status.ts.\n',
+  )
+  return exitCodes.partly
 }
 
 /** The first list of models, and the end of the last one, change HAProxy's rules and buffers: a reload, unless other changes wait for apply.ts. */
@@ -88,6 +108,10 @@ function known(registry: Registry, name: string): Entry {
   if (!entry) throw new Stop(exitCodes.usage, `There is no key for ${name}; keys.ts list shows those there are.`)
   return entry
 }
+
+/** Said once, when such a key is made. */
+const power =
+  'This key may download, delete, create, copy and upload models for everybody, fill the disk, and push models in the name of this machine’s Ollama account: give it to nobody whom you would not let sit here.\n'
 
 /** Prints a key once, with what clients need; the log of the run does not get it. */
 function tell({ ui, flags, machine, setup }: Call, name: string, key: string, code: number): number {
@@ -119,6 +143,7 @@ const add: Verb = async (call) => {
       )
     registry.keys[name] = { ...limits, created: new Date().toISOString(), hashes: [{ sha256: hashKey(key) }] }
   })
+  if (limits.admin) process.stderr.write(power)
   return tell(call, name, key, code)
 }
 
@@ -139,6 +164,11 @@ const rotate: Verb = async (call) => {
 
 const limit: Verb = async (call) => {
   const name = oneName(call.names, 'limits')
+  if (call.flags.admin)
+    throw new Stop(
+      exitCodes.usage,
+      '--admin goes with add only, so that no key in use becomes another one; make a key of its own for that. Nothing was changed.',
+    )
   const { result: entry, code } = await change(call, (registry) => {
     const before = known(registry, name)
     const { created, hashes, ...limits } = before
@@ -234,6 +264,7 @@ function described(entry: Entry): string {
     entry.expires ? `${over ? 'EXPIRED' : 'until'} ${entry.expires.slice(0, 16).replace('T', ' ')}` : 'no end',
     entry.models ? `models ${entry.models.join(',')}` : '',
     entry.groups ? `groups ${entry.groups.join(',')}` : 'all open groups',
+    entry.admin ? 'ADMIN: may change the models' : '',
     entry.perMinute ? `${entry.perMinute} a minute` : '',
     entry.burst ? `${entry.burst} in 10 s` : '',
     entry.concurrent ? `${entry.concurrent} at once` : '',

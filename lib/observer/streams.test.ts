@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
-import { sessionsOf, streamRows, workers } from './streams.ts'
+import { workers } from '../proxy/workers.ts'
+import { sessionsOf, streamRows } from './streams.ts'
 
 it('workers are found among the processes, old ones included', () => {
   const said =

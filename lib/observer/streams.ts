@@ -1,5 +1,5 @@
 import type { Look } from '../host.ts'
-import { places } from '../places.ts'
+import { askMaster, workersOf } from '../proxy/workers.ts'
 
 /** A request to a model that is under way. */
 export interface Stream {
@@ -24,7 +24,7 @@ type Row = Pick<Stream, 'who' | 'client' | 'whole' | 'started' | 'model'>
 /** Every request to a model that is under way, in old workers, too. */
 export async function streams(look: Look): Promise<Stream[]> {
   const found: Stream[] = []
-  for (const pid of workers((await askMaster(look, 'show proc')) ?? '')) {
+  for (const pid of await workersOf(look)) {
     const rows = streamRows((await askMaster(look, `@!${pid} show table streams`)) ?? '')
     if (rows.size === 0) continue
     const sessions = (await askMaster(look, `@!${pid} show sess`)) ?? ''
@@ -32,12 +32,6 @@ export async function streams(look: Look): Promise<Stream[]> {
   }
   return found
 }
-
-const askMaster = (look: Look, command: string) => look.ask(places(look.home).masterSocket, command)
-
-/** Pids of all workers, old ones included, as `show proc` lists them. */
-export const workers = (text: string): string[] =>
-  text.split('\n').flatMap((line) => /^(\d+)\s+worker\b/.exec(line)?.[1] ?? [])
 
 /** What the gateway wrote down of them, by `address:port`: rows of the table `streams` whose count is not zero. */
 export const streamRows = (table: string): Map<string, Row> =>

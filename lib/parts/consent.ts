@@ -41,7 +41,7 @@ export async function editedFiles(look: Look, machine: Machine, setup: Setup): P
   const at = places(machine.home)
   const proxied = setup.mode === 'proxy'
   const theirs = proxied && (await look.stat(at.proxy)) !== undefined && !(await ourFolder(look, machine, setup))
-  const written = Object.values(labels).filter((label) => proxied || label !== labels.gateway)
+  const written = Object.values(labels).filter((label) => proxied || !label.startsWith(labels.gateway))
   const paths = [...(proxied && !theirs ? [at.config] : []), ...written.map((label) => `${at.agents}/${label}.plist`)]
   const foreign = await Promise.all(
     paths.map(async (path) => ((await isForeign(look, setup.receipt, path)) ? [path] : [])),

@@ -21,7 +21,7 @@ export function gatewayOf(machine: Machine, setup: Setup): Gateway {
       { name: 'tailnet', addresses, port: setup.settings.port, sources: ['100.64.0.0/10', 'fd7a:115c:a1e0::/48'] },
     ],
     hosts: [...new Set(names.filter((entry): entry is string => Boolean(entry) && /^[\w.:-]+$/.test(entry ?? '')))],
-    listed: hasLists(setup.registry),
+    listed: hasLists(setup.registry, setup.settings),
     home: machine.home,
   }
 }
@@ -36,6 +36,7 @@ export function gatewayAgent(machine: Machine, setup: Setup): Agent {
     bin: `${at.current}/templates/bin`,
     haproxy: setup.programs.haproxy,
     address: machine.tailscale.ipv4 ?? '100.x.y.z',
+    log: setup.settings.observer === 'on' ? at.access : at.requestLog,
     logs: at.logs,
   })
 }

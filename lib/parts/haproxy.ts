@@ -1,6 +1,7 @@
 import { gatewayChecks } from '../checks/gateway.ts'
 import { Stop } from '../command.ts'
 import type { Host, Look } from '../host.ts'
+import { identityStep } from '../identities/refresh.ts'
 import { keyStep } from '../keys/store.ts'
 import { atLeast, type Machine, versionNumbers } from '../machine.ts'
 import { labels, places } from '../places.ts'
@@ -255,6 +256,7 @@ function withProxy(machine: Machine, setup: Setup): Check[] {
     proxyFolder(machine, setup),
     { ...folder({ id: 'haproxy.run', title: 'The sockets’ folder is private', path: at.run }), undo: undefined },
     keyStep(setup.settings),
+    identityStep(setup.settings),
     config(machine, setup),
     agentFileStep({
       id: 'haproxy.plist',

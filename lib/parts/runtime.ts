@@ -6,7 +6,7 @@ import { missed, ok, type Step } from '../step.ts'
 import type { Part, Setup } from './part.ts'
 
 /** What the jobs need of the project, beside its packages. */
-const copied = ['package.json', 'package-lock.json', 'lib', 'templates', 'warm-models.ts']
+const copied = ['package.json', 'package-lock.json', 'lib', 'templates', 'warm-models.ts', 'observer.ts']
 
 /** A name for this state of the project: its version and a hash of what would be copied. */
 export async function runtimeVersion(look: Look, checkout: string): Promise<string> {

@@ -65,9 +65,17 @@ export async function tailscaleState(look: Look): Promise<Omit<Tailscale, 'serve
   const cli = await look.find(candidates)
   const variants = await findVariants(look)
   if (!cli) return { variants, state: 'absent', health: [] }
-  const { stdout } = await look.query(['env', 'TAILSCALE_BE_CLI=1', cli, 'status', '--json'], { timeoutMs: 15_000 })
-  return { cli, variants, ...parseStatus(stdout) }
+  return { cli, variants, ...parseStatus(await statusOf(look, cli)) }
 }
+
+/** What `status --json` prints; empty without a command. A job may call it, too: the variable keeps the app's window shut, and what is no JSON (the app's complaint comes on stdout, with code 0) is for the reader to refuse. */
+export async function statusJson(look: Look): Promise<string> {
+  const cli = await look.find(candidates)
+  return cli ? statusOf(look, cli) : ''
+}
+
+const statusOf = async (look: Look, cli: string): Promise<string> =>
+  (await look.query(['env', 'TAILSCALE_BE_CLI=1', cli, 'status', '--json'], { timeoutMs: 15_000 })).stdout
 
 /** The parts of `tailscale status --json` that matter here; `unreachable` for anything else. */
 export function parseStatus(text: string): Omit<Tailscale, 'cli' | 'variants' | 'serves'> {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { spoken } from '../../test/spoken.ts'
-import { groups } from '../endpoints.ts'
+import { type Group, groups, openable } from '../endpoints.ts'
 import { parseSettings } from '../settings.ts'
 import { render } from './config.ts'
 import type { Gateway, Listener } from './policy.ts'
@@ -39,7 +39,7 @@ function section(text: string, name: string): string[] {
 const file = (made: ReturnType<typeof rendered>, name: string): string =>
   Object.entries(made.files).find(([path]) => path.endsWith(`/${name}`))?.[1] ?? ''
 
-const everything = Object.entries(groups).flatMap(([name, { access }]) => (access === 'never' ? [] : [name]))
+const everything = (Object.keys(groups) as Group[]).filter(openable)
 
 describe('listeners', () => {
   test('each has the guard of its own sources in front of every other rule', () => {
@@ -58,7 +58,11 @@ describe('listeners', () => {
       .text.split('\n')
       .filter((line) => /^\s*bind /.test(line))
       .map((line) => line.trim())
-    expect(binds).toEqual(['bind 100.64.0.7:11434', 'bind [fd7a:115c:a1e0::7]:11434 v6only'])
+    expect(binds).toEqual([
+      'bind 100.64.0.7:11434',
+      'bind [fd7a:115c:a1e0::7]:11434 v6only',
+      expect.stringMatching(/^bind "unix@\S+\/metrics.sock" mode 600$/),
+    ])
   })
 
   test.each([
@@ -213,13 +217,26 @@ describe('settings', () => {
   })
 
   test('log: off writes nothing, the others one bounded JSON object a line', () => {
-    expect(section(rendered('log: off').text, 'defaults')).toContain('no log')
-    expect(rendered('log: off').text).not.toContain('log stdout')
+    expect(section(rendered('log: off\nobserver: off').text, 'defaults')).toContain('no log')
+    expect(rendered('log: off\nobserver: off').text).not.toContain('log stdout')
     for (const level of ['errors', 'requests']) {
-      const { text } = rendered(`log: ${level}`)
+      const { text } = rendered(`log: ${level}\nobserver: off`)
       expect(section(text, 'global')).toContainEqual(expect.stringMatching(/^log stdout len 8192 format raw/))
       expect(text).not.toMatch(/%HU|%HQ|%\{\+Q\}r|capture request|req\.hdrs,json/)
     }
+  })
+
+  test('log: the observer chooses by it, so HAProxy is not reloaded for it', () => {
+    expect(rendered('log: off').text).toBe(rendered('log: requests').text)
+  })
+
+  test('every refusal names the policy that it comes from', () => {
+    const refusals = rendered('access: keys')
+      .text.split('\n')
+      .filter((line) => / deny status .*lf-string/.test(line))
+    expect(refusals.length).toBeGreaterThan(20)
+    for (const line of refusals)
+      expect(line).toMatch(/ hdr x-denied-by (shape|names|rows|keys|limits|bodies|models|queue) /)
   })
 
   test('go through quoting where a path holds blanks', () => {
@@ -247,7 +264,7 @@ describe('the fingerprint', () => {
 
   test('changes with the text and with what only a file says', () => {
     const { fingerprint } = rendered()
-    expect(rendered('log: requests').fingerprint).not.toBe(fingerprint)
+    expect(rendered('queue: { max: 3 }').fingerprint).not.toBe(fingerprint)
     expect(rendered("origins: ['https://a.example']").fingerprint).not.toBe(fingerprint)
     const added = render({ ...gateway(), hosts: ['100.64.0.7'] }, templates)
     expect(added.fingerprint).not.toBe(fingerprint)

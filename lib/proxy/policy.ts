@@ -36,7 +36,7 @@ export interface Gateway {
   listeners: Listener[]
   /** names and addresses under which clients reach this machine, without port */
   hosts: string[]
-  /** some key has a list of models */
+  /** some key or rule has a list of models */
   listed?: boolean
   home: string
 }

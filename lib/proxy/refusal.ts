@@ -67,6 +67,10 @@ export function refuse({ status, message, when, headers = {} }: Refusal): string
   return `http-request deny status ${status} content-type application/json ${extra}lf-string '${body(status, message)}'${condition}`
 }
 
+/** A refusal's rule with its policy's name in a header; other rules as they are. */
+export const sign = (rule: string, policy: string): string =>
+  rule.replace(/^http-request deny status \d+ content-type \S+ /, (head) => `${head}hdr x-denied-by ${policy} `)
+
 /** A whole HTTP answer for HAProxy's `errorfile`, whose family is unknown: the union object. */
 export function errorFile(status: number, reason: string, message: string): string {
   const body = `${unionBody(status, message, 'req_unparsed')}\n`

@@ -3,7 +3,8 @@ import type { Host, Look } from '../host.ts'
 import { places } from '../places.ts'
 import { announce, isForeign, keepForeign, type Receipt, writeOurs } from '../state.ts'
 import type { Configuration } from './config.ts'
-import { runningFingerprint } from './runtime.ts'
+import { runningFingerprint, workerInfo } from './runtime.ts'
+import { oldWorkers } from './workers.ts'
 
 export interface Change {
   receipt: Receipt
@@ -23,6 +24,21 @@ function verdict({ code, stdout, stderr }: Output): string | undefined {
   return lines[0]?.trim() ?? `haproxy -c ended with ${code}`
 }
 
+/** Seconds between two reloads at least: what is edited within them shares one. */
+const apart = 5
+
+/** When the running worker is younger than five seconds, waits until it is not, and tells so; false when there was nothing to wait for. */
+export async function reloadedJustNow(look: Look, say: (text: string) => void): Promise<boolean> {
+  const settled = async () => ((await workerInfo(look))?.uptime ?? apart) >= apart
+  if (await settled()) return false
+  say(`The gateway was reloaded less than ${apart} seconds ago; edits until they are over share the next reload.`)
+  await look.until('the last reload is some seconds old', 2 * apart * 1000, settled)
+  return true
+}
+
+/** Workers at once that may still serve streams of earlier configurations; each keeps 10 to 60 MB until they end. */
+const mostOldWorkers = 16
+
 /**
  * Puts a configuration in place and, when a worker runs, swaps it without dropping a stream: write beside, `haproxy -c`,
  * keep the old as last good, rename, reload, poll until the running worker answers the new fingerprint.
@@ -31,6 +47,11 @@ function verdict({ code, stdout, stderr }: Output): string | undefined {
 export async function swap(host: Host, change: Change): Promise<void> {
   const at = places(host.home)
   const { configuration, receipt } = change
+  // Ending them (HAProxy's mworker-max-reloads) would cut their streams.
+  if ((await oldWorkers(host)) >= mostOldWorkers)
+    throw new Error(
+      `Answers are still running under ${mostOldWorkers} earlier configurations, and each holds memory until they end; wait for some to end, then run this again. Nothing was changed.`,
+    )
   await writeFiles(host, configuration)
   const next = `${at.config}.next`
   await host.write(next, configuration.text)

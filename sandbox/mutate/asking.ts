@@ -83,6 +83,8 @@ const types: Record<number, string> = {
 export function refusal(answer: Exchange, status: number, words: string, family: 'v1' | 'api' = 'v1'): void {
   must(answer.status === status, `${answer.status} instead of ${status}: ${answer.body.slice(0, 200)}`)
   const { error, type, request_id } = JSON.parse(answer.body)
+  must(answer.headers['x-request-id'] === request_id, `x-request-id ${answer.headers['x-request-id']}`)
+  must(!('x-denied-by' in answer.headers), 'the policy’s name goes out')
   const text = family === 'api' ? error : error.message
   must(text.startsWith('Gateway: ') && text.includes(words), `says ${text} instead of ${words}`)
   if (family === 'api') return

@@ -107,7 +107,7 @@ async function mustBeRight(patient: Patient): Promise<void> {
 }
 
 async function hasGroupsAndRates(patient: Patient): Promise<void> {
-  refusal(await ask(patient, 'GET /v1/models', bearer(secrets.bob)), 403, 'key bob may not use the group openai')
+  refusal(await ask(patient, 'GET /v1/models', bearer(secrets.bob)), 403, 'bob may not use the group openai')
   must((await ask(patient, 'GET /nothing', bearer(secrets.bob))).body.includes('not an endpoint'), 'no row is a group')
   passes(await ask(patient, 'GET /', bearer(secrets.bob)), 'a probe with a key')
   for (let at = 0; at < 5; at += 1) passes(await ask(patient, 'GET /api/tags', bearer(secrets.bob)), 'a list')
@@ -157,7 +157,7 @@ async function namesAllowedModels(patient: Patient): Promise<void> {
   passes(await ask(patient, 'GET /api/version', bearer(secrets.listed)), 'what names no model')
   passes(await ask(patient, 'GET /v1/models/other:7b', bearer(secrets.alice)), 'another key’s model')
   passes(await ask(patient, 'POST /v1/chat/completions', bearer(secrets.alice), '[]'), 'no list, no look at the body')
-  const other = 'the key listed may not use the model other:7b'
+  const other = 'listed may not use the model other:7b'
   refusal(await chat(patient, '{"model":"other:7b"}'), 403, other)
   refusal(await chat(patient, '{"model":"other:7b"}', 'POST /api/chat'), 403, other, 'api')
   refusal(await ask(patient, 'GET /v1/models/other:7b', bearer(secrets.listed)), 403, other)

@@ -1,4 +1,4 @@
-import { closedRows, gatewayRows, groups, openRows, target } from '../../lib/endpoints.ts'
+import { closedRows, gatewayRows, openable, openRows, target } from '../../lib/endpoints.ts'
 import { openGroups } from '../../lib/settings.ts'
 import { illegal } from '../judge.ts'
 import { exchange } from '../raw.ts'
@@ -29,7 +29,7 @@ async function rowsPass(patient: Patient): Promise<void> {
 
 async function closedRowsAreNamed(patient: Patient): Promise<void> {
   for (const row of closedRows(open(patient)).filter(({ group }) => group !== 'count-tokens')) {
-    const group = groups[row.group].access === 'never' ? `(group: ${row.group}, never opened)` : `(group: ${row.group})`
+    const group = openable(row.group) ? `(group: ${row.group})` : `(group: ${row.group}, never opened)`
     const answer = await ask(patient, `${row.method} ${target(row)}`)
     if (row.method === 'HEAD') must(answer.status === 403, `${answer.status}`)
     else refusal(answer, 403, group, familyOf(row.path))

@@ -6,6 +6,7 @@ import { byQuery, type Patient } from './asking.ts'
 import { keyed, registry, withLists } from './keyed.ts'
 import { limited } from './limited.ts'
 import type { Mutant } from './mutants.ts'
+import { named, registry as namedRegistry, people } from './named.ts'
 import { type Expectation, origin, ownHost, quick } from './quick.ts'
 import { last, slow } from './slow.ts'
 
@@ -23,6 +24,8 @@ export function alter(text: string): string {
 
 /** A gateway to take things away from, and who is to notice. */
 export interface Variant {
+  /** who gets in */
+  title: string
   /** whether this one is tried with it, and not with the other */
   tries(mutant: Mutant): boolean
   options: Omit<GatewayOptions, 'enginePort'>
@@ -30,21 +33,27 @@ export interface Variant {
   examine(patient: Patient): Promise<string | undefined>
 }
 
-const common = `groups: [agents, native]\nhosts: [${ownHost}]\norigins: ['${origin}']\ninference: { slots: 8 }`
+const common = `groups: [agents, native]\nhosts: [${ownHost}]\norigins: ['${origin}']\ninference: { slots: 8 }\nobserver: off`
+
+/** What is there only where the tailnet is asked, or where nobody but an admin gets. */
+const ofNames = ({ policy, gone }: Mutant): boolean =>
+  policy === 'manage' || (policy === 'keys' && /\bnamed\b|people\.map/.test(gone))
 
 const ofKeys = ({ policy, gone }: Mutant): boolean =>
   /^(keys|limits|models|timeouts|running|asked|loading)$/.test(policy) || /^authentication_/.test(gone)
 
-/** One whom the tailnet alone protects, and one that asks for keys. */
+/** One whom the tailnet alone protects, one that asks for keys, and one that asks either. */
 export const variants: Variant[] = [
   {
-    tries: (mutant) => !ofKeys(mutant),
+    title: 'the tailnet alone',
+    tries: (mutant) => !ofKeys(mutant) && !ofNames(mutant),
     options: { settings: `${common}\nqueue: { wait: 400ms, max: 2 }`, alter },
     answer: byQuery,
     examine: examineOpen,
   },
   {
-    tries: ofKeys,
+    title: 'keys',
+    tries: (mutant) => ofKeys(mutant) && !ofNames(mutant),
     options: {
       settings: `${common}\naccess: keys\nkeyless: [metadata]\ntimeouts: { groups: { anthropic: { whole: 300s }, native: { first_byte: 5s, silence: 2s, whole: 30s } } }`,
       alter,
@@ -52,6 +61,16 @@ export const variants: Variant[] = [
     },
     answer: withLists,
     examine: (patient) => first(patient, [...keyed, ...limited]),
+  },
+  {
+    title: 'keys or people of the tailnet',
+    tries: ofNames,
+    options: {
+      settings: `${common}\naccess: either\nkeyless: [metadata]\nlog: requests\n${people}`,
+      ...{ alter, registry: namedRegistry },
+    },
+    answer: byQuery,
+    examine: (patient) => first(patient, named),
   },
 ]
 

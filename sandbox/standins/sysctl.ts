@@ -15,6 +15,7 @@ function keys(mac: MacState): Record<string, string | number> {
     'kern.maxfilesperproc': 61440,
     'kern.hostname': `${mac.computerName}.local`,
     'net.inet.ip.forwarding': 0,
+    'kern.memorystatus_vm_pressure_level': 1,
   }
   if (mac.arch !== 'arm64') return common
   return {

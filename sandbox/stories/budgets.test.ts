@@ -91,7 +91,7 @@ describe('a share of the day', () => {
     duty = budgets()
     await duty.run(gateway.machine)
     expect(JSON.parse((await ask(key)).body).error.message).toContain('used up its 1KB of this day')
-    const configuration = gateway.rendered('access: keys\nlog: off')
+    const configuration = gateway.rendered('access: keys\nqueue: { max: 62 }')
     await swap(gateway.machine, { receipt: emptyReceipt(), configuration, haproxy: gateway.program })
     expect((await ask(key)).status).toBe(429)
     await person({ perDay: { bytes: 4096 } }, name, key)

@@ -53,8 +53,9 @@ describe('the hostile checks of test.ts', () => {
     expect(results.filter(({ state }) => state !== 'ok')).toEqual([])
     expect(results).toHaveLength(hostile.length)
     expect(new Set(results.map(({ id }) => id)).size).toBe(hostile.length)
-    const reaching = hostile.filter((request) => expected(request, one.version).reaches)
-    expect(engine.received).toHaveLength(reaching.length)
+    const ways = hostile.map((request) => expected(request, one.version).map(({ reaches }) => reaches))
+    expect(engine.received.length).toBeGreaterThanOrEqual(ways.filter((all) => all.every(Boolean)).length)
+    expect(engine.received.length).toBeLessThanOrEqual(ways.filter((all) => all.some(Boolean)).length)
     for (const request of engine.received) expect(illegal(one, request)).toBeUndefined()
   })
 

@@ -67,7 +67,7 @@ describe.skipIf(cannot)(titled('the first install on a bare Mac'), () => {
     expect(below(outcome.stdout, 'Packages').join('\n')).toMatch(
       /\/bin\/bash[\s\S]*--cask tailscale-app[\s\S]*--formula ollama[\s\S]*--formula haproxy/,
     )
-    expect(below(outcome.stdout, 'Services')).toHaveLength(3)
+    expect(below(outcome.stdout, 'Services')).toHaveLength(4)
     expect(outcome.stdout).toContain('With your password (sudo)')
   })
 

@@ -3,7 +3,7 @@ import { generateKey, hashKey } from '../../lib/keys/key.ts'
 import type { Entry, Registry } from '../../lib/keys/registry.ts'
 import { keep } from '../../lib/keys/store.ts'
 import { swap } from '../../lib/proxy/reload.ts'
-import { engineLoad } from '../../lib/proxy/runtime.ts'
+import { engineLoad, runningMap } from '../../lib/proxy/runtime.ts'
 import { emptyReceipt } from '../../lib/state.ts'
 import { eventually, type RunningGateway, startGateway } from '../gateway.ts'
 import { dial, type Exchange, exchange, request } from '../raw.ts'
@@ -125,7 +125,7 @@ describe('a key', () => {
   test('opens its own groups only, and the refusal names both', async () => {
     expect((await ask('POST /v1/messages', bearer(secrets.bob))).status).toBe(200)
     const refused = await ask('GET /v1/models', bearer(secrets.bob))
-    expect([refused.status, message(refused)]).toEqual([403, 'Gateway: the key bob may not use the group openai.'])
+    expect([refused.status, message(refused)]).toEqual([403, 'Gateway: bob may not use the group openai.'])
   })
 })
 
@@ -182,9 +182,29 @@ describe('changes while it runs', () => {
     expect((await stream).body).toContain('[DONE]')
   })
 
+  test('hundreds of keys come and go at once, and no request of another key notices', async () => {
+    const made = Array.from({ length: 600 }, (_, at): [string, string] => [`many-${at}`, generateKey()])
+    const many = Object.fromEntries(made.map(([name, key]) => [name, entry(key)]))
+    let changing = true
+    const statuses: number[] = []
+    const knocking = (async () => {
+      while (changing) statuses.push((await ask('GET /v1/models', bearer(secrets.alice))).status)
+    })()
+    await change(many)
+    for (const [, key] of made.slice(-3)) expect((await ask('GET /v1/models', bearer(key))).status).toBe(200)
+    await change({ 'many-0': { ...many['many-0'], perMinute: 1 } as Entry })
+    changing = false
+    await knocking
+    const answers = made.slice(0, 3).map(async ([, key]) => (await ask('GET /v1/models', bearer(key))).status)
+    expect(await Promise.all(answers)).toEqual([200, 401, 401])
+    expect(new Set(statuses)).toEqual(new Set([200]))
+    expect((await runningMap(gateway.machine, 'keys/keys.map'))?.size).toBe(2)
+    await change({})
+  })
+
   test('keys hold after a reload, too', async () => {
     await change({ carol: entry(secrets.chatty) })
-    await reloaded('access: keys\nlog: requests')
+    await reloaded('access: keys\nqueue: { max: 63 }')
     expect((await ask('GET /v1/models', bearer(secrets.chatty))).status).toBe(200)
     expect((await ask('GET /v1/models')).status).toBe(401)
   })

@@ -51,7 +51,7 @@ const waits = async () =>
   ).length
 
 test('one model is loaded at a time, others wait for it in the gateway, and loaded ones go on', async () => {
-  const duty = loaded(gateway.gateway.settings)
+  const duty = loaded(() => gateway.gateway.settings)
   await duty.run(gateway.machine)
   await open('cold-a')
   await open('cold-b')
@@ -72,7 +72,7 @@ test('one model is loaded at a time, others wait for it in the gateway, and load
 })
 
 test('a client that leaves while it waits for the loading slot is never shown to Ollama', async () => {
-  await loaded(gateway.gateway.settings).run(gateway.machine)
+  await loaded(() => gateway.gateway.settings).run(gateway.machine)
   await open('cold-a')
   const left = await open('cold-b')
   left.hangUp()
@@ -83,7 +83,7 @@ test('a client that leaves while it waits for the loading slot is never shown to
 })
 
 test('the queue before the loading slot is bounded, and loaded models still have theirs', async () => {
-  await loaded(gateway.gateway.settings).run(gateway.machine)
+  await loaded(() => gateway.gateway.settings).run(gateway.machine)
   for (const model of ['cold-a', 'cold-b', 'cold-c']) await open(model)
   const bytes = request('POST /v1/messages HTTP/1.1', [`Host: ${gateway.host}`], '{"model":"cold-d"}')
   const answer = await exchange(gateway, bytes)
@@ -95,7 +95,10 @@ test('the queue before the loading slot is bounded, and loaded models still have
 
 test('a model that is long listed counts as loaded, though its first request wants one whole answer', async () => {
   let now = Date.now()
-  const duty = loaded(gateway.gateway.settings, () => now)
+  const duty = loaded(
+    () => gateway.gateway.settings,
+    () => now,
+  )
   await duty.run(gateway.machine)
   await open('cold-a')
   listed.push('cold-a:latest')
@@ -110,12 +113,15 @@ test('without news from the observer, or without a model that can be seen, all g
   await open('cold-a')
   await open('cold-b')
   await arrived('cold-a', 'cold-b')
-  await loaded(gateway.gateway.settings, () => Date.now() - 10_000).run(gateway.machine)
+  await loaded(
+    () => gateway.gateway.settings,
+    () => Date.now() - 10_000,
+  ).run(gateway.machine)
   await open('cold-c')
   await arrived('cold-a', 'cold-b', 'cold-c')
   for (const client of clients) client.hangUp()
   await eventually('nothing is under way', async () => (await streams(gateway.machine)).length === 0)
-  await loaded(gateway.gateway.settings).run(gateway.machine)
+  await loaded(() => gateway.gateway.settings).run(gateway.machine)
   has.length = 0
   await open('odd name')
   await open('odd|name')

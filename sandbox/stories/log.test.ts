@@ -55,7 +55,7 @@ async function use(one: RunningGateway): Promise<void> {
 
 describe('the log', () => {
   test('requests: a line for each, as JSON, without key, query, cookie or body', async () => {
-    const one = await startGateway({ enginePort: engine.port, settings: 'log: requests' })
+    const one = await startGateway({ enginePort: engine.port, settings: 'log: requests\nobserver: off' })
     gateway = one
     await use(one)
     await eventually('all are written', () => one.log().length === 8)
@@ -79,7 +79,7 @@ describe('the log', () => {
   })
 
   test('errors: what was refused, failed or left, not what works or is usual', async () => {
-    const one = await startGateway({ enginePort: engine.port, settings: 'log: errors' })
+    const one = await startGateway({ enginePort: engine.port, settings: 'log: errors\nobserver: off' })
     gateway = one
     await use(one)
     await eventually('all are written', () => linesOf(one).some(({ path }) => path === '/v1/messages'))
@@ -90,7 +90,7 @@ describe('the log', () => {
   })
 
   test('off: nothing at all', async () => {
-    const one = await startGateway({ enginePort: engine.port, settings: 'log: off' })
+    const one = await startGateway({ enginePort: engine.port, settings: 'log: off\nobserver: off' })
     gateway = one
     await use(one)
     await one.stop()
@@ -98,7 +98,7 @@ describe('the log', () => {
   })
 
   test('every line stays JSON when the engine goes and comes and when the gateway reloads and stops', async () => {
-    const one = await startGateway({ enginePort: engine.port, settings: 'log: requests' })
+    const one = await startGateway({ enginePort: engine.port, settings: 'log: requests\nobserver: off' })
     gateway = one
     await engine.stop()
     const health = async () => (await exchange(one, request('GET /healthz HTTP/1.1', [`Host: ${one.host}`]))).status

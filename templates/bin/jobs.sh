@@ -26,3 +26,15 @@ open_log() {
   exec 3> "$folder/log"
   rm -r "$folder"
 }
+
+# Becomes a script of the runtime copy, by Node 20.17 or newer.
+become_script() {
+  for node in /opt/homebrew/opt/node/bin/node "${NODE:-}" "$(command -v node)"; do
+    if [ -x "$node" ] && "$node" -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 17) ? 0 : 1)'; then
+      cd "$here/../.." || exit 1
+      exec "$node" --import tsx "$1"
+    fi
+  done
+  echo "Node 20.17 or newer was not found; install it with: brew install node" >&2
+  exit 1
+}

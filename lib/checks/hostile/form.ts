@@ -13,8 +13,8 @@ export interface Aim {
 /**
  * One hostile request and what must come of it. `expect` is one result for all versions of HAProxy, or four, for
  * 2.6 / 3.0 / 3.2 / 3.4 and newer. A result is a status, several joined by `+` for several requests, alternatives
- * joined by `|`; `close` is a connection that ends without an answer. `→` says that the first request reaches the engine,
- * and 200 is then the engine's own answer.
+ * joined by `|`; `close` is a connection that ends without an answer. `→` behind an alternative says that the first
+ * request reaches the engine, and 200 is then the engine's own answer.
  *
  * These are sent to live machines, too: none may change or harm one whose gateway lets it through. So no model, blob,
  * file or registry that one names can exist, and nothing stays open.

@@ -15,10 +15,16 @@ export const hostile: Hostile[] = Object.values(themes).flat()
 /** Major and minor version of HAProxy, such as [2, 6]. */
 export type Version = [number, number]
 
-/** The result for this version of HAProxy, as alternatives of statuses, and whether the engine may hear of it. */
-export function expected({ expect }: Hostile, [major, minor]: Version): { results: string[]; reaches: boolean } {
+/** One result that may come, and whether the engine hears of the request then. */
+export interface Alternative {
+  result: string
+  reaches: boolean
+}
+
+/** What may come of a request with this version of HAProxy; its point releases differ, too. */
+export function expected({ expect }: Hostile, [major, minor]: Version): Alternative[] {
   const columns = expect.split(' / ')
   const column = major * 100 + minor < 300 ? 0 : major * 100 + minor < 302 ? 1 : major * 100 + minor < 304 ? 2 : 3
   const text = (columns.length === 4 ? columns[column] : columns[0]) ?? ''
-  return { results: text.replace('→', '').trim().split('|'), reaches: text.includes('→') }
+  return text.split('|').map((one) => ({ result: one.replace('→', '').trim(), reaches: one.includes('→') }))
 }

@@ -21,13 +21,14 @@ interface Slot extends Stream {
 }
 
 /** Tells HAProxy which models are loaded, and opens the loading slot for the next as soon as a load has finished. */
-export function loaded({ engine, inference }: Settings, now: () => number = Date.now): Duty {
+export function loaded(settings: () => Settings, now: () => number = Date.now): Duty {
   const silentSince = new Map<string, number>()
   const told = new Map<string, number>()
   return {
     name: 'loaded',
-    everyMs: 1000,
+    everyMs: 1500,
     async run(host) {
+      const { engine, inference } = settings()
       const names = await listed(host, engine.port)
       if (!names) return
       const all = await streams(host)

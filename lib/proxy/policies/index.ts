@@ -1,4 +1,5 @@
 import type { Gateway, Policy } from '../policy.ts'
+import { sign } from '../refusal.ts'
 import { admin } from './admin.ts'
 import { asked } from './asked.ts'
 import { bodies } from './bodies.ts'
@@ -8,6 +9,8 @@ import { keys } from './keys.ts'
 import { limits } from './limits.ts'
 import { loading } from './loading.ts'
 import { log } from './log.ts'
+import { manage } from './manage.ts'
+import { metrics } from './metrics.ts'
 import { models } from './models.ts'
 import { names } from './names.ts'
 import { peers } from './peers.ts'
@@ -19,8 +22,19 @@ import { shape } from './shape.ts'
 import { streams } from './streams.ts'
 import { timeouts } from './timeouts.ts'
 
+/** Refusals tell their policy's name; the log reads it and takes it off. */
+const signed = ({ name, lines, ...rest }: Policy): Policy => ({
+  name,
+  lines: Object.fromEntries(
+    Object.entries(lines).map(([slot, rules]) => [slot, rules.map((rule) => sign(rule, name))]),
+  ),
+  ...rest,
+})
+
 /** All policies; the order of lines within a slot is the order of this list. */
-export const policies = (gateway: Gateway): Policy[] => [
+export const policies = (gateway: Gateway): Policy[] => policiesOf(gateway).map(signed)
+
+const policiesOf = (gateway: Gateway): Policy[] => [
   streams(),
   admin(gateway),
   log(gateway),
@@ -40,4 +54,6 @@ export const policies = (gateway: Gateway): Policy[] => [
   queue(gateway),
   running(),
   rewrite(gateway),
+  manage(gateway),
+  metrics(gateway),
 ]

@@ -1,6 +1,7 @@
 import { refusedAs } from '../../checks/refused.ts'
 import type { Target } from '../../checks/target.ts'
 import { expandGroups, type Group } from '../../endpoints.ts'
+import { identifies, lifetime, ruleLines } from '../../identities/maps.ts'
 import type { Check } from '../../step.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { refuse } from '../refusal.ts'
@@ -23,8 +24,32 @@ const extract = [
   'http-request set-var(txn.offered) bool(true) if { var(txn.key) -m found }',
   'http-request set-var(txn.record) var(txn.key),sha2(256),hex,map_str({{keys}}/keys.map) if { var(txn.key) -m found }',
   'http-request unset-var(txn.key)',
+]
+
+/** Whom the tailnet has at this address. A key that is offered counts alone, right or wrong; headers that claim an identity count nowhere. */
+const named = [
+  'http-request set-var(txn.record) src,map_ip({{keys}}/people.map) if !{ var(txn.offered) -m found }',
+  'http-request set-var(txn.named) bool(true) if !{ var(txn.offered) -m found } { var(txn.record) -m found }',
+]
+
+const timed = [
   'http-request set-var(txn.left) var(txn.record),field(2,|),sub(txn.now)',
   'http-request set-var(txn.who) var(txn.record),field(1,|) if { var(txn.left) -m int gt 0 }',
+]
+
+/** Without keys a rule only takes away, so one that is old is better than none. */
+const ruled = [
+  'http-request set-var(txn.record) src,map_ip({{keys}}/people.map)',
+  'http-request set-var(txn.who) var(txn.record),field(1,|) if { var(txn.record) -m found }',
+]
+
+const old = `the list of who is who on the tailnet is older than ${lifetime / 60} minutes, so nobody gets in by it; the owner sees why with status.ts.`
+
+/** An identity that nobody has confirmed for too long is told apart from none. */
+const confirmed = [
+  'acl named var(txn.named) -m found',
+  refuse({ status: 403, message: old, when: ['named !known !keyless { path_beg /api/ }'] }),
+  refuse({ status: 401, message: old, when: ['named !known !keyless'], headers: challenge }),
 ]
 
 /** An address is banned by a mark in the table; nothing more is counted then, so the row, and the ban with it, ends a minute after the last count. */
@@ -41,10 +66,11 @@ const ban = (wrongAMinute: number): string[] => [
   }),
 ]
 
-const judge = (keyless: string[], wrongAMinute: number): string[] => [
+const judge = (keyless: string[], wrongAMinute: number, either: boolean): string[] => [
   'acl known var(txn.who) -m found',
   'acl offered var(txn.offered) -m found',
   `acl keyless var(txn.group) -m str ${keyless.join(' ')}`,
+  ...(either ? confirmed : []),
   ...ban(wrongAMinute),
   refuse({
     status: 401,
@@ -68,28 +94,50 @@ const granted = [
   'http-request set-var(txn.granted) var(txn.record),field(3,|),and(txn.bit) if known',
   refuse({
     status: 403,
-    message: 'the key %[var(txn.who)] may not use the group %[var(txn.group)].',
+    message: '%[var(txn.who)] may not use the group %[var(txn.group)].',
     when: ['row known !keyless !{ var(txn.granted) -m int gt 0 }'],
   }),
 ]
 
-/** Who asks, by key, and what that key may do. Nothing of it where the tailnet alone decides. */
+/** Who asks, by key or by the tailnet's word, and what they may do. Nothing of it where whoever the tailnet lets in may do everything. */
 export function keys(gateway: Gateway): Policy {
   const { access, ban_after: wrongAMinute } = gateway.settings
-  const keyless = expandGroups(gateway.settings.keyless)
-  if (access === 'tailnet') return { name: 'keys', lines: {} }
+  const either = access === 'either'
+  const keyless = ['probe' as const, ...expandGroups(gateway.settings.keyless)]
+  if (access === 'tailnet') return { name: 'keys', lines: identifies(gateway.settings) ? rules(keyless) : {} }
   return {
     name: 'keys',
     lines: {
-      identify: extract,
-      authenticate: judge(['probe', ...keyless], wrongAMinute),
+      identify: [...extract, ...(either ? named : []), ...timed],
+      authenticate: judge(keyless, wrongAMinute, either),
       allow: granted,
     },
     sections: [
       `backend strangers\n    stick-table type ipv6 size 20k expire 60s store gpt0,gpc0,gpc0_rate(60s) ${keptBy}`,
     ],
-    proof: (target) => proofs(target, keyless),
+    proof: (target) => [...proofs(target, keyless), ...claimed(target, gateway)],
   }
+}
+
+const rules = (keyless: Group[]): Policy['lines'] => ({
+  identify: ruled,
+  authenticate: ['acl known var(txn.record) -m found', `acl keyless var(txn.group) -m str ${keyless.join(' ')}`],
+  allow: granted,
+})
+
+/** Tailscale's own proxy sets such headers; whoever sends them here has made them up. */
+function claimed(target: Target, { settings }: Gateway): Check[] {
+  const login = [...ruleLines(settings).keys()].find((rule) => rule.includes('@'))
+  if (settings.access !== 'either' || !login || settings.keyless.length > 0) return []
+  return [
+    refusedAs(target, {
+      id: 'keys.claimed',
+      title: 'Nobody becomes somebody by a header (Tailscale-User-Login)',
+      status: 401,
+      path: '/v1/models',
+      headers: { authorization: '', 'tailscale-user-login': login },
+    }),
+  ]
 }
 
 /** A group that needs no key proves nothing about keys. */

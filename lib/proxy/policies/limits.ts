@@ -1,3 +1,4 @@
+import { identifies } from '../../identities/maps.ts'
 import { budgeted, type Settings } from '../../settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { refuse } from '../refusal.ts'
@@ -6,23 +7,31 @@ import { keptBy } from './peers.ts'
 import { shared } from './shared.ts'
 import { timed } from './timeouts.ts'
 
-/** Where a person's limits stand: in the key's record (0 is none), or in the settings for every address alike. */
-function sources(gateway: Gateway): string[] {
-  const { access, limits } = gateway.settings
-  if (access === 'keys')
-    return [
-      'http-request set-var(txn.minute) var(txn.record),field(4,|),add(0) if known inference',
-      'http-request set-var(txn.most) var(txn.record),field(5,|),add(0) if known inference',
-      'http-request set-var(txn.burst) var(txn.record),field(7,|),add(0) if known inference',
-      'http-request set-var(txn.waiting) var(txn.record),field(8,|),add(0) if known inference',
-      'acl counted var(txn.who) -m found',
-    ]
+const ofRecord = [
+  'http-request set-var(txn.minute) var(txn.record),field(4,|),add(0) if known inference',
+  'http-request set-var(txn.most) var(txn.record),field(5,|),add(0) if known inference',
+  'http-request set-var(txn.burst) var(txn.record),field(7,|),add(0) if known inference',
+  'http-request set-var(txn.waiting) var(txn.record),field(8,|),add(0) if known inference',
+]
+
+/** Everybody whom no rule names: by address, all alike. */
+function ofSettings(limits: Settings['limits'], unknown: string): string[] {
+  const { per_minute = 0, concurrent = 0, burst = 0, waiting = 0 } = limits
   return [
-    'http-request set-var(txn.who) src if inference',
-    `http-request set-var(txn.minute) int(${limits.per_minute ?? 0}) if inference`,
-    `http-request set-var(txn.most) int(${limits.concurrent ?? 0}) if inference`,
-    `http-request set-var(txn.burst) int(${limits.burst ?? 0}) if inference`,
-    `http-request set-var(txn.waiting) int(${limits.waiting ?? 0}) if inference`,
+    `http-request set-var(txn.minute) int(${per_minute}) if inference${unknown}`,
+    `http-request set-var(txn.most) int(${concurrent}) if inference${unknown}`,
+    `http-request set-var(txn.burst) int(${burst}) if inference${unknown}`,
+    `http-request set-var(txn.waiting) int(${waiting}) if inference${unknown}`,
+    `http-request set-var(txn.who) src if inference${unknown}`,
+  ]
+}
+
+/** Where a person's limits stand: in their record (0 is none), or in the settings for every address alike. */
+function sources({ settings }: Gateway): string[] {
+  const { access, limits } = settings
+  return [
+    ...(access !== 'tailnet' || identifies(settings) ? ofRecord : []),
+    ...(access === 'tailnet' ? ofSettings(limits, identifies(settings) ? ' !known' : '') : []),
     'acl counted var(txn.who) -m found',
   ]
 }
@@ -61,9 +70,10 @@ const waiting = (slots: number): string[] => [
 ]
 
 /** Whether people are told apart at all. */
-export const counting = (settings: Settings): boolean => Object.keys(settings.limits).length > 0 || timed(settings)
+export const counting = (settings: Settings): boolean =>
+  Object.keys(settings.limits).length > 0 || identifies(settings) || timed(settings)
 
-/** How much each person may have, by key or by address, and all of them together. Without keys and limits there is nothing to count. */
+/** How much each person may have, by key, identity or address, and all of them together. Without keys, rules and limits there is nothing to count. */
 export function limits(gateway: Gateway): Policy {
   const { limits: wanted, inference } = gateway.settings
   const together = shared(wanted)
@@ -83,7 +93,7 @@ export function limits(gateway: Gateway): Policy {
       inspect: waiting(inference.slots),
     },
     sections: [
-      `backend people\n    stick-table type string len 80 size 20k expire 2m store ${counts} ${keptBy}`,
+      `backend people\n    stick-table type string len 120 size 20k expire 2m store ${counts} ${keptBy}`,
       ...together.sections,
     ],
     files: together.files,

@@ -1,29 +1,53 @@
 import type { Gateway, Policy } from '../policy.ts'
 
+const text = (name: string, fetch: string): string => `"${name}":"%[${fetch},json(utf8s)]"`
+
 /** One JSON object a line; every field that a client controls is bounded, so that no line is cut (haproxy-policy.md §11). */
 const line = [
   '"time":"%tr"',
   '"id":"%ID"',
-  '"client":"%ci:%cp"',
-  '"agent":"%[var(txn.agent),json(utf8s)]"',
-  '"who":"%[var(txn.who),json(utf8s)]"',
+  '"address":"%ci"',
+  text('who', 'var(txn.who)'),
+  text('login', 'var(txn.peer),field(1,|)'),
+  text('device', 'var(txn.peer),field(2,|)'),
+  text('agent', 'var(txn.agent)'),
   '"group":"%[var(txn.group)]"',
-  '"method":"%[var(txn.method),json(utf8s)]"',
-  '"path":"%[var(txn.path),json(utf8s)]"',
+  text('method', 'var(txn.method)'),
+  text('path', 'var(txn.path)'),
+  text('model', 'var(txn.model),bytes(0,200)'),
   '"status":%ST',
-  '"end":"%tsc"',
-  '"queue_ms":%Tw',
-  '"first_byte_ms":%Tr',
-  '"total_ms":%Ta',
   '"bytes":%B',
+  '"queueMs":%Tw',
+  '"firstByteMs":%Tr',
+  '"totalMs":%Ta',
+  '"end":"%tsc"',
+  '"denied":"%[var(txn.denied)]"',
 ].join(',')
 
-const quiet = 'http-request set-log-level silent if { path /v1/messages/count_tokens / /healthz /api/hello }'
+/** Asked all day long and of no interest; the log of errors is without them. */
+export const quietPaths = ['/v1/messages/count_tokens', '/', '/healthz', '/api/hello']
 
-/** What is written down: nothing, what went wrong, or every request; never bodies, keys or queries. */
-export function log(gateway: Gateway): Policy {
-  const level = gateway.settings.log
-  if (level === 'off') return { name: 'log', lines: { defaults: ['no log'] } }
+/** What HAProxy itself leaves out where nobody reads every line. */
+const chosen = {
+  off: { defaults: [], prepare: [] },
+  errors: {
+    defaults: ['option dontlog-normal'],
+    prepare: [`http-request set-log-level silent if { path ${quietPaths.join(' ')} }`],
+  },
+  requests: { defaults: [], prepare: ['http-request set-log-level err'] },
+}
+
+/** The policy whose rule refuses tells its name in a header, which is read and taken off again (`refuse` in refusal.ts). */
+const named = [
+  'http-after-response set-header x-request-id %[unique-id]',
+  'http-after-response set-var(txn.denied) res.fhdr(x-denied-by) if { status ge 400 }',
+  'http-after-response del-header x-denied-by if { var(txn.denied) -m found }',
+]
+
+/** What is written down: nothing, what went wrong, or every request; never bodies, keys or queries. The observer is told every request and chooses itself. */
+export function log({ settings }: Gateway): Policy {
+  const level = settings.observer === 'on' ? 'requests' : settings.log
+  if (level === 'off') return { name: 'log', lines: { defaults: ['no log'], afterResponse: named } }
   return {
     name: 'log',
     lines: {
@@ -31,19 +55,16 @@ export function log(gateway: Gateway): Policy {
       // "Server … is DOWN") are no JSON, and are on standard error anyway.
       global: ['log stdout len 8192 format raw daemon err'],
       // A normal line is not even written for the waste basket: it is the dearest part of a request (haproxy-operations.md §7).
-      defaults: [
-        'log global',
-        'option dontlognull',
-        'option log-separate-errors',
-        ...(level === 'errors' ? ['option dontlog-normal'] : []),
-      ],
+      defaults: ['log global', 'option dontlognull', 'option log-separate-errors', ...chosen[level].defaults],
       inference: ['no log'],
       metadata: ['no log'],
       prepare: [
         'http-request set-var(txn.agent) req.fhdr(user-agent),bytes(0,128)',
+        'http-request set-var(txn.peer) src,map_ip({{keys}}/devices.map)',
         `log-format '{${line}}'`,
-        level === 'errors' ? quiet : 'http-request set-log-level err',
+        ...chosen[level].prepare,
       ],
+      afterResponse: named,
     },
   }
 }

@@ -1,3 +1,4 @@
+import { identifies } from '../../identities/maps.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { refuse } from '../refusal.ts'
 
@@ -22,11 +23,11 @@ export const bodyPattern = [
 
 const kilobytes = (bytes: number): string => `${Math.round(bytes / 1024)} KB`
 
-/** Lists that a key with a model list is given by the gateway itself; the text lies in the map in base64. */
+/** Lists that whoever has a model list is given by the gateway itself; the text lies in the map in base64. */
 const answered = (condition: string, map: string): string =>
   `http-request return status 200 content-type application/json lf-string '%[var(txn.who),map_str({{keys}}/${map}),b64dec]' if listed ${condition}`
 
-/** Without the rules below a key with a list is worth nothing: its list may be younger than the running configuration. */
+/** Without the rules below a list of models is worth nothing: its list may be younger than the running configuration. */
 const unjudged = refuse({
   status: 503,
   message: 'the model list of %[var(txn.who)] is not in force yet; the owner runs apply.ts.',
@@ -34,10 +35,10 @@ const unjudged = refuse({
   headers: { 'retry-after': '60' },
 })
 
-/** Keys with a list of models: nothing that names another one gets past, and nothing that HAProxy cannot judge whole. */
+/** Keys and people with a list of models: nothing that names another one gets past, and nothing that HAProxy cannot judge whole. */
 export function models(gateway: Gateway): Policy {
   const { access, judged_body: limit } = gateway.settings
-  if (access === 'tailnet') return { name: 'models', lines: {} }
+  if (access === 'tailnet' && !identifies(gateway.settings)) return { name: 'models', lines: {} }
   if (!gateway.listed) return { name: 'models', lines: { limit: [unjudged] } }
   return {
     name: 'models',
@@ -54,12 +55,12 @@ export function models(gateway: Gateway): Policy {
       inspect: [
         refuse({
           status: 411,
-          message: 'a key with a model list must send Content-Length.',
+          message: 'under a model list a request must send Content-Length.',
           when: ['listed bodied !{ req.fhdr(content-length) -m found }'],
         }),
         refuse({
           status: 413,
-          message: `with a model list this key may send ${kilobytes(limit)} at most (judged_body in settings.yaml).`,
+          message: `under a model list a request may send ${kilobytes(limit)} at most (judged_body in settings.yaml).`,
           when: [`listed bodied { req.body_size gt ${limit} }`],
         }),
         'http-request wait-for-body time 60s if listed bodied',
@@ -67,13 +68,13 @@ export function models(gateway: Gateway): Policy {
         'http-request set-var(txn.missing) req.body_size,sub(txn.held) if listed bodied',
         refuse({
           status: 413,
-          message: `with a model list this key may send ${kilobytes(limit)} at most (judged_body in settings.yaml).`,
+          message: `under a model list a request may send ${kilobytes(limit)} at most (judged_body in settings.yaml).`,
           when: ['{ var(txn.missing) -m int gt 0 }'],
         }),
         refuse({
           status: 403,
           message:
-            'this key has a model list, so the body must be one JSON object that names its model once, in plain letters.',
+            'a model list holds for %[var(txn.who)], so the body must be one JSON object that names its model once, in plain letters.',
           when: ['listed bodied !{ req.body -m reg -f {{files}}/body.re }'],
         }),
         "http-request set-var(txn.model) req.body,json_query('$.model'),lower if listed bodied",
@@ -88,7 +89,7 @@ export function models(gateway: Gateway): Policy {
         'http-request set-var(txn.picked) var(txn.pick),map_str({{keys}}/models.map) if { var(txn.pick) -m found }',
         refuse({
           status: 403,
-          message: 'the key %[var(txn.who)] may not use the model %[var(txn.model),json(utf8s)].',
+          message: '%[var(txn.who)] may not use the model %[var(txn.model),json(utf8s)].',
           when: [
             'listed bodied !{ var(txn.picked) -m found }',
             'listed { path_beg /v1/models/ } !{ var(txn.picked) -m found }',

@@ -23,7 +23,8 @@ export function queue(gateway: Gateway): Policy {
         refuse({
           status: 503,
           message: 'Ollama is down on this server.',
-          when: ['row { nbsrv(inference) lt 1 }'],
+          // Not `nbsrv`: in a worker that is being replaced it is 0, and its last requests would be refused.
+          when: ['row !{ srv_is_up(inference/engine) }'],
           headers: retry,
         }),
       ],
@@ -47,8 +48,8 @@ export function queue(gateway: Gateway): Policy {
         'retry-on conn-failure',
         'retries 2',
         late(503, 429),
-        'http-after-response set-header retry-after 5 if { status 503 } { nbsrv(inference) gt 0 }',
-        'http-after-response set-status 429 if { status 503 } { nbsrv(inference) gt 0 }',
+        'http-after-response set-header retry-after 5 if { status 503 } { srv_is_up(inference/engine) }',
+        'http-after-response set-status 429 if { status 503 } { srv_is_up(inference/engine) }',
         `server engine ${address} maxconn ${inference.slots} check inter 2s fastinter 500ms downinter 500ms fall 2 rise 1`,
       ],
       metadata: ['retry-on conn-failure', 'retries 2', `server engine ${address} track inference/engine`],

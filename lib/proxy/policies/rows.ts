@@ -1,5 +1,5 @@
 import { rows as proof } from '../../checks/rows.ts'
-import { closedRows, type Group, gatewayRows, groups, modelPath, openRows } from '../../endpoints.ts'
+import { closedRows, type Group, gatewayRows, modelPath, openable, openRows } from '../../endpoints.ts'
 import { bitOf } from '../../keys/maps.ts'
 import { openGroups } from '../../settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
@@ -13,7 +13,7 @@ function routes(gateway: Gateway): string[] {
   return rows.map((row) => `${row.method}:${row.path} ${row.group}|${row.backend}|${bitOf(row.group)}`)
 }
 
-const called = (group: Group): string => (groups[group].access === 'never' ? `${group}, never opened` : group)
+const called = (group: Group): string => (openable(group) ? group : `${group}, never opened`)
 
 function closed(gateway: Gateway): string[] {
   const rows = closedRows(openGroups(gateway.settings)).filter((row) => fixed(row.path) && row.group !== 'count-tokens')
@@ -33,7 +33,7 @@ function ownAnswers(gateway: Gateway): string[] {
     ...(answer('HEAD', '/api/hello') ? ['http-request return status 200 if { method HEAD } { path /api/hello }'] : []),
     ...(answer('GET', '/healthz')
       ? [
-          'http-request return status 200 content-type text/plain string "ok" if { method GET HEAD } { path /healthz } { nbsrv(inference) gt 0 }',
+          'http-request return status 200 content-type text/plain string "ok" if { method GET HEAD } { path /healthz } { srv_is_up(inference/engine) }',
           'http-request return status 503 content-type text/plain hdr retry-after 5 string "Ollama is down" if { method GET HEAD } { path /healthz }',
         ]
       : []),

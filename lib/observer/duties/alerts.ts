@@ -1,0 +1,48 @@
+import { z } from 'zod'
+import { alarms } from '../../checks/anomalies.ts'
+import type { Host } from '../../host.ts'
+import { places } from '../../places.ts'
+import type { Settings } from '../../settings.ts'
+import { observe, type Result } from '../../step.ts'
+import type { Duty } from '../duty.ts'
+
+const file = (host: Host): string => `${places(host.home).state}/alerts.json`
+const known = z.array(z.string())
+
+/** Tells each anomaly once, when it begins; what is on is remembered over a restart. Nothing when nobody wants to be told. */
+export function alerts(settings: () => Settings): Duty {
+  return {
+    name: 'alerts',
+    everyMs: 30_000,
+    async run(host) {
+      const wanted = settings()
+      if (!wanted.alerts.notification && wanted.alerts.webhook === undefined) return
+      const results = await Promise.all(alarms(wanted).map((check) => observe(check, host)))
+      const on = results.filter(({ state }) => state === 'advice' || state === 'missed')
+      const before = await told(host)
+      const now = on.map(({ id }) => id)
+      // Remembered first: an event that cannot be told is not told again and again.
+      if (now.join() !== before.join()) await host.write(file(host), `${JSON.stringify(now)}\n`)
+      for (const result of on) if (!before.includes(result.id)) await tell(host, wanted, result)
+    },
+  }
+}
+
+async function told(host: Host): Promise<string[]> {
+  const text = await host.read(file(host))
+  try {
+    return known.parse(JSON.parse(text ?? '[]'))
+  } catch {
+    return []
+  }
+}
+
+/** The text is an argument of the script, never a part of it. */
+const script = ['on run argv', 'display notification (item 1 of argv) with title (item 2 of argv)', 'end run']
+
+async function tell(host: Host, { alerts: wanted }: Settings, { id, title, saw, remedy }: Result): Promise<void> {
+  const text = `Not so: ${title} (${saw}). ${remedy ?? ''}`
+  if (wanted.notification)
+    await host.run(['osascript', ...script.flatMap((line) => ['-e', line]), text, 'remote-ollama-proxy'])
+  if (wanted.webhook !== undefined) await host.post(wanted.webhook, { event: id, text })
+}

@@ -1,0 +1,22 @@
+import { append, type Host } from '../host.ts'
+import { places } from '../places.ts'
+import { quietPaths } from '../proxy/policies/log.ts'
+import type { Settings } from '../settings.ts'
+import type { Ended } from './ended.ts'
+
+/** Bytes after which the log is begun anew; one older file stays. */
+const most = 5_000_000
+
+/** Whether this setting of the log wants a request; what is refused all day long and harms nobody is no error. */
+export function wanted(level: Settings['log'], { end, status, path }: Ended): boolean {
+  if (level !== 'errors') return level === 'requests'
+  return (end !== 'done' || status >= 400) && !quietPaths.includes(path)
+}
+
+/** Writes requests to the log that people read, one JSON object a line. */
+export async function writeLog(host: Host, requests: Ended[]): Promise<void> {
+  if (requests.length === 0) return
+  const file = places(host.home).requestLog
+  if (((await host.stat(file))?.size ?? 0) > most) await host.move(file, `${file}.1`)
+  await append(file, requests.map((request) => `${JSON.stringify(request)}\n`).join(''))
+}

@@ -1,0 +1,38 @@
+import { z } from 'zod'
+import type { Host, Look } from '../host.ts'
+import { places } from '../places.ts'
+import type { Duty } from './duty.ts'
+
+const schema = z.object({
+  pid: z.number(),
+  /** ms since 1970 */
+  at: z.number(),
+  /** what does not work at the moment, a sentence each */
+  faults: z.array(z.string()),
+})
+
+/** What the observer says of itself, every few seconds. */
+export type Sign = z.infer<typeof schema>
+
+/** ms after which an observer that has said nothing counts as stuck. */
+export const staleAfter = 20_000
+
+/** The observer's last sign; undefined when there is none that can be read. */
+export async function readSign(look: Look): Promise<Sign | undefined> {
+  try {
+    return schema.parse(JSON.parse((await look.read(places(look.home).observer)) ?? ''))
+  } catch {
+    return undefined
+  }
+}
+
+/** Shows that the observer lives, and what it cannot do. */
+export const signs = (faults: () => string[]): Duty => ({
+  name: 'sign of life',
+  everyMs: 5000,
+  run: (host: Host) =>
+    host.write(
+      places(host.home).observer,
+      `${JSON.stringify({ pid: process.pid, at: Date.now(), faults: faults() } satisfies Sign)}\n`,
+    ),
+})

@@ -1,0 +1,118 @@
+import type { Look } from '../host.ts'
+import type { Machine } from '../machine.ts'
+import { readSign, staleAfter } from '../observer/sign.ts'
+import { labels, places } from '../places.ts'
+import { fillAgent, launchd } from '../platform/launchd.ts'
+import { describe, listeners } from '../platform/listeners.ts'
+import { agentFileStep, service } from '../resources.ts'
+import { type Check, type Finding, missed, ok, type Step, skipped } from '../step.ts'
+import type { Part, Setup } from './part.ts'
+
+const without = 'until it runs there is no log of requests, nothing is counted, and no metrics are served'
+
+/** A process alone proves nothing: it must have given a sign of life a moment ago. */
+async function answers(look: Look, pid: number): Promise<Finding> {
+  const sign = await readSign(look)
+  const age = sign?.pid === pid ? Date.now() - sign.at : undefined
+  if (age === undefined || age > staleAfter)
+    return missed(
+      `process ${pid} gives no sign of life; ${without}`,
+      `See ${places('~').logs}/observer.log, then run install.ts again.`,
+    )
+  return ok(`process ${pid}, sign of life ${Math.round(age / 1000)} s ago`)
+}
+
+function job(machine: Machine, setup: Setup): { plist: Step; run: Step } {
+  const at = places(machine.home)
+  const agent = fillAgent(setup.agents[labels.observer] ?? '', {
+    // By the version, not by the link: a new copy is a new job.
+    bin: `${at.runtime}/${setup.version}/templates/bin`,
+    logs: at.logs,
+    node: machine.node ?? '',
+  })
+  const keepEdited = setup.answers.keepEdited.includes(`${at.agents}/${labels.observer}.plist`)
+  const run = service({
+    id: 'observer.service',
+    title: 'The observer runs and reads what HAProxy writes down',
+    machine,
+    agent,
+    receipt: setup.receipt,
+    keepEdited,
+    answers,
+  })
+  const plist = agentFileStep({
+    id: 'observer.plist',
+    title: `${labels.observer}.plist is written`,
+    home: machine.home,
+    agent,
+    receipt: setup.receipt,
+    keepEdited,
+  })
+  return { plist, run: { ...run, check: async (look) => withLoss(await run.check(look)) } }
+}
+
+const withLoss = (finding: Finding): Finding =>
+  finding.is === 'missed' && !finding.saw.includes(without)
+    ? { ...finding, saw: `${finding.saw}; ${without}` }
+    : finding
+
+/** Found before anything is changed, since the observer would go on without. */
+function portFree(machine: Machine, setup: Setup): Check {
+  const { port } = setup.settings.metrics
+  return {
+    id: 'observer.port',
+    title: `Nobody else holds port ${port}, where the metrics are served`,
+    exit: 3,
+    async check(look) {
+      const ours = (await launchd(machine.home, machine.uid).job(look, labels.observer))?.pid
+      const found = (await listeners(look, port)).filter(
+        ({ address, pid }) => (address === '127.0.0.1' || address === '*') && (pid === undefined || pid !== ours),
+      )
+      return found.length === 0
+        ? ok('free, or ours')
+        : missed(
+            found.map(describe).join(', '),
+            `Stop it, or set another one in settings.yaml (metrics.port: ${port}).`,
+          )
+    },
+  }
+}
+
+/** What it says itself that it cannot do. */
+const works = (): Check => ({
+  id: 'observer.works',
+  title: 'The observer does all its duties',
+  needs: ['observer.service'],
+  async check(look) {
+    const faults = (await readSign(look))?.faults ?? []
+    return faults.length === 0 ? ok('no fault') : missed(faults.join('; '), `See ${places('~').logs}/observer.log.`)
+  },
+})
+
+/** Switched off, or without the proxy, there must be none. */
+function absent({ run }: { run: Step }): Step {
+  return {
+    id: run.id,
+    title: 'No observer runs, as the settings say',
+    check: async (look) => (await run.gone?.(look)) ?? skipped('nothing to see'),
+    async apply(host) {
+      await run.undo?.(host)
+      const at = places(host.home)
+      for (const file of [at.access, `${at.access}.1`, at.observer]) await host.remove(file)
+    },
+    theirs: run.theirs,
+    undo: run.undo,
+    gone: run.gone,
+  }
+}
+
+/** The one resident helper, off the way of requests: log, counts, metrics. */
+export const observer: Part = {
+  name: 'observer',
+  steps(machine, setup): Check[] {
+    const steps = job(machine, setup)
+    if (setup.mode !== 'proxy' || setup.settings.observer === 'off') return [absent(steps)]
+    return [portFree(machine, setup), steps.plist, { ...steps.run, needs: ['runtime.copy'] }]
+  },
+  checks: (_machine, setup) => (setup.mode === 'proxy' && setup.settings.observer === 'on' ? [works()] : []),
+}

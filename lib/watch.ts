@@ -1,0 +1,126 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ChalkInstance } from 'chalk'
+import { z } from 'zod'
+import type { Ui } from './cli.ts'
+import { exitCodes, Stop } from './command.ts'
+import { type Look, realLook } from './host.ts'
+import { type Stream, streams } from './observer/streams.ts'
+import { places } from './places.ts'
+import { engineLoad } from './proxy/runtime.ts'
+
+/** What happens on the server now. */
+export interface Live {
+  running: Stream[]
+  /** requests that wait for a slot */
+  waiting: number
+  /** requests to a model that each person started within the last minute */
+  rates: { who: string; aMinute: number }[]
+  refusals: Refusal[]
+}
+
+const refusal = z.object({
+  time: z.string(),
+  who: z.string().default(''),
+  method: z.string(),
+  path: z.string(),
+  status: z.number(),
+  /** the policy that refused */
+  denied: z.string().optional(),
+})
+export type Refusal = z.infer<typeof refusal>
+
+const shownRefusals = 8
+
+/** Looks once; undefined when no worker answers. Refusals come from the log, so there are none with `log: off`. */
+export async function live(look: Look): Promise<Live | undefined> {
+  const load = await engineLoad(look)
+  if (!load) return undefined
+  const at = places(look.home)
+  return {
+    running: await streams(look),
+    waiting: load.waiting,
+    rates: ratesOf((await look.ask(at.adminSocket, 'show table people')) ?? ''),
+    refusals: refusalsOf((await look.read(at.requestLog)) ?? ''),
+  }
+}
+
+/** Requests a minute by person, the busiest first, from `show table people`. */
+export const ratesOf = (table: string): Live['rates'] =>
+  table
+    .split('\n')
+    .flatMap((line) => {
+      const [, who = '', count] = /key=(\S+) .*http_req_rate\(60000\)=(\d+)/.exec(line) ?? []
+      return Number(count) > 0 ? [{ who, aMinute: Number(count) }] : []
+    })
+    .sort((one, other) => other.aMinute - one.aMinute)
+
+/** The last requests that were refused, the newest first. */
+export const refusalsOf = (log: string): Refusal[] =>
+  log
+    .split('\n')
+    .slice(-500)
+    .flatMap((line) => {
+      const found = refusal.safeParse(parsed(line))
+      return found.success && found.data.status >= 400 ? [found.data] : []
+    })
+    .slice(-shownRefusals)
+    .reverse()
+
+function parsed(line: string): unknown {
+  try {
+    return JSON.parse(line)
+  } catch {
+    return undefined
+  }
+}
+
+const reasons: Record<number, string> = {
+  400: 'not understood',
+  401: 'no key that counts',
+  403: 'not allowed',
+  408: 'came too slowly',
+  413: 'too large',
+  421: 'foreign host name',
+  429: 'over a limit',
+  502: 'Ollama gave no valid answer',
+  503: 'Ollama is down',
+  504: 'Ollama stayed silent',
+}
+
+/** One screen: who generates with which model, what waits, who asks how often, what was refused and why. */
+export function picture({ running, waiting, rates, refusals }: Live, chalk: ChalkInstance): string {
+  const rows = (list: string[]) => (list.length > 0 ? list : ['  none'])
+  return [
+    chalk.bold(`Running (${running.length}), waiting (${waiting})`),
+    ...rows(running.map((stream) => `  ${streamLine(stream)}`)),
+    chalk.bold('Requests to a model in the last minute'),
+    ...rows(rates.map(({ who, aMinute }) => `  ${who.padEnd(24)} ${aMinute}`)),
+    chalk.bold('Last refusals'),
+    ...rows(refusals.map((one) => `  ${refusalLine(one)}`)),
+  ].join('\n')
+}
+
+/** Where no key or rule names anybody, the address does. */
+const streamLine = ({ who, client, model, started, server }: Stream): string => {
+  const age = `${Math.max(0, Math.round((Date.now() - started) / 1000))} s`
+  const state = server === 'engine' ? age : server ? `${age}, its model is loaded` : `${age}, waits`
+  return `${(who === '-' ? client.replace(/:\d+$/, '') : who).padEnd(24)} ${(model === '-' ? '' : model).padEnd(28)} ${state}`
+}
+
+const refusalLine = ({ time, who, method, path, status, denied }: Refusal): string =>
+  `${time}  ${status} ${(denied || reasons[status]) ?? 'failed'}  ${method} ${path}${who ? `  (${who})` : ''}`
+
+/** status.ts --watch: the same every second until Ctrl-C; on a terminal in place, else one below the other, with --json a line each. */
+export async function watch(ui: Ui): Promise<number> {
+  const look = realLook(ui.note)
+  // Whoever reads on (`| head`) may stop reading, and whoever watches may stop watching.
+  process.stdout.on('error', () => process.exit(exitCodes.done))
+  process.removeAllListeners('SIGINT').once('SIGINT', () => process.exit(exitCodes.done))
+  for (;;) {
+    const now = await live(look)
+    if (!now) throw new Stop(exitCodes.precondition, 'The gateway does not answer; see: npx tsx status.ts')
+    if (ui.json) process.stdout.write(`${JSON.stringify(now)}\n`)
+    else process.stdout.write(`${process.stdout.isTTY ? '\x1b[H\x1b[J' : ''}${picture(now, ui.chalk)}\n`)
+    await sleep(1000)
+  }
+}

@@ -1,0 +1,6 @@
+import { ready } from './lib/ready.ts'
+
+ready()
+const { observe } = await import('./lib/observer/observe.ts')
+
+await observe()

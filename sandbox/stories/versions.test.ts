@@ -1,0 +1,63 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { places } from '../../lib/places.ts'
+import { swap } from '../../lib/proxy/reload.ts'
+import { runningFingerprint } from '../../lib/proxy/runtime.ts'
+import { emptyReceipt } from '../../lib/state.ts'
+import { startGateway } from '../gateway.ts'
+import { noticed, variants } from '../mutate/suite.ts'
+import { dial, request } from '../raw.ts'
+import { events, type Recorder, startRecorder } from '../recorder.ts'
+import { haproxyOf, suites } from '../versions/debian.ts'
+
+/** `npm run versions` runs all stories of the policies with each of these; here is what must hold of every one. */
+describe.each(suites)('the HAProxy of Debian’s %s', (suite) => {
+  let engine: Recorder
+  let haproxy: string
+  let why: string | undefined
+
+  beforeAll(async () => {
+    engine = await startRecorder()
+    haproxy = await haproxyOf(suite).catch((error: Error) => {
+      why = error.message
+      return ''
+    })
+  })
+  beforeEach(({ skip }) => skip(why !== undefined, why))
+  afterAll(() => engine?.stop())
+
+  test.each(variants)('does for $title all that is expected of a gateway', async (variant) => {
+    const found = await noticed(engine, { ...variant, options: { ...variant.options, haproxy } })
+    expect(found).toBeUndefined()
+  })
+
+  test.each(variants)('has no warning about the configuration for $title', async ({ options }) => {
+    const gateway = await startGateway({ ...options, haproxy, enginePort: engine.port })
+    try {
+      const check = promisify(execFile)(haproxy, ['-c', '-dW', '-f', places(gateway.home).config])
+      await expect(check).resolves.toBeDefined()
+    } finally {
+      await gateway.stop()
+    }
+  })
+
+  test('is reloaded under open streams and loses none', async () => {
+    const gateway = await startGateway({ haproxy, enginePort: engine.port })
+    engine.answer = events({ count: 60, gap: 20 })
+    try {
+      const clients = await Promise.all(Array.from({ length: 4 }, () => dial(gateway)))
+      const stream = request('POST /v1/messages HTTP/1.1', [`Host: ${gateway.host}`], '{"model":"m"}')
+      for (const client of clients) client.send(stream)
+      for (const client of clients) expect(await client.sees('"index":3')).toBe(true)
+      const configuration = gateway.rendered('inference: { slots: 16 }')
+      const receipt = emptyReceipt()
+      receipt.files[places(gateway.home).config] = ''
+      await swap(gateway.machine, { receipt, configuration, haproxy })
+      expect(await runningFingerprint(gateway.machine)).toBe(configuration.fingerprint)
+      for (const client of clients) expect((await client.settled())[0]).toMatchObject({ status: 200, whole: true })
+    } finally {
+      await gateway.stop()
+    }
+  })
+})
