@@ -91,6 +91,19 @@ describe('settings', () => {
     expect(faults('ban_after: 39')).toContain('ban_after: a number from 40')
   })
 
+  test('times of answers end at half an hour of silence and a day', () => {
+    expect(parse('timeouts: { first_byte: 35m, groups: { embeddings: { whole: 24h } } }').timeouts).toEqual({
+      first_byte: 2_100_000,
+      groups: { embeddings: { whole: 86_400_000 } },
+    })
+    for (const wrong of ['first_byte: 36m', 'silence: 500ms', 'whole: 25h', 'groups: { openai: { queue: 1s } }'])
+      expect(faults(`timeouts: { ${wrong} }`)).toContain(
+        `timeouts.${wrong.startsWith('g') ? 'groups.openai.queue' : wrong.split(':')[0]}: `,
+      )
+    expect(parse('limits: { per_day: "2h,1MB" }').limits.per_day).toEqual({ seconds: 7200, bytes: 1_048_576 })
+    expect(faults('limits: { per_day: much }')).toContain('limits.per_day: a share of the day such as')
+  })
+
   test('two listeners on loopback cannot share a port', () => {
     expect(faults('engine: { port: 11436 }')).toContain('peers.port: another port than engine.port')
   })

@@ -74,6 +74,7 @@ describe.skipIf(cannot)(titled('a machine that will not do'), () => {
   it.each([
     ['Ollama’s', '127.0.0.1', 11434, modest],
     ['the gateway’s', '100.64.0.1', 18080, `port: 18080\n${modest}`],
+    ['its successor’s, on loopback,', '127.0.0.1', 11436, modest],
     ['the gateway’s, on every address,', '0.0.0.0', 18080, `port: 18080\n${modest}`],
   ])('%s port in another program’s hands is named with its holder', async (_whose, address, port, settings) => {
     box.write(at(box).settings, settings, 0o600)

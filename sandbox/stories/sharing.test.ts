@@ -109,6 +109,8 @@ describe.skipIf(cannot)(titled('a server that is shared by keys'), () => {
       ['add', 'bob'],
       ['add', '../x'],
       ['add', 'carol', '--per-minute', 'often'],
+      ['add', 'carol', '--per-day', '25h'],
+      ['unban', '100.64.0.9'],
       ['rotate', 'nobody'],
       ['frobnicate'],
     ]) {
@@ -116,6 +118,17 @@ describe.skipIf(cannot)(titled('a server that is shared by keys'), () => {
       expect([code, stderr.trim().split('\n').length], words.join(' ')).toEqual([2, 1])
     }
     expect(box.read(at(box).keys)).toBe(before)
+  })
+
+  it('lists an address that guesses keys, and lets it in again', async () => {
+    expect((await keys('bans')).stdout).toContain('No address is banned.')
+    for (let at = 0; at <= 60; at += 1) await status(`rop_${at}`)
+    expect(await status('rop_again')).toBe(429)
+    const [ban] = JSON.parse((await keys('bans', '--json')).stdout) as { address: string; wrongAMinute: number }[]
+    expect(ban?.wrongAMinute).toBe(61)
+    expect((await keys('bans')).stdout).toMatch(/^100\.\S+ +61 wrong keys a minute · \d+ s left$/m)
+    expect((await keys('unban', ban?.address ?? '')).stdout).toContain(`${ban?.address} is banned no longer.`)
+    expect(await status('rop_again')).toBe(401)
   })
 
   it('lets a stream go on when its key is revoked, and ends exactly that one when told to cut', async () => {

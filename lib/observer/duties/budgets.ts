@@ -40,7 +40,8 @@ const midnightAfter = (at: Date): Date => new Date(at.getFullYear(), at.getMonth
 /** Counts what everybody uses, and tells HAProxy who gets no more until midnight. */
 export function budgets(now: () => Date = () => new Date()): BudgetsDuty {
   let ledger: z.infer<typeof schema> | undefined
-  let unsaved: Spending[] = []
+  let saved = ''
+  const unsaved: Spending[] = []
   const since = new Map<string, number>()
   const add = (who: string, ms: number, bytes: number) => {
     if (ledger) ledger.used[who] = plus(ledger.used[who], { ms, bytes })
@@ -53,12 +54,12 @@ export function budgets(now: () => Date = () => new Date()): BudgetsDuty {
       const at = now()
       const given = await readBudgets(host)
       ledger = today(ledger ?? (await readUsed(host)), dayOf(at))
-      if (unsaved.length > 0 && given.size > 0) {
-        for (const { who, totalMs, queueMs, bytes } of unsaved)
-          add(who, Math.max(0, totalMs - Math.max(0, queueMs)), bytes)
-        await host.write(usedFile(host.home), `${JSON.stringify(ledger)}\n`)
-      }
-      unsaved = []
+      if (given.size === 0) unsaved.length = 0
+      for (const { who, totalMs, queueMs, bytes } of unsaved.splice(0))
+        add(who, Math.max(0, totalMs - Math.max(0, queueMs)), bytes)
+      const text = `${JSON.stringify(ledger)}\n`
+      if (given.size > 0 && text !== saved) await host.write(usedFile(host.home), text)
+      saved = text
       const open = given.size > 0 ? await follow(host, since, given, at.getTime()) : new Map<string, Use>()
       await publish(host, spent(given, ledger.used, open, midnightAfter(at)))
     },
@@ -147,8 +148,8 @@ function spent(
 /** File first; the running worker is asked each time, since one that came meanwhile may have read an older file. */
 async function publish(host: Host, lines: Map<string, string>): Promise<void> {
   const text = mapText(lines)
-  const before = await host.read(spentFile(host))
-  if (before === text && text === '') return
+  const before = (await host.read(spentFile(host))) ?? ''
+  if (before === '' && text === '') return
   if (before !== text) await host.write(spentFile(host), text)
   await setRunningMap(host, 'keys/spent.map', lines)
 }
