@@ -1,18 +1,25 @@
 import { execFile } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { packages } from '../sandbox/packages.ts'
-import type { Target } from './targets.ts'
+import { cpuOf } from './processes.ts'
+import { headersOf, type Target } from './targets.ts'
 
-const body = JSON.stringify({ model: 'qwen3:0.6b', messages: [{ role: 'user', content: 'Hello, how are you?' }] })
+/** A chat request of so many bytes. */
+export function bodyOf(bytes: number): string {
+  const message = (content: string) => JSON.stringify({ model: 'qwen3:0.6b', messages: [{ role: 'user', content }] })
+  return message('x'.repeat(Math.max(1, bytes - message('').length)))
+}
 
 export interface Round {
   /** ms */
   p50: number
   p99: number
   perSecond: number
+  /** processor time of the target's own processes for a request, µs */
+  cpu: number
 }
 
 const unit: Record<string, number> = { us: 0.001, ms: 1, s: 1000 }
@@ -22,29 +29,43 @@ function time(text: string, share: string): number {
   return Number(value) * (unit[of ?? 'ms'] ?? 1)
 }
 
-/** A round of load on one target by wrk (Debian's), for so many seconds on so many connections; throws when an answer was no 200. */
-export async function round(target: Target, connections: number, seconds: number): Promise<Round> {
+const script = (target: Target, bytes: number): string =>
+  [
+    'wrk.method = "POST"',
+    `wrk.body = '${bodyOf(bytes)}'`,
+    'wrk.headers["Content-Type"] = "application/json"',
+    ...Object.entries(headersOf(target)).map(([name, value]) => `wrk.headers["${name}"] = "${value}"`),
+    '',
+  ].join('\n')
+
+export interface Load {
+  connections: number
+  seconds: number
+  /** of the body */
+  bytes: number
+}
+
+/** A round of load on one target by wrk (Debian's); throws when an answer was no 200. */
+export async function round(target: Target, { connections, seconds, bytes }: Load): Promise<Round> {
   const { bin, libraryPath } = await packages(['wrk'])
-  const script = join(tmpdir(), `bench-${process.pid}.lua`)
-  writeFileSync(
-    script,
-    `wrk.method = "POST"\nwrk.body = '${body}'\nwrk.headers["Content-Type"] = "application/json"\nwrk.headers["Host"] = "${target.host}"\n`,
-  )
-  const argv = [
-    '-t1',
-    `-c${connections}`,
-    `-d${seconds}s`,
-    '--latency',
-    '-s',
-    script,
-    `http://${target.address}:${target.port}/v1/chat/completions`,
-  ]
-  const { stdout } = await promisify(execFile)(bin('wrk'), argv, { env: { LD_LIBRARY_PATH: libraryPath } })
-  if (/Non-2xx|Socket errors/.test(stdout)) throw new Error(`${target.name}: ${stdout}`)
-  return {
-    p50: time(stdout, '50'),
-    p99: time(stdout, '99'),
-    perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]),
+  const folder = mkdtempSync(join(tmpdir(), 'wrk-'))
+  const file = join(folder, 'load.lua')
+  writeFileSync(file, script(target, bytes))
+  const url = `http://${target.address}:${target.port}${target.path ?? '/v1/chat/completions'}`
+  const argv = ['-t1', `-c${connections}`, `-d${seconds}s`, '--timeout', '10s', '--latency', '-s', file, url]
+  try {
+    const before = cpuOf(target.pids)
+    const { stdout } = await promisify(execFile)(bin('wrk'), argv, { env: { LD_LIBRARY_PATH: libraryPath } })
+    if (/Non-2xx|Socket errors/.test(stdout)) throw new Error(`${target.name}: ${stdout}`)
+    const requests = Number(/(\d+) requests in/.exec(stdout)?.[1])
+    return {
+      p50: time(stdout, '50'),
+      p99: time(stdout, '99'),
+      perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]),
+      cpu: ((cpuOf(target.pids) - before) * 1000) / requests,
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
   }
 }
 
@@ -55,3 +76,17 @@ export function quantile(values: number[], share: number): number {
 }
 
 export const median = (values: number[]): number => quantile(values, 0.5)
+
+/** So many rounds of every target in turn, so that a noisy minute hits all alike; the median of each figure. */
+export async function interleaved(targets: Target[], rounds: number, load: Load): Promise<Map<string, Round>> {
+  const all = new Map<string, Round[]>(targets.map(({ name }) => [name, []]))
+  for (let at = 0; at < rounds; at += 1)
+    for (const target of targets) all.get(target.name)?.push(await round(target, load))
+  const middle = (list: Round[]): Round => ({
+    p50: median(list.map(({ p50 }) => p50)),
+    p99: median(list.map(({ p99 }) => p99)),
+    perSecond: median(list.map(({ perSecond }) => perSecond)),
+    cpu: median(list.map(({ cpu }) => cpu)),
+  })
+  return new Map([...all].map(([name, list]) => [name, middle(list)]))
+}

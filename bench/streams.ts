@@ -1,17 +1,23 @@
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { places } from '../lib/places.ts'
 import { swap } from '../lib/proxy/reload.ts'
-import { runningFingerprint, workerInfo } from '../lib/proxy/runtime.ts'
+import { runningFingerprint } from '../lib/proxy/runtime.ts'
 import { emptyReceipt } from '../lib/state.ts'
 import { eventually, type RunningGateway, startGateway } from '../sandbox/gateway.ts'
 import { quantile } from './load.ts'
-import type { Target } from './targets.ts'
+import { residentOf } from './processes.ts'
+import { asTarget, full, headersOf, registryOf, type Target } from './targets.ts'
+
+export interface StreamingEngine {
+  port: number
+  finish(): void
+  stop(): void
+}
 
 /** An engine that sends the time (ms, performance.now()) in an event every `gap` ms until it is told to end. */
-export async function streamingEngine(gap: number) {
+export async function streamingEngine(gap: number): Promise<StreamingEngine> {
   const open = new Set<http.ServerResponse>()
   const server = http.createServer((request, response) => {
     request.resume()
@@ -28,7 +34,6 @@ export async function streamingEngine(gap: number) {
   }, gap)
   return {
     port: (server.address() as AddressInfo).port,
-    open: () => open.size,
     finish: () => {
       for (const response of open) response.end('data: [DONE]\n\n')
     },
@@ -40,23 +45,28 @@ export async function streamingEngine(gap: number) {
   }
 }
 
-export interface Stream {
+interface Stream {
+  /** ms from the request to its first event */
+  first: number
+  /** ms from the engine's write to the client's read, by event */
   delays: number[]
+  /** whether its [DONE] came before the end */
   ended: Promise<boolean>
 }
 
-/** Opens a stream; `ended` is true when its [DONE] came before the end. */
-export async function openStream(target: Pick<Target, 'address' | 'port' | 'host'>): Promise<Stream> {
+async function openStream(target: Target): Promise<Stream> {
+  const started = performance.now()
   const request = http.request({
     host: target.address,
     port: target.port,
-    path: '/v1/chat/completions',
+    path: target.path ?? '/v1/chat/completions',
     method: 'POST',
     agent: false,
-    headers: { host: target.host, 'content-length': 2 },
+    headers: { ...headersOf(target), 'content-type': 'application/json', 'content-length': 22 },
   })
-  request.end('{}')
+  request.end('{"model":"qwen3:0.6b"}')
   const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+  if (response.statusCode !== 200) throw new Error(`${target.name}: a stream got ${response.statusCode}`)
   const delays: number[] = []
   let tail = ''
   response.setEncoding('utf8').on('data', (text: string) => {
@@ -67,68 +77,67 @@ export async function openStream(target: Pick<Target, 'address' | 'port' | 'host
     response.on('end', () => resolve(tail.includes('[DONE]')))
     response.on('error', () => resolve(false))
   })
-  return { delays, ended }
+  if (delays.length === 0) await once(response, 'data')
+  return { first: performance.now() - started, delays, ended }
 }
 
-/** Delay of an event from the engine's write to the client's read (ms), 20 streams at once. */
-export async function eventDelay(
-  target: Target,
-  engine: Awaited<ReturnType<typeof streamingEngine>>,
-  ms: number,
-): Promise<{ p50: number; p99: number }> {
+/** First events of 50 streams one after the other, then the events of 20 at once (ms). */
+export async function eventDelay(target: Target, engine: StreamingEngine, ms: number) {
+  const firsts: number[] = []
+  for (let at = 0; at < 50; at += 1) {
+    const { first, ended } = await openStream(target)
+    firsts.push(first)
+    engine.finish()
+    await ended
+  }
   const streams = await Promise.all(Array.from({ length: 20 }, () => openStream(target)))
   await new Promise((resolve) => setTimeout(resolve, ms))
   engine.finish()
   await Promise.all(streams.map((stream) => stream.ended))
   const delays = streams.flatMap((stream) => stream.delays.slice(1))
-  return { p50: quantile(delays, 0.5), p99: quantile(delays, 0.99) }
+  return { first: quantile(firsts, 0.5), p50: quantile(delays, 0.5), p99: quantile(delays, 0.99) }
 }
 
-/** Resident memory of a process in MB (Linux). */
-const resident = (pid: number): number =>
-  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024
-
 export interface Crowd {
-  streams: number
   before: number
   during: number
   reloadMs: number
   lost: number
 }
 
-/** Memory of the worker with many streams, and a reload in their midst: how long, and how many were lost. */
+/** More connections than 64 an address, and more than 64 at once, which are the gateway's limits: lifted here. */
+const roomFor = (count: number) => (text: string) =>
+  text
+    .replace(/^.*sc0_conn_cur.*$/m, '')
+    .replace(/(server engine .*) maxconn \d+/, `$1 maxconn ${count + 10}`)
+    .replace(/^ {4}maxconn 2000$/m, `    maxconn ${2000 + 2 * count}`)
+
+/** Memory (MB) of the worker with many streams and 1,000 keys, and a reload in their midst: how long, and how many were lost. */
 export async function crowd(count: number): Promise<Crowd> {
   const engine = await streamingEngine(1000)
-  // 64 connections an address are the gateway's limit, so the crowd comes from many loopback addresses: the rule is lifted here.
-  const gateway = await startGateway({
-    enginePort: engine.port,
-    settings: 'inference: { slots: 64 }\nlog: off\n',
-    alter: (text) => text.replace(/^.*sc0_conn_cur.*$/m, '').replace('maxconn 64', `maxconn ${count + 10}`),
-  })
+  const wanted = { enginePort: engine.port, settings: full, registry: registryOf(1000), alter: roomFor(count) }
+  const gateway = await startGateway(wanted)
   try {
-    const pid = await worker(gateway)
-    const before = resident(pid)
+    const target = await asTarget('crowd', gateway)
+    const [pid = 0] = target.pids
+    const before = residentOf(pid)
     const streams: Stream[] = []
     for (let at = 0; at < count; at += 50)
-      streams.push(...(await Promise.all(Array.from({ length: Math.min(50, count - at) }, () => openStream(gateway)))))
-    const during = resident(pid)
+      streams.push(...(await Promise.all(Array.from({ length: Math.min(50, count - at) }, () => openStream(target)))))
+    const during = residentOf(pid)
     const reloadMs = await reload(gateway)
     engine.finish()
     const ended = await Promise.all(streams.map((stream) => stream.ended))
-    return { streams: count, before, during, reloadMs, lost: ended.filter((whole) => !whole).length }
+    return { before, during, reloadMs, lost: ended.filter((whole) => !whole).length }
   } finally {
     await gateway.stop()
     engine.stop()
   }
 }
 
-async function worker(gateway: RunningGateway): Promise<number> {
-  return (await workerInfo(gateway.machine))?.pid ?? 0
-}
-
 async function reload(gateway: RunningGateway): Promise<number> {
   const started = performance.now()
-  const configuration = gateway.rendered('inference: { slots: 64 }\nqueue: { max: 63 }\n')
+  const configuration = gateway.rendered(`${full}queue: { max: 63 }\n`)
   const receipt = emptyReceipt()
   receipt.files[places(gateway.home).config] = ''
   await swap(gateway.machine, { receipt, configuration, haproxy: gateway.program })

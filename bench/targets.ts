@@ -1,21 +1,64 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { eventually, freePort, program, type RunningGateway, startGateway, watchOver } from '../sandbox/gateway.ts'
+import { generateKey, hashKey } from '../lib/keys/key.ts'
+import type { Entry, Registry } from '../lib/keys/registry.ts'
+import { workersOf } from '../lib/proxy/workers.ts'
+import {
+  eventually,
+  freePort,
+  type GatewayOptions,
+  program,
+  type RunningGateway,
+  startGateway,
+} from '../sandbox/gateway.ts'
+import { others } from './others.ts'
+import { type Children, children, family } from './processes.ts'
 
-/** Something to measure: where it listens, and the Host to send. */
+/** Something to measure: where it listens, what to send, and which processes work for it. */
 export interface Target {
-  name: 'direct' | 'tcp' | 'bare http' | 'ours'
+  name: string
   address: string
   port: number
   host: string
+  key?: string
+  /** where it has the route of chat completions; the usual one when absent */
+  path?: string
+  pids: number[]
 }
 
 export interface Field {
   targets: Target[]
-  gateway: RunningGateway
+  /** targets that are not there, and why */
+  missing: string[]
   stop(): Promise<void>
+}
+
+export const key = generateKey()
+
+/** The key that asks, with limits that never bind, among so many others. */
+export function registryOf(count: number, more: Partial<Entry> = {}): Registry {
+  const entry = (hash: string): Entry => ({ created: '2026-01-01T00:00:00.000Z', hashes: [{ sha256: hash }] })
+  const rest = Array.from({ length: count - 1 }, (_, at): [string, Entry] => [`key-${at}`, entry(hashKey(`rop_${at}`))])
+  const asker = { ...entry(hashKey(key)), perMinute: 100_000, concurrent: 10_000, ...more }
+  return { version: 1, keys: { asker, ...Object.fromEntries(rest) } }
+}
+
+export const full = 'inference: { slots: 64 }\naccess: keys\nlog: requests\nlimits: { per_minute: 100000 }\n'
+const sixtyFour = 'inference: { slots: 64 }\n'
+
+/** Our own gateways: as after installing, with all policies and more and more keys, and with a list of models. */
+export const ours: Record<string, Omit<GatewayOptions, 'enginePort'>> = {
+  tailnet: { settings: sixtyFour },
+  'full, 10 keys': { settings: full, registry: registryOf(10) },
+  'full, 1,000 keys': { settings: full, registry: registryOf(1000) },
+  'full, 100,000 keys': { settings: full, registry: registryOf(100_000) },
+  'full, model list': { settings: full, registry: registryOf(10, { models: ['qwen3:0.6b'] }) },
+}
+
+/** A gateway as a target, its newest worker being what works. */
+export async function asTarget(name: string, gateway: RunningGateway): Promise<Target> {
+  const pids = (await workersOf(gateway.machine)).map(Number)
+  return { name, address: gateway.address, port: gateway.port, host: gateway.host, key, pids }
 }
 
 const answer = JSON.stringify({
@@ -23,6 +66,12 @@ const answer = JSON.stringify({
   object: 'chat.completion',
   choices: [{ message: { content: 'y'.repeat(100) } }],
 })
+
+/** What a list of models is made from. */
+const lists = {
+  v1: '{"object":"list","data":[{"id":"qwen3:0.6b"}]}',
+  api: '{"models":[{"name":"qwen3:0.6b"}]}',
+}
 
 const engine = (port: number): string => `
 defaults
@@ -32,6 +81,8 @@ defaults
     timeout connect 1s
 frontend engine
     bind 127.0.0.1:${port}
+    http-request return status 200 content-type application/json string '${lists.v1}' if { path /v1/models }
+    http-request return status 200 content-type application/json string '${lists.api}' if { path /api/tags }
     http-request return status 200 content-type application/json string '${answer}'
 `
 
@@ -47,53 +98,84 @@ listen relay
     server engine 127.0.0.1:${to}
 `
 
-/** The same program and the same engine behind all of them; only the configuration differs. */
-export async function openField(enginePort?: number): Promise<Field> {
-  const folder = mkdtempSync(join(tmpdir(), 'bench-'))
-  const children: ChildProcess[] = []
-  const start = async (name: string, text: string) => {
-    const { file, libraryPath } = await program()
-    const path = join(folder, `${name}.cfg`)
-    writeFileSync(path, `global\n    noreuseport\n    nbthread 2\n    maxconn 8000\n${text}`)
-    const child = spawn(file, ['-db', '-f', path], { env: { LD_LIBRARY_PATH: libraryPath }, stdio: 'inherit' })
-    watchOver(child.pid ?? 0)
-    children.push(child)
+async function haproxy({ start, folder }: Children, name: string, text: string): Promise<number> {
+  const { file, libraryPath } = await program()
+  const path = join(folder, `${name}.cfg`)
+  writeFileSync(path, `global\n    noreuseport\n    nbthread 2\n    maxconn 8000\n${text}`)
+  return start([file, '-db', '-f', path], { LD_LIBRARY_PATH: libraryPath })
+}
+
+export const local = (name: string, port: number, pid: number, more: Partial<Target> = {}): Target => ({
+  ...{ name, address: '127.0.0.1', port, host: `127.0.0.1:${port}`, key },
+  ...{ pids: [pid], ...more },
+})
+
+/** An engine that answers at once, and what stands before it by HAProxy itself: nothing, mode tcp, mode http. */
+async function plain(programs: Children, enginePort?: number): Promise<Target[]> {
+  const own = enginePort ?? (await freePort('127.0.0.1'))
+  const [tcp, http] = [await freePort('127.0.0.1'), await freePort('127.0.0.1')]
+  const pid = enginePort === undefined ? await haproxy(programs, 'engine', engine(own)) : process.pid
+  return [
+    local('direct', own, pid),
+    local('HAProxy tcp', tcp, await haproxy(programs, 'tcp', relay('tcp', tcp, own))),
+    local('bare http', http, await haproxy(programs, 'http', relay('http', http, own))),
+  ]
+}
+
+export interface FieldOptions {
+  /** an engine that is there already */
+  enginePort?: number
+  /** which of our gateways */
+  ours: Record<string, Omit<GatewayOptions, 'enginePort'>>
+  /** nginx and whatever else can be had */
+  others?: boolean
+}
+
+/** The same engine behind all of them; only what stands before it differs. */
+export async function openField(options: FieldOptions): Promise<Field> {
+  const programs = children()
+  const gateways: RunningGateway[] = []
+  const stop = async () => {
+    for (const gateway of gateways) await gateway.stop()
+    programs.stop()
   }
-  const [own, tcp, http] = [
-    enginePort ?? (await freePort('127.0.0.1')),
-    await freePort('127.0.0.1'),
-    await freePort('127.0.0.1'),
-  ]
-  if (enginePort === undefined) await start('engine', engine(own))
-  await start('tcp', relay('tcp', tcp, own))
-  await start('http', relay('http', http, own))
-  const gateway = await startGateway({ enginePort: own, settings: 'inference: { slots: 64 }\n' })
-  const local = (name: Target['name'], port: number): Target => ({
-    name,
-    address: '127.0.0.1',
-    port,
-    host: `127.0.0.1:${port}`,
-  })
-  const targets = [
-    local('direct', own),
-    local('tcp', tcp),
-    local('bare http', http),
-    { name: 'ours' as const, address: gateway.address, port: gateway.port, host: gateway.host },
-  ]
-  await eventually('all targets answer', async () => (await Promise.all(targets.map(answers))).every(Boolean))
-  return {
-    targets,
-    gateway,
-    async stop() {
-      for (const child of children) child.kill('SIGTERM')
-      await gateway.stop()
-      rmSync(folder, { recursive: true, force: true })
-    },
+  try {
+    const targets = await plain(programs, options.enginePort)
+    const enginePort = targets[0]?.port ?? 0
+    await eventually('the engine answers', () => answers(targets[0]))
+    for (const [name, one] of Object.entries(options.ours)) {
+      const gateway = await startGateway({ ...one, enginePort, withinMs: 60_000 })
+      gateways.push(gateway)
+      targets.push(await asTarget(name, gateway))
+    }
+    const { found, missing } = options.others ? await others(programs, enginePort) : { found: [], missing: [] }
+    const up = await Promise.all(found.map((target) => soon(target)))
+    targets.push(...found.filter((_, at) => up[at]).map((target) => ({ ...target, pids: target.pids.flatMap(family) })))
+    missing.push(...found.filter((_, at) => !up[at]).map(({ name }) => `${name}: it did not answer`))
+    return { targets, missing, stop }
+  } catch (error) {
+    await stop()
+    throw error
   }
 }
 
-const answers = (target: Target): Promise<boolean> =>
-  fetch(`http://${target.address}:${target.port}/api/version`).then(
+const soon = (target: Target): Promise<boolean> =>
+  eventually('it answers', () => answers(target), 60_000).then(
+    () => true,
+    () => false,
+  )
+
+export const headersOf = ({ host, key }: Target): Record<string, string> => ({
+  host,
+  ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+})
+
+const answers = (target: Target | undefined): Promise<boolean> =>
+  fetch(`http://${target?.address}:${target?.port}${target?.path ?? '/v1/chat/completions'}`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${target?.key}`, 'content-type': 'application/json' },
+    body: '{"model":"qwen3:0.6b","messages":[]}',
+  }).then(
     (response) => response.ok,
     () => false,
   )

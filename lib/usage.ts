@@ -83,7 +83,7 @@ export function table(rows: Usage[], first: string): string {
     `${one.requests}`,
     `${one.refused}`,
     spoken(one.seconds),
-    `${(one.bytes / 1e6).toFixed(1)} MB`,
+    sized(one.bytes),
   ])
   const all = [['who', 'model', 'requests', 'refused', 'generating', 'sent'], ...cells]
   const widths = all[0]?.map((_, at) => Math.max(...all.map((line) => line[at]?.length ?? 0))) ?? []
@@ -99,3 +99,6 @@ function spoken(seconds: number): string {
   const minutes = Math.round(seconds / 60)
   return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${`${minutes % 60}`.padStart(2, '0')} min`
 }
+
+const sized = (bytes: number): string =>
+  bytes < 1e6 ? `${Math.ceil(bytes / 1000)} KB` : `${(bytes / 1e6).toFixed(1)} MB`

@@ -35,11 +35,8 @@ export async function observe(host: Host = realHost()): Promise<void> {
   const reading = requests(host.home, settings.now, await countedUpTo(host), [counted, measured, told])
   const books = [reading, counted, spending]
   const kept = keep(host, [settings.duty, ...books], say)
-  const others = keep(
-    host,
-    [serving(settings.now, measured), identities, loaded(settings.now), overlong(), alerts(settings.now)],
-    say,
-  )
+  const helping = [loaded(settings.now), overlong(), identities, alerts(settings.now)]
+  const others = keep(host, [serving(settings.now, measured), ...helping], say)
   const living = keep(host, [signs(() => [...kept.faults(), ...others.faults()])], say)
   say('observing')
   await new Promise((resolve) => {

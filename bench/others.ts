@@ -1,0 +1,112 @@
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { freePort } from '../sandbox/gateway.ts'
+import { packages } from '../sandbox/packages.ts'
+import { program } from '../sandbox/paths.ts'
+import type { Children } from './processes.ts'
+import { key, local, type Target } from './targets.ts'
+
+type Other = (programs: Children, engine: number) => Promise<Target>
+
+/** A map of "Bearer KEY" 1; lines, as nginx gateways for Ollama have it, and a JSON line to a log. */
+const nginxText = (folder: string, port: number, engine: number): string => `
+pid ${folder}/nginx.pid;
+error_log ${folder}/error.log;
+worker_processes 2;
+events { worker_connections 4096; }
+http {
+  client_body_temp_path ${folder}/body; proxy_temp_path ${folder}/proxy; fastcgi_temp_path ${folder}/f; uwsgi_temp_path ${folder}/u; scgi_temp_path ${folder}/s;
+  log_format line escape=json '{"time":"$time_iso8601","address":"$remote_addr","request":"$request","status":$status,"ms":$request_time}';
+  access_log ${folder}/access.log line;
+  client_max_body_size 32m; client_body_buffer_size 128k; keepalive_requests 1000000;
+  map $http_authorization $known { default 0; "Bearer ${key}" 1; ${Array.from({ length: 99 }, (_, at) => `"Bearer other-${at}" 1;`).join(' ')} }
+  upstream ollama { server 127.0.0.1:${engine}; keepalive 64; keepalive_requests 1000000; }
+  server {
+    listen 127.0.0.1:${port};
+    location / {
+      if ($known = 0) { return 401; }
+      proxy_pass http://ollama; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off; proxy_read_timeout 300s;
+    }
+  }
+}
+`
+
+const nginx: Other = async (programs, engine) => {
+  const { bin, libraryPath } = await packages(['nginx-light'])
+  const port = await freePort('127.0.0.1')
+  const file = join(programs.folder, 'nginx.conf')
+  writeFileSync(file, nginxText(programs.folder, port, engine))
+  const argv = [
+    bin('nginx'),
+    '-p',
+    programs.folder,
+    '-c',
+    file,
+    '-e',
+    join(programs.folder, 'error.log'),
+    '-g',
+    'daemon off;',
+  ]
+  return local('nginx, 100 keys', port, programs.start(argv, { LD_LIBRARY_PATH: libraryPath }))
+}
+
+const caddy: Other = async (programs, engine) => {
+  const { bin, libraryPath } = await packages(['caddy'])
+  const port = await freePort('127.0.0.1')
+  const file = join(programs.folder, 'Caddyfile')
+  writeFileSync(
+    file,
+    `{\n  admin off\n  auto_https off\n}\nhttp://:${port} {\n  bind 127.0.0.1\n  @known header Authorization "Bearer ${key}"\n  handle @known {\n    reverse_proxy 127.0.0.1:${engine} {\n      flush_interval -1\n    }\n  }\n  respond 401\n}\n`,
+  )
+  return local(
+    'Caddy, 1 key',
+    port,
+    programs.start([bin('caddy'), 'run', '--config', file], { LD_LIBRARY_PATH: libraryPath }),
+  )
+}
+
+/** A program on the PATH, or where the environment says it is. */
+function wanted(name: string, variable: string): string {
+  const path = process.env[variable] ?? program(name)
+  if (path && existsSync(path)) return path
+  throw new Error(`not on the PATH (${variable} names another place)`)
+}
+
+const olla: Other = async (programs, engine) => {
+  const file = wanted('olla', 'OLLA')
+  const port = await freePort('127.0.0.1')
+  const config = join(programs.folder, 'olla.yaml')
+  writeFileSync(
+    config,
+    `server: { host: 127.0.0.1, port: ${port}, request_logging: false, rate_limits: { global_requests_per_minute: 0, per_ip_requests_per_minute: 0 } }\nproxy: { engine: olla, profile: streaming, load_balancer: priority }\ndiscovery:\n  type: static\n  static:\n    endpoints:\n      - { url: "http://127.0.0.1:${engine}", name: engine, type: ollama, priority: 100, model_url: /api/tags, health_check_url: /, check_interval: 5s, check_timeout: 2s }\nlogging: { level: error }\n`,
+  )
+  const pid = programs.start([file, '--config', config], { OLLA_CONFIG_FILE: config })
+  return local('olla, no keys', port, pid, { path: '/olla/proxy/v1/chat/completions' })
+}
+
+const litellm: Other = async (programs, engine) => {
+  const file = wanted('litellm', 'LITELLM')
+  const port = await freePort('127.0.0.1')
+  const config = join(programs.folder, 'litellm.yaml')
+  writeFileSync(
+    config,
+    `model_list:\n  - model_name: "qwen3:0.6b"\n    litellm_params: { model: "openai/qwen3:0.6b", api_base: "http://127.0.0.1:${engine}/v1", api_key: none }\ngeneral_settings: { master_key: "${key}" }\n`,
+  )
+  mkdirSync(join(programs.folder, 'litellm'), { recursive: true })
+  const argv = [file, '--config', config, '--host', '127.0.0.1', '--port', `${port}`]
+  return local('LiteLLM, 1 key', port, programs.start(argv, { LITELLM_LOCAL_MODEL_COST_MAP: 'True' }))
+}
+
+/** Other gateways with the same engine behind them: nginx and Caddy from the distribution's packages, the rest where it is installed. */
+export async function others(programs: Children, engine: number): Promise<{ found: Target[]; missing: string[] }> {
+  const found: Target[] = []
+  const missing: string[] = []
+  for (const [name, start] of Object.entries({ nginx, Caddy: caddy, olla, LiteLLM: litellm })) {
+    try {
+      found.push(await start(programs, engine))
+    } catch (error) {
+      missing.push(`${name}: ${(error as Error).message}`)
+    }
+  }
+  return { found, missing }
+}
