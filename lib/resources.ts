@@ -137,22 +137,24 @@ export function packaged(spec: PackageSpec): Step {
   const { machine, name, kind = 'formula' } = spec
   const brew = machine.brew ?? `${machine.prefix}/bin/brew`
   const upgrade = spec.upgrade ?? `${brew} upgrade ${name}`
+  const check = async (look: Look): Promise<Finding> => {
+    const program = await look.find(spec.program)
+    if (!program) return missed(`${name} is not installed`, `${brew} install --${kind} ${name}`)
+    const { stdout, stderr } = await look.query([...(spec.before ?? []), program, '--version'])
+    const version = /\d+(\.\d+)+/.exec(`${stdout} ${stderr}`)?.[0] ?? 'of unknown version'
+    const fault = spec.enough?.(version)
+    return fault ? missed(`${name} ${version}: ${fault}`, upgrade) : ok(`${name} ${version}, ${program}`)
+  }
   return {
     id: `${name}.package`,
     title: spec.title,
     interactive: spec.attended,
     keeps: spec.keeps,
-    async check(look) {
-      const program = await look.find(spec.program)
-      if (!program) return missed(`${name} is not installed`, `${brew} install --${kind} ${name}`)
-      const { stdout, stderr } = await look.query([...(spec.before ?? []), program, '--version'])
-      const version = /\d+(\.\d+)+/.exec(`${stdout} ${stderr}`)?.[0] ?? 'of unknown version'
-      const fault = spec.enough?.(version)
-      return fault ? missed(`${name} ${version}: ${fault}`, upgrade) : ok(`${name} ${version}, ${program}`)
-    },
+    check,
     async apply(host) {
-      if (await host.find(spec.program))
-        throw new Stop(1, `${name} is too old; upgrade it (${upgrade}) and run install.ts again.`)
+      const found = await check(host)
+      if (found.is === 'missed' && (await host.find(spec.program)))
+        throw new Stop(1, `${found.saw}; upgrade it (${upgrade}) and run install.ts again.`)
       const install = () => runBrew(host, [brew, 'install', `--${kind}`, name], spec.attended)
       await install().catch(async (error: Error) => {
         // An old Homebrew may not know the name yet; it is refreshed once.
