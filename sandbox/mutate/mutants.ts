@@ -2,7 +2,7 @@ import { places } from '../../lib/places.ts'
 import type { Configuration } from '../../lib/proxy/config.ts'
 import { guard } from '../../lib/proxy/policies/connections.ts'
 import { policies } from '../../lib/proxy/policies/index.ts'
-import type { Gateway } from '../../lib/proxy/policy.ts'
+import { type Gateway, otherSlots } from '../../lib/proxy/policy.ts'
 
 /** One line, a part of it, or one entry of a file taken away. */
 export interface Mutant {
@@ -30,18 +30,23 @@ const whole = /\.http$/
 const folderOf = ({ files }: Configuration): string => (Object.keys(files)[0] ?? '').replace(/\/[^/]*$/, '')
 const nameOf = (path: string): string => path.replace(/^.*\//, '')
 
-/** Which policy brought a line, by the line as it was rendered. */
+/** Which policy brought a line, by its section and the line as it was rendered: two backends may have the same one. */
 function owners({ gateway, configuration, alter }: Base): Map<string, string> {
   const at = { files: folderOf(configuration), keys: places(gateway.home).keyMaps }
   const shown = (line: string) => alter(line.replaceAll('{{files}}', at.files).replaceAll('{{keys}}', at.keys)).trim()
   const owner = new Map<string, string>()
-  for (const listener of gateway.listeners) for (const line of guard(listener)) owner.set(shown(line), 'connections')
-  for (const policy of policies(gateway))
-    for (const line of [
-      ...Object.values(policy.lines).flat(),
-      ...(policy.sections ?? []).flatMap((text) => text.split('\n')),
-    ])
-      owner.set(shown(line), policy.name)
+  const own = (section: string, lines: string[], policy: string) => {
+    for (const line of lines) owner.set(`${section} ${shown(line)}`, policy)
+  }
+  const frontends = gateway.listeners.map(({ name }) => name)
+  for (const listener of gateway.listeners) own(listener.name, guard(listener), 'connections')
+  for (const { name, lines, sections = [] } of policies(gateway)) {
+    for (const [slot, rules] of Object.entries(lines))
+      for (const section of (otherSlots as readonly string[]).includes(slot) ? [slot] : frontends)
+        own(section, rules, name)
+    for (const [first = '', ...rest] of sections.map((text) => text.split('\n')))
+      own(first.split(' ').slice(-1)[0] ?? '', rest, name)
+  }
   return owner
 }
 
@@ -124,7 +129,7 @@ function replaced(text: string, index: number, place?: number): string {
 function ofText(base: Base): Mutant[] {
   const owner = owners(base)
   return linesOf(base).flatMap(({ index, text, section }) => {
-    const policy = owner.get(text)
+    const policy = owner.get(`${section} ${text}`)
     if (policy === undefined || needed.test(text)) return []
     const without = (gone: string, place?: number): Mutant => ({
       policy,

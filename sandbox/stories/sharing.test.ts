@@ -262,6 +262,11 @@ describe.skipIf(cannot)(titled('a server that is shared by keys'), () => {
       state: 'ok',
       saw: expect.stringMatching(/^1 addresses have a rule; \d+ s old$/),
     })
+    box.write(`${at(box).keyMaps}/people.map`, '', 0o600)
+    await box.run(['launchctl', 'kickstart', '-k', `gui/${box.state().uid}/com.haproxy.observer`])
+    await expect
+      .poll(() => box.read(`${at(box).keyMaps}/people.map`), { timeout: 60_000 })
+      .toMatch(/^100\.64\.0\.7 ann@example\.com\|/)
     const proof = await run(box, 'test.ts', '--only', 'keys')
     expect(proof.stdout).toMatch(/✓ Nobody becomes somebody by a header/)
     either('{ bob@example.com: {} }')
