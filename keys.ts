@@ -17,6 +17,7 @@ API keys for the gateway. A key is shown once, when it is made; only its hash is
   --concurrent N       requests to a model at once
   --waiting N          requests to a model under way while every slot is taken
   --per-day 2h,200MB   seconds of generation and bytes of answers from midnight to midnight
+  --first-byte 5m      how long an answer may take to begin; --silence 60s: to go on; --whole 10m: to end
   --expires 30d        when it ends: a time from now, or a day such as 2027-01-31
   --admin              may also download, delete, create, copy and upload models (add)
   --note TEXT          a word for yourself
@@ -33,6 +34,9 @@ A limit is taken away by the word none: keys.ts limits NAME --per-minute none`,
       concurrent: { type: 'string' },
       waiting: { type: 'string' },
       'per-day': { type: 'string' },
+      'first-byte': { type: 'string' },
+      silence: { type: 'string' },
+      whole: { type: 'string' },
       expires: { type: 'string' },
       admin: { type: 'boolean' },
       note: { type: 'string' },

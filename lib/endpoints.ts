@@ -6,7 +6,7 @@ export interface Endpoint {
   group: Group
   family: 'v1' | 'api' | 'other'
   answer: 'forward' | 'gateway' | 'refuse'
-  backend?: 'inference' | 'metadata'
+  backend?: 'inference' | 'metadata' | 'metrics'
 }
 
 /** Why a group is where it is: `open` in the default preset, `optional` by settings, `admin` by a key that was made for it, `never` in this version. */
@@ -27,6 +27,8 @@ export const groups = {
   images: { access: 'never', what: 'image generation, gone from newer Ollama' },
   manage: { access: 'admin', what: 'download, delete, create, copy and upload models' },
   account: { access: 'never', what: "the owner's Ollama account" },
+  // The place in this table is a bit in the keys' records, so what is new comes last.
+  metrics: { access: 'optional', what: 'who used what, for Prometheus; never without a key that names this group' },
 } as const satisfies Record<string, { access: 'open' | 'optional' | 'admin' | 'never'; what: string }>
 
 export type Group = keyof typeof groups
@@ -44,6 +46,7 @@ export const presets: Record<string, Group[]> = {
 type Shape = Pick<Endpoint, 'answer' | 'backend'>
 const inference: Shape = { answer: 'forward', backend: 'inference' }
 const metadata: Shape = { answer: 'forward', backend: 'metadata' }
+const metrics: Shape = { answer: 'forward', backend: 'metrics' }
 const gateway: Shape = { answer: 'gateway' }
 const refuse: Shape = { answer: 'refuse' }
 
@@ -94,6 +97,7 @@ export const endpoints: Endpoint[] = [
   row('POST', '/api/me', 'account', refuse),
   row('POST', '/api/signout', 'account', refuse),
   row('DELETE', '/api/user/keys/{digest}', 'account', refuse),
+  row('GET', '/metrics', 'metrics', metrics),
 ]
 
 /** `{model}`: segments of plain letters joined by `/` or `%2F`, none beginning with a dot, 200 characters at most. */

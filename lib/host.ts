@@ -321,8 +321,11 @@ export async function readFrom(file: string, offset: number): Promise<Piece | un
   }
 }
 
-/** Appends to a file of ours alone. */
-export const append = (file: string, text: string): Promise<void> => fs.appendFile(file, text, { mode: 0o600 })
+/** Appends to a file of ours alone (0600); makes the folders above it. */
+export async function append(file: string, text: string): Promise<void> {
+  await fs.mkdir(path.dirname(file), { recursive: true, mode: 0o700 })
+  await fs.appendFile(file, text, { mode: 0o600 })
+}
 
 /** Logs of runs that are kept. */
 const keptLogs = 30

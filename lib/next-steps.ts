@@ -107,6 +107,6 @@ function services(machine: Machine): string {
         ([verb, command]) => `  ${verb.padEnd(8)} ${command}`,
       ),
     ].join('\n')
-  return `${block(labels.engine, `${at.logs}/ollama.log`)}\n${block(labels.gateway, `${at.logs}/haproxy.log`)}
+  return `${block(labels.engine, `${at.logs}/ollama.log`)}\n${block(labels.gateway, at.requestLog)}
 (launchctl stop takes a bare label, and KeepAlive starts the job again at once; so stopping is bootout.)`
 }

@@ -13,6 +13,8 @@ export interface Places {
   run: string
   adminSocket: string
   masterSocket: string
+  /** where HAProxy's own exporter answers */
+  metricsSocket: string
   agents: string
   support: string
   runtime: string
@@ -50,6 +52,7 @@ export function places(home: string): Places {
     run: `${proxy}/run`,
     adminSocket: `${proxy}/run/admin.sock`,
     masterSocket: `${proxy}/run/master.sock`,
+    metricsSocket: `${proxy}/run/metrics.sock`,
     agents: `${home}/Library/LaunchAgents`,
     support,
     runtime: support,

@@ -30,6 +30,7 @@ describe('settings', () => {
         keyless: [],
         ban_after: 60,
         limits: {},
+        timeouts: {},
         judged_body: 1024 ** 2,
         hosts: [],
         origins: [],
@@ -41,7 +42,8 @@ describe('settings', () => {
         keep_alive: 1_800_000,
         context: 'auto',
       },
-      ...{ body_limit: 32 * 2 ** 20, log: 'errors', observer: 'on', alerts: { notification: false }, drain: 600_000 },
+      ...{ body_limit: 32 * 2 ** 20, log: 'errors', observer: 'on', metrics: { port: 9411 } },
+      ...{ alerts: { notification: false }, drain: 600_000 },
     })
   })
 
@@ -87,6 +89,19 @@ describe('settings', () => {
     )
     expect(faults('limits: { all: { waiting: 1 } }')).toContain('limits.all.waiting: there is no such setting')
     expect(faults('ban_after: 39')).toContain('ban_after: a number from 40')
+  })
+
+  test('times of answers end at half an hour of silence and a day', () => {
+    expect(parse('timeouts: { first_byte: 35m, groups: { embeddings: { whole: 24h } } }').timeouts).toEqual({
+      first_byte: 2_100_000,
+      groups: { embeddings: { whole: 86_400_000 } },
+    })
+    for (const wrong of ['first_byte: 36m', 'silence: 500ms', 'whole: 25h', 'groups: { openai: { queue: 1s } }'])
+      expect(faults(`timeouts: { ${wrong} }`)).toContain(
+        `timeouts.${wrong.startsWith('g') ? 'groups.openai.queue' : wrong.split(':')[0]}: `,
+      )
+    expect(parse('limits: { per_day: "2h,1MB" }').limits.per_day).toEqual({ seconds: 7200, bytes: 1_048_576 })
+    expect(faults('limits: { per_day: much }')).toContain('limits.per_day: a share of the day such as')
   })
 
   test('two listeners on loopback cannot share a port', () => {

@@ -67,6 +67,12 @@ const rule = z
     'a login such as ann@example.com, tag:NAME or device:NAME, in small letters',
   )
 
+const budget = z.string().transform((text, context) => {
+  const found = parseBudget(text)
+  if (!found) context.addIssue({ code: 'custom', message: 'a share of the day such as 2h, 200MB or 2h,200MB' })
+  return found ?? {}
+})
+
 /** The limits of a key, as far as they make sense for somebody without one, in the words of this file. */
 const person = z
   .strictObject({
@@ -76,22 +82,17 @@ const person = z
     concurrent: keyLimits.shape.concurrent,
     burst: keyLimits.shape.burst,
     waiting: keyLimits.shape.waiting,
+    per_day: budget.optional(),
   })
   .transform(
-    ({ groups, per_minute: perMinute, ...rest }): Limits => ({
+    ({ groups, per_minute: perMinute, per_day: perDay, ...rest }): Limits => ({
       ...rest,
-      perMinute,
+      ...{ perMinute, perDay },
       groups: groups && expandGroups(groups),
     }),
   )
 
 const selectable = () => (Object.keys(groups) as Group[]).filter(openable)
-
-const budget = z.string().transform((text, context) => {
-  const found = parseBudget(text)
-  if (!found) context.addIssue({ code: 'custom', message: 'a share of the day such as 2h, 200MB or 2h,200MB' })
-  return found ?? {}
-})
 
 const asksModel = ({ backend }: Endpoint) => backend === 'inference'
 const modelRows = endpoints.filter(asksModel).map(({ method, path }) => `${method} ${path}`)
@@ -112,6 +113,16 @@ const limits = counted.extend({
   rows: z.partialRecord(z.enum(modelRows), counted).optional(),
 })
 
+const upTo = (hours: number) =>
+  duration.refine((ms) => ms >= 1000 && ms <= hours * 3_600_000, `from 1s to ${hours * 60}m`)
+
+/** How long answers may take, in ms; HAProxy waits 35 minutes at most whatever is said here. */
+const times = z.strictObject({
+  first_byte: upTo(35 / 60).optional(),
+  silence: upTo(35 / 60).optional(),
+  whole: upTo(24).optional(),
+})
+
 const fields = z.strictObject({
   listen: listen.default('tailnet'),
   port: port.default(11434),
@@ -125,13 +136,17 @@ const fields = z.strictObject({
     })
     .default('tailnet'),
   people: z.record(rule, person).default({}),
-  keyless: z.array(group).default([]),
+  keyless: z
+    .array(group)
+    .refine((names) => !names.includes('metrics'), 'metrics tells about everybody, so it always needs a key')
+    .default([]),
   ban_after: z
     .int()
     .min(40, 'a number from 40: Codex and Claude Code try a wrong key 6 and 11 times')
     .max(100_000)
     .default(60),
   limits: limits.default({}),
+  timeouts: times.extend({ groups: z.partialRecord(z.enum(modelGroups), times).optional() }).default({}),
   hosts: z.array(hostName).default([]),
   origins: z.array(origin).default([]),
   models: z.array(modelName).default([]),
@@ -150,6 +165,7 @@ const fields = z.strictObject({
   judged_body: size.refine((bytes) => bytes >= 131_072 && bytes <= 4 * 1024 ** 2, 'from 128KB to 4MB').prefault('1MB'),
   log: z.enum(['off', 'errors', 'requests']).default('errors'),
   observer: z.enum(['on', 'off']).default('on'),
+  metrics: z.strictObject({ port: port.default(9411) }).prefault({}),
   alerts: z
     .strictObject({
       notification: z.boolean().default(false),
@@ -167,8 +183,9 @@ const schema = fields.refine(({ engine, peers }) => engine.port !== peers.port, 
 /** The settings with defaults filled in: times in ms, sizes in bytes, groups still by name. */
 export type Settings = z.infer<typeof schema>
 
-/** Whether somebody may have a share of the day only: any key can, and every address by the settings. */
-export const budgeted = ({ access, limits }: Settings): boolean => access !== 'tailnet' || limits.per_day !== undefined
+/** Whether somebody may have a share of the day only: any key can, and by the settings every address, and whom a rule means. */
+export const budgeted = ({ access, limits, people }: Settings): boolean =>
+  access !== 'tailnet' || limits.per_day !== undefined || Object.values(people).some(({ perDay }) => perDay)
 
 /** Where the settings live. */
 export const settingsFile = (home: string): string => `${home}/.config/remote-ollama-proxy/settings.yaml`

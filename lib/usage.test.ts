@@ -1,21 +1,25 @@
 import { describe, expect, it } from 'vitest'
 import { memoryHost } from '../test/memory-host.ts'
 import { places } from './places.ts'
-import { csv, dayOf, firstDay, table, type Usage, usageSince } from './usage.ts'
+import { csv, firstDay, table, type Usage, usageSince } from './usage.ts'
 
 const usage = (who: string, model: string, seconds: number, more: Partial<Usage> = {}): Usage => ({
   ...{ who, model, requests: 2, refused: 1, seconds, bytes: 1_500_000 },
   ...more,
 })
 
+/** One day as the observer keeps it. */
+const day = (...rows: Usage[]): string =>
+  JSON.stringify({ who: Object.fromEntries(rows.map(({ who, model, ...share }) => [who, { [model]: share }])) })
+
 describe('the report of who used how much', () => {
   const folder = places('/Users/ada').usage
   const host = memoryHost({
     files: new Map([
-      [`${folder}/2026-11-13.json`, JSON.stringify([usage('bob', 'qwen3:8b', 9)])],
-      [`${folder}/2026-11-20.json`, JSON.stringify([usage('bob', 'qwen3:8b', 10), usage('carol', 'tiny', 3725)])],
-      [`${folder}/2026-11-21.json`, JSON.stringify([usage('bob', 'qwen3:8b', 20)])],
-      [`${folder}/2026-11-22.json`, '[{"who":'],
+      [`${folder}/2026-11-13.json`, day(usage('bob', 'qwen3:8b', 9))],
+      [`${folder}/2026-11-20.json`, day(usage('bob', 'qwen3:8b', 10), usage('carol', 'tiny', 3725))],
+      [`${folder}/2026-11-21.json`, day(usage('bob', 'qwen3:8b', 20))],
+      [`${folder}/2026-11-22.json`, '{"who":'],
       [`${folder}/notes.txt`, 'no day'],
     ]),
   })
@@ -47,7 +51,6 @@ describe('the report of who used how much', () => {
       '2026-11-15',
       '2026-01-05',
     ])
-    expect(dayOf(now)).toBe('2026-11-21')
     expect(() => firstDay('yesterday', now)).toThrow('--since "yesterday" is no time; write 7d, 4w or 2026-11-01.')
   })
 })

@@ -1,24 +1,13 @@
-import { z } from 'zod'
 import type { Flags, Ui } from './cli.ts'
 import { exitCodes, Stop } from './command.ts'
 import { type Look, realLook } from './host.ts'
-import { places } from './places.ts'
+import { dayOf, readUsage, type Share, usageDays } from './observer/usage.ts'
 
-const row = z.object({
-  /** the key, the person or the address; empty where nobody is known */
-  who: z.string(),
-  model: z.string(),
-  requests: z.number(),
-  /** of these, refused by the gateway */
-  refused: z.number(),
-  /** of generation: from a slot at the engine to the end */
-  seconds: z.number(),
-  bytes: z.number(),
-})
-const day = z.array(row)
-
-/** What somebody had of one model. */
-export type Usage = z.infer<typeof row>
+/** What somebody had of one model; who is the key, the person or the address. */
+export interface Usage extends Share {
+  who: string
+  model: string
+}
 
 /** Sums by person and model, who had most first. */
 export function sums(rows: Usage[]): Usage[] {
@@ -39,26 +28,15 @@ export function sums(rows: Usage[]): Usage[] {
 
 /** The days from this one on (`YYYY-MM-DD`, local), as the observer keeps them; a day that cannot be read is left out. */
 export async function usageSince(look: Look, first: string): Promise<Usage[]> {
-  const { usage } = places(look.home)
-  const names = (await look.list(usage)).filter(
-    (name) => /^\d{4}-\d\d-\d\d\.json$/.test(name) && name >= `${first}.json`,
+  const days = (await usageDays(look)).filter((day) => day >= first)
+  const rows = await Promise.all(days.map(async (day) => rowsOf((await readUsage(look, day)).who)))
+  return sums(rows.flat())
+}
+
+const rowsOf = (people: Record<string, Record<string, Share>>): Usage[] =>
+  Object.entries(people).flatMap(([who, models]) =>
+    Object.entries(models).map(([model, share]) => ({ who, model, ...share })),
   )
-  const days = await Promise.all(names.map(async (name) => readDay((await look.read(`${usage}/${name}`)) ?? '')))
-  return sums(days.flat())
-}
-
-/** One day's rows; none when the text is not a day. */
-export function readDay(text: string): Usage[] {
-  try {
-    return day.parse(JSON.parse(text))
-  } catch {
-    return []
-  }
-}
-
-/** A local day as `YYYY-MM-DD`. */
-export const dayOf = (at: Date): string =>
-  [at.getFullYear(), at.getMonth() + 1, at.getDate()].map((part) => `${part}`.padStart(2, '0')).join('-')
 
 const dayMs = 86_400_000
 
@@ -105,7 +83,7 @@ export function table(rows: Usage[], first: string): string {
     `${one.requests}`,
     `${one.refused}`,
     spoken(one.seconds),
-    `${(one.bytes / 1e6).toFixed(1)} MB`,
+    sized(one.bytes),
   ])
   const all = [['who', 'model', 'requests', 'refused', 'generating', 'sent'], ...cells]
   const widths = all[0]?.map((_, at) => Math.max(...all.map((line) => line[at]?.length ?? 0))) ?? []
@@ -121,3 +99,6 @@ function spoken(seconds: number): string {
   const minutes = Math.round(seconds / 60)
   return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${`${minutes % 60}`.padStart(2, '0')} min`
 }
+
+const sized = (bytes: number): string =>
+  bytes < 1e6 ? `${Math.ceil(bytes / 1000)} KB` : `${(bytes / 1e6).toFixed(1)} MB`

@@ -10,7 +10,12 @@ describe('what status.ts --watch shows', () => {
   it('names who generates with which model, who asks how often, and why the last ones were refused', () => {
     const shown = picture(
       {
-        running: [{ pid: '1', session: '0x1', who: 'bob', client: '100.64.0.9:4711', running: true, ageSeconds: 7 }],
+        running: [
+          {
+            ...{ pid: '1', session: '0x1', who: 'bob', client: '100.64.0.9:4711', model: 'qwen3:8b' },
+            ...{ whole: 0, started: Date.now() - 7000, server: 'engine' },
+          },
+        ],
         waiting: 2,
         rates: ratesOf(
           '0x1: key=bob use=1 exp=1 shard=0 http_req_rate(60000)=3 conn_cur=1\n0x2: key=eve http_req_rate(60000)=0',
@@ -21,7 +26,7 @@ describe('what status.ts --watch shows', () => {
       },
       plain,
     )
-    expect(shown).toContain('Running (1), waiting (2)\n  bob                      7 s ')
+    expect(shown).toContain('Running (1), waiting (2)\n  bob                      qwen3:8b                     7 s')
     expect(shown).toContain('in the last minute\n  bob                      3\n')
     expect(shown).toMatch(
       /Last refusals\n.* 401 no key that counts {2}POST \/v1\/models\n.* 429 limits {2}POST \/v1\/messages {2}\(bob\)$/,

@@ -92,17 +92,19 @@ export function picture({ running, waiting, rates, refusals }: Live, chalk: Chal
   const rows = (list: string[]) => (list.length > 0 ? list : ['  none'])
   return [
     chalk.bold(`Running (${running.length}), waiting (${waiting})`),
-    ...rows(
-      running.map(
-        ({ who, client, running: begun, ageSeconds }) =>
-          `  ${who.padEnd(24)} ${(begun ? `${ageSeconds} s` : 'waits').padEnd(8)} ${client}`,
-      ),
-    ),
+    ...rows(running.map((stream) => `  ${streamLine(stream)}`)),
     chalk.bold('Requests to a model in the last minute'),
     ...rows(rates.map(({ who, aMinute }) => `  ${who.padEnd(24)} ${aMinute}`)),
     chalk.bold('Last refusals'),
     ...rows(refusals.map((one) => `  ${refusalLine(one)}`)),
   ].join('\n')
+}
+
+/** Where no key or rule names anybody, the address does. */
+const streamLine = ({ who, client, model, started, server }: Stream): string => {
+  const age = `${Math.max(0, Math.round((Date.now() - started) / 1000))} s`
+  const state = server === 'engine' ? age : server ? `${age}, its model is loaded` : `${age}, waits`
+  return `${(who === '-' ? client.replace(/:\d+$/, '') : who).padEnd(24)} ${(model === '-' ? '' : model).padEnd(28)} ${state}`
 }
 
 const refusalLine = ({ time, who, method, path, status, denied }: Refusal): string =>

@@ -8,7 +8,7 @@ import { environment, type Layout, makeLayout, rootPlan, scriptCommand } from '.
 import { type Life, makeLife } from './life.ts'
 import { type Ground, namespaces, openNamespaces } from './namespaces.ts'
 import { checkout, node } from './paths.ts'
-import { NotHere, openPlain, ownAddress, settledPorts } from './plain.ts'
+import { NotHere, openPlain, ownAddress, type Ports, settledPorts } from './plain.ts'
 import { combine, type Preset, presetMac } from './presets.ts'
 import { quoteAll } from './quote.ts'
 import { finish, launch, type Outcome, type Running } from './running.ts'
@@ -65,6 +65,8 @@ export interface Box {
   address: string
   port: number
   enginePort: number
+  /** where the observer serves its metrics on 127.0.0.1 */
+  metricsPort: number
   /** a path of the box as this side sees it; relative paths are in HOME */
   outside(path: string): string
   run(argv: string[], options?: RunOptions): Promise<Outcome>
@@ -238,19 +240,19 @@ interface Address {
   port: number
 }
 
-async function ports({ ground, layout }: Inside, address: string): Promise<{ port: number; engine: number }> {
-  if (ground.namespaced) return { port: 11434, engine: 11434 }
+async function ports({ ground, layout }: Inside, address: string): Promise<Ports> {
+  if (ground.namespaced) return { port: 11434, engine: 11434, metrics: 9411 }
   return settledPorts(layout, address)
 }
 
-function assemble(inside: Inside, life: Life, mac: MacState, { port, engine }: { port: number; engine: number }) {
+function assemble(inside: Inside, life: Life, mac: MacState, { port, engine, metrics }: Ports) {
   const { layout, ground, why } = inside
   const state = openBox(layout.dir)
   const env = () => environment(layout, mac.prefix)
   const address = mac.tailscale.ipv4
   return {
     ...{ dir: layout.dir, namespaced: ground.namespaced, why, home: layout.home, outside: layout.outside },
-    ...{ prefix: mac.prefix, address, port, enginePort: engine },
+    ...{ prefix: mac.prefix, address, port, enginePort: engine, metricsPort: metrics },
     ...makeCommands(inside, env),
     ...makeFiles(layout),
     ...makeWires(inside, env, () => ({ host: address, port })),

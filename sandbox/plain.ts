@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
-import { parse } from 'yaml'
+import { parse, stringify } from 'yaml'
 import { compiledLink, type Layout } from './layout.ts'
 import type { Ground } from './namespaces.ts'
 import { endProcessesOf, processesOf } from './processes.ts'
@@ -49,22 +49,41 @@ async function freePort(host: string): Promise<number> {
   return address.port
 }
 
-interface Ports {
+export interface Ports {
   port: number
   engine: number
+  metrics: number
 }
 
 /** The ports of a plain box, in its settings: those that a reopened box has there, else ports that are free now. */
 export async function settledPorts(layout: Layout, address: string): Promise<Ports> {
   const file = join(layout.outside(layout.home), '.config/remote-ollama-proxy/settings.yaml')
   if (existsSync(file)) {
-    const { port = 11434, engine } = parse(readFileSync(file, 'utf8')) as { port?: number; engine?: { port?: number } }
-    return { port, engine: engine?.port ?? 11434 }
+    const {
+      port = 11434,
+      engine,
+      metrics,
+    } = parse(readFileSync(file, 'utf8')) as {
+      port?: number
+      engine?: { port?: number }
+      metrics?: { port?: number }
+    }
+    return { port, engine: engine?.port ?? 11434, metrics: metrics?.port ?? 9411 }
   }
-  const ports = { port: await freePort(address), engine: await freePort('127.0.0.1') }
+  const ports = {
+    port: await freePort(address),
+    engine: await freePort('127.0.0.1'),
+    metrics: await freePort('127.0.0.1'),
+  }
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
   const peers = await freePort('127.0.0.1')
-  writeFileSync(file, `port: ${ports.port}\nengine:\n  port: ${ports.engine}\npeers:\n  port: ${peers}\n`, {
+  const own = {
+    port: ports.port,
+    engine: { port: ports.engine },
+    peers: { port: peers },
+    metrics: { port: ports.metrics },
+  }
+  writeFileSync(file, stringify(own), {
     mode: 0o600,
   })
   return ports

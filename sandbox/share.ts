@@ -34,14 +34,37 @@ export async function share(stage: Stage, box: Box): Promise<void> {
   const key = /rop_\w{36}/.exec(said)?.[0] ?? ''
   await clients(stage, box, key)
   await revoked(stage, box, key)
+  await counted(stage, box)
   await stage.show(box, 'status.ts', [])
+}
+
+interface Row {
+  who: string
+  model: string
+  requests: number
+  refused: number
+}
+
+/** The report holds what the SDKs did: four answers of the one model, two refusals of the model that the key may not use. */
+async function counted(stage: Stage, box: Box): Promise<void> {
+  const rows = async (): Promise<Row[]> => {
+    const { stdout } = await box.run(scriptCommand('status.ts', ['--report', '--json']), { cwd: checkout })
+    return (JSON.parse(stdout) as { usage: Row[] }).usage.filter(({ who }) => who === person)
+  }
+  await eventually('the report is right', async () => {
+    const found = await rows()
+    const has = (model: string, requests: number, refused: number) =>
+      found.some((row) => row.model === model && row.requests === requests && row.refused === refused)
+    return has('qwen3:0.6b', 4, 0) && has('tiny-think', 2, 2)
+  })
+  await told(stage, box, 'status.ts', '--report')
 }
 
 async function clients(stage: Stage, box: Box, key: string): Promise<void> {
   const base = `http://${box.address}:${box.port}`
   stage.say('laptop$ the official SDKs of OpenAI and Anthropic, with this key')
   const program = `${checkout}/sandbox/clients/shared.ts`
-  setFaults(box, { tokenDelayMs: 20 })
+  setFaults(box, { tokenDelayMs: 100 })
   const { code, stdout, stderr } = await box.run([node, '--import', 'tsx', program, base, 'qwen3:0.6b', 'tiny-think'], {
     on: box.namespaced ? 'laptop' : 'mac',
     cwd: checkout,

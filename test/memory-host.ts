@@ -37,13 +37,14 @@ export function memoryHost(memory: Partial<Memory> = {}): Host & Memory {
         : undefined
     },
     find: async (candidates) => candidates.find((name) => files.has(name)),
-    list: async (folder) => [
-      ...new Set(
-        [...files.keys()]
-          .filter((name) => name.startsWith(`${folder}/`))
-          .map((name) => name.slice(folder.length + 1).split('/')[0] ?? ''),
-      ),
-    ],
+    list: async (folder) =>
+      [
+        ...new Set(
+          [...files.keys()]
+            .filter((name) => name.startsWith(`${folder}/`))
+            .map((name) => name.slice(folder.length + 1).split('/')[0] ?? ''),
+        ),
+      ].sort(),
     free: async () => 1e12,
     ask: async () => undefined,
     async until(_what, _ms, test) {

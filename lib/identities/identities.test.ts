@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { memoryHost } from '../../test/memory-host.ts'
+import { budgetLines } from '../keys/maps.ts'
+import { noKeys } from '../keys/registry.ts'
 import { identities } from '../observer/duties/identities.ts'
 import { places } from '../places.ts'
 import { type Peer, parsePeers } from '../platform/peers.ts'
-import { parseSettings } from '../settings.ts'
+import { budgeted, parseSettings } from '../settings.ts'
 import { identityLines, ruleFor, ruleLines } from './maps.ts'
 import { identityStep } from './refresh.ts'
 
@@ -81,8 +83,8 @@ describe('the rule for somebody', () => {
   it('gives each of its addresses the record that a key would have, until five minutes from now', () => {
     const people = { 'ann@example.com': { groups: ['metadata'], per_minute: 60, concurrent: 4, models: ['qwen3*'] } }
     expect([...maps([ann], people)['people.map']]).toEqual([
-      ['100.64.0.7', 'ann@example.com|1300|8|60|4|list|0|0'],
-      ['fd7a:115c:a1e0::7', 'ann@example.com|1300|8|60|4|list|0|0'],
+      ['100.64.0.7', expect.stringMatching(/^ann@example\.com\|1300\|8\|60\|4\|list\|/)],
+      ['fd7a:115c:a1e0::7', expect.stringMatching(/^ann@example\.com\|1300\|8\|60\|4\|list\|/)],
     ])
   })
 
@@ -172,6 +174,13 @@ describe('people in the settings', () => {
     [{ per_minute: 0 }, 'people.tag:ci.per_minute'],
     [{ admin: true }, 'people.tag:ci.admin: there is no such setting'],
   ])('%j is refused with its place', (limits, why) => expect(() => settings({ 'tag:ci': limits })).toThrow(why))
+
+  it('may have a share of the day, which the observer counts', () => {
+    const given = settings({ 'tag:ci': { per_day: '2h,200MB' }, 'ann@example.com': {} }, 'access: tailnet')
+    expect(budgeted(given)).toBe(true)
+    expect([...budgetLines(noKeys, given)]).toEqual([['tag:ci', `7200|${200 * 1024 ** 2}`]])
+    expect(() => settings({ 'tag:ci': { per_day: 'much' } })).toThrow('people.tag:ci.per_day: a share of the day')
+  })
 
   it('may name presets', () => {
     expect(settings({ 'tag:ci': { groups: ['rag'] } }).people['tag:ci']?.groups).toContain('embeddings')

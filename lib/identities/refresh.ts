@@ -1,4 +1,3 @@
-import { exitCodes, Stop } from '../command.ts'
 import type { Host, Look } from '../host.ts'
 import { mapText, parseMap } from '../keys/maps.ts'
 import { places } from '../places.ts'
@@ -14,20 +13,17 @@ const fileOf = (look: Look, name: string): string => `${places(look.home).keyMap
 const rulesInForce = async (look: Look): Promise<Map<string, string>> =>
   parseMap((await look.read(fileOf(look, 'rules.map'))) ?? '')
 
-/** Asks Tailscale who is who and tells the gateway: files first, then the running maps. Throws `Stop` when Tailscale is not up. */
-export async function refreshIdentities(host: Host): Promise<void> {
+/** Asks Tailscale who is who and tells the gateway: files first, then the running maps. False when Tailscale is not up: then everything stays as it is, until it is too old. */
+export async function refreshIdentities(host: Host): Promise<boolean> {
   const peers = await tailnetPeers(host)
-  if (!peers)
-    throw new Stop(
-      exitCodes.precondition,
-      'Tailscale does not say who is who on the tailnet; what it said last counts for 5 minutes. See `tailscale status`.',
-    )
+  if (!peers) return false
   const wanted = identityLines(peers, await rulesInForce(host))
   for (const name of identityMaps) {
     const text = mapText(wanted[name])
     if ((await host.read(fileOf(host, name))) !== text) await host.write(fileOf(host, name), text)
     await setRunningMap(host, `keys/${name}`, wanted[name])
   }
+  return true
 }
 
 /** HAProxy does not start without the files that its configuration names. */
@@ -54,14 +50,22 @@ async function look(at: Look, settings: Settings): Promise<Finding> {
     : missed(`${saw}; ${age} s old, over 5 minutes`, later)
 }
 
+/** Without rules it is for the log alone, and may be old. */
+const logged = async (at: Look): Promise<Finding> =>
+  (await at.read(fileOf(at, 'devices.map')))
+    ? ok('for the log alone: no rule of people is in force')
+    : missed('nobody is known yet', 'Run install.ts again.')
+
 /** Who is who, where `people` has rules; also looked at by status.ts, since a list that nobody refreshes lets nobody in. */
 export function identityStep(settings: Settings): Step {
   return {
     id: 'haproxy.identities',
     title: 'The gateway knows who is who on the tailnet',
     needs: ['tailscale.up'],
-    check: async (at) =>
-      identifies(settings) ? look(at, settings) : ok('no rules under people in settings.yaml are in force'),
-    apply: refreshIdentities,
+    check: (at) => (identifies(settings) ? look(at, settings) : logged(at)),
+    async apply(host) {
+      await ensureIdentityFiles(host)
+      await refreshIdentities(host)
+    },
   }
 }

@@ -81,6 +81,10 @@ describe('limits by flags', () => {
     { concurrent: '2.5' },
     { burst: '0' },
     { waiting: 'long' },
+    { whole: '25h' },
+    { 'first-byte': '36m' },
+    { silence: '0s' },
+    { 'per-day': '25h' },
     { expires: '0d' },
     { expires: 'tomorrow' },
     { expires: '2020-01-01' },
@@ -116,13 +120,15 @@ describe('the map', () => {
           concurrent: 2,
           burst: 9,
           waiting: 3,
+          silence: 60,
+          whole: 600,
           expires: '2030-01-01T00:00:00.000Z',
           hashes: [{ sha256: hashKey('old'), until: '2029-01-01T00:00:00.000Z' }, { sha256: hashKey('new') }],
         }),
       },
     })
-    expect(lines.get(hashKey('old'))).toBe('bob|1861920000|1|6|2|-|9|3')
-    expect(lines.get(hashKey('new'))).toBe('bob|1893456000|1|6|2|-|9|3')
+    expect(lines.get(hashKey('old'))).toBe('bob|1861920000|1|6|2|-|9|3|0|60000|600')
+    expect(lines.get(hashKey('new'))).toBe('bob|1893456000|1|6|2|-|9|3|0|60000|600')
   })
 
   it('lets an admin key alone change the models, whatever its groups are', () => {

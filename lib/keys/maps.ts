@@ -10,12 +10,12 @@ export const bitOf = (group: Group): number => 2 ** Object.keys(groups).indexOf(
 
 const bitsOf = (names: Group[]): number => names.reduce((sum, group) => sum + bitOf(group), 0)
 
-/** All that settings can open: what a key without groups of its own may use, as far as they do. */
-export const allGroups = bitsOf((Object.keys(groups) as Group[]).filter(openable))
+/** What a key without groups of its own may use, as far as settings open it: all but what tells of other people. */
+export const allGroups = bitsOf((Object.keys(groups) as Group[]).filter((name) => openable(name) && name !== 'metrics'))
 
 const seconds = (iso: string | undefined): number => (iso ? Math.floor(Date.parse(iso) / 1000) : never)
 
-/** What HAProxy knows of somebody: `name|until (s)|groups (bits)|requests a minute|at once|model list or -|in 10 s|while every slot is taken`; 0 is no limit. */
+/** What HAProxy knows of somebody: `name|until (s)|groups (bits)|requests a minute|at once|model list or -|in 10 s|while every slot is taken|ms to the first byte|ms of silence|s of the whole request`; 0 is no limit. */
 export function recordOf(name: string, until: number, own: Limits, common: Settings['limits'] = {}): string {
   return [
     name,
@@ -26,6 +26,9 @@ export function recordOf(name: string, until: number, own: Limits, common: Setti
     own.models ? 'list' : '-',
     own.burst ?? common.burst ?? 0,
     own.waiting ?? common.waiting ?? 0,
+    (own.firstByte ?? 0) * 1000,
+    (own.silence ?? 0) * 1000,
+    own.whole ?? 0,
   ].join('|')
 }
 
@@ -41,9 +44,12 @@ export function keyLines(registry: Registry, limits: Settings['limits'] = {}): M
 }
 
 /** `budgets.map`, for the observer: who, or `*` for everybody else -> `seconds of generation|bytes of answers` a day; 0 is no end. */
-export function budgetLines(registry: Registry, limits: Settings['limits'] = {}): Map<string, string> {
-  const own = Object.entries(registry.keys).map(([name, { perDay }]) => [name, perDay] as const)
-  const all = [['*', limits.per_day] as const, ...own]
+export function budgetLines(
+  { keys }: Registry,
+  { limits, people }: Partial<Pick<Settings, 'limits' | 'people'>> = {},
+): Map<string, string> {
+  const own = Object.entries({ ...keys, ...people }).map(([name, { perDay }]) => [name, perDay] as const)
+  const all = [['*', limits?.per_day] as const, ...own]
   return new Map(all.flatMap(([who, budget]) => (budget ? [[who, `${budget.seconds ?? 0}|${budget.bytes ?? 0}`]] : [])))
 }
 

@@ -5,11 +5,11 @@ import { expandGroups, type Group, groups, openable, presets } from '../endpoint
 import { parseBudget } from './budget.ts'
 import { keyName, type Limits, limits, modelGlob } from './registry.ts'
 
-const units: Record<string, number> = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }
+const units: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }
 
 /** A time such as 90m, 24h, 30d or 2w in ms. */
 function span(text: string, flag: string): number {
-  const [, count, unit = ''] = /^(\d{1,5})([mhdw])$/.exec(text) ?? []
+  const [, count, unit = ''] = /^(\d{1,5})([smhdw])$/.exec(text) ?? []
   if (count === undefined) throw usage(flag, text, 'a time such as 12h, 30d or 8w')
   return Number(count) * (units[unit] ?? 0)
 }
@@ -49,6 +49,13 @@ function modelList(text: string, flag: string): Limits['models'] {
   return globs
 }
 
+/** A time limit in seconds. */
+function within(text: string, flag: string, most: number): number {
+  const seconds = span(text, flag) / 1000
+  if (seconds < 1 || seconds > most) throw usage(flag, text, `a time from 1s to ${most / 60}m`)
+  return seconds
+}
+
 function share(text: string, flag: string): Limits['perDay'] {
   const budget = parseBudget(text)
   if (!budget) throw usage(flag, text, 'a share of the day such as 2h, 200MB or 2h,200MB')
@@ -63,6 +70,9 @@ const readers: Record<string, (text: string, flag: string, now: number) => Parti
   waiting: (text, flag) => ({ waiting: whole(text, flag) }),
   concurrent: (text, flag) => ({ concurrent: whole(text, flag) }),
   'per-day': (text, flag) => ({ perDay: share(text, flag) }),
+  'first-byte': (text, flag) => ({ firstByte: within(text, flag, 2100) }),
+  silence: (text, flag) => ({ silence: within(text, flag, 2100) }),
+  whole: (text, flag) => ({ whole: within(text, flag, 86_400) }),
   expires: (text, flag, now) => ({ expires: ending(text, flag, now) }),
   note: (text) => ({ note: text.replaceAll(/\s+/g, ' ') }),
 }
@@ -74,6 +84,9 @@ const fields: Record<string, keyof Limits> = {
   waiting: 'waiting',
   concurrent: 'concurrent',
   'per-day': 'perDay',
+  'first-byte': 'firstByte',
+  silence: 'silence',
+  whole: 'whole',
   expires: 'expires',
   note: 'note',
 }

@@ -26,6 +26,10 @@ export const limits = z.strictObject({
   waiting: z.int().min(1).max(10_000).optional(),
   /** share of a day: seconds of generation, bytes of answers */
   perDay: z.strictObject({ seconds: z.int().min(1).optional(), bytes: z.int().min(1).optional() }).optional(),
+  /** seconds that an answer may take: to its first byte, in silence after it, as a whole */
+  firstByte: z.int().min(1).max(2100).optional(),
+  silence: z.int().min(1).max(2100).optional(),
+  whole: z.int().min(1).max(86_400).optional(),
   expires: z.iso.datetime().optional(),
   note: z
     .string()

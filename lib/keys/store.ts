@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
+import { type Group, groups, openable } from '../endpoints.ts'
 import type { Host, Look } from '../host.ts'
-import { identifies, identityMaps, ruleLines } from '../identities/maps.ts'
+import { identifies, ruleLines } from '../identities/maps.ts'
 import { ensureIdentityFiles } from '../identities/refresh.ts'
 import { places } from '../places.ts'
 import { addRunning, removeRunning, runningMap, setRunningMap } from '../proxy/runtime.ts'
@@ -32,7 +33,7 @@ async function wantedMaps(
   const known = listed.length > 0 ? await catalogue(look, settings.engine.port) : undefined
   return {
     [keysMap]: keyLines(registry, settings.limits),
-    'budgets.map': budgetLines(registry, settings.limits),
+    'budgets.map': budgetLines(registry, settings),
     'rules.map': ruleLines(settings),
     ...listMaps(listed, known, before),
   }
@@ -80,7 +81,9 @@ const isProbe = (value: string): boolean => value.startsWith(`${probing}|`)
 export async function withProbeKey<T>(host: Host, settings: Settings, run: (key?: string) => Promise<T>): Promise<T> {
   if (settings.access === 'tailnet') return run()
   const key = generateKey()
-  const line = recordOf(probing, Math.floor(Date.now() / 1000) + probeSeconds, {})
+  const line = recordOf(probing, Math.floor(Date.now() / 1000) + probeSeconds, {
+    groups: (Object.keys(groups) as Group[]).filter(openable),
+  })
   await addRunning(host, `keys/${keysMap}`, hashKey(key), line)
   return run(key).finally(() => removeRunning(host, `keys/${keysMap}`, hashKey(key)))
 }
@@ -98,10 +101,11 @@ async function fault(at: Look, name: string, wanted: Map<string, string>): Promi
   return undefined
 }
 
+const openToOthers = async (at: Look): Promise<boolean> =>
+  (((await at.stat(places(at.home).keys))?.mode ?? 0) & 0o077) !== 0
+
 async function look(at: Look, registry: Registry, settings: Settings): Promise<Finding> {
-  for (const name of identityMaps)
-    if ((await at.stat(fileOf(at, name))) === undefined)
-      return missed(`${tilde(at, fileOf(at, name))} is missing`, again)
+  if (await openToOthers(at)) return missed(`${tilde(at, places(at.home).keys)} can be read by others`, again)
   if (settings.access === 'tailnet' && !identifies(settings)) return ok('none is asked for (access: tailnet)')
   for (const [name, lines] of Object.entries(await wantedMaps(at, registry, settings))) {
     const found = await fault(at, name, lines)
@@ -120,6 +124,10 @@ export function keyStep(settings: Settings): Step {
     id: 'haproxy.keys',
     title: 'The gateway knows the API keys that keys.ts made, and no other',
     check: async (at) => look(at, await readRegistry(at), settings),
-    apply: async (host) => publish(host, await readRegistry(host), settings),
+    async apply(host) {
+      const registry = await readRegistry(host)
+      if (await openToOthers(host)) await saveRegistry(host, registry)
+      await publish(host, registry, settings)
+    },
   }
 }

@@ -9,6 +9,7 @@ import type { Setup } from '../parts/part.ts'
 import { places } from '../places.ts'
 import { render } from '../proxy/config.ts'
 import { fingerprintOf, swap } from '../proxy/reload.ts'
+import { runningFingerprint } from '../proxy/runtime.ts'
 import { contextLength } from '../settings.ts'
 import { installed, prepare } from '../setup.ts'
 import { currentReceipt, takeLock } from '../state.ts'
@@ -56,13 +57,32 @@ async function change<T>({ host, machine, setup }: Call, edit: (registry: Regist
   const release = await takeLock(host)
   try {
     const registry = await readRegistry(host)
+    const before = structuredClone(registry)
     const result = edit(registry)
     await saveRegistry(host, registry)
-    if (await installed(host)) await publish(host, registry, setup.settings)
-    return { result, code: await judgeBodies(host, machine, { ...setup, registry }) }
+    if (await installed(host)) await putInForce(host, setup, registry, before)
+    const code = await judgeBodies(host, machine, { ...setup, registry })
+    return { result, code: code || (await answered(host, setup)) }
   } finally {
     await release()
   }
+}
+
+/** What cannot be written for HAProxy is not kept either: a key that was never shown would be nobody's. */
+async function putInForce(host: Host, { settings }: Setup, registry: Registry, before: Registry): Promise<void> {
+  await publish(host, registry, settings).catch(async (error: unknown) => {
+    await saveRegistry(host, before)
+    throw error
+  })
+}
+
+async function answered(host: Host, { mode, settings }: Setup): Promise<number> {
+  if (mode !== 'proxy' || settings.access === 'tailnet' || !(await installed(host))) return exitCodes.done
+  if (await runningFingerprint(host)) return exitCodes.done
+  process.stderr.write(
+    'The change is kept, and holds as soon as the gateway answers, which it does not now; see npx tsx status.ts.\n',
+  )
+  return exitCodes.partly
 }
 
 /** The first list of models, and the end of the last one, change HAProxy's rules and buffers: a reload, unless other changes wait for apply.ts. */

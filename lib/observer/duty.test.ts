@@ -20,9 +20,9 @@ test('a duty is never run twice at the same time, however long it takes', async 
       now -= 1
     },
   }
-  const stop = keep(host, [slow], quiet)
+  const kept = keep(host, [slow], quiet)
   await vi.waitFor(() => expect(runs).toBeGreaterThan(3))
-  await stop()
+  await kept.stop()
   expect([most, now]).toEqual([1, 0])
 })
 
@@ -47,30 +47,28 @@ test('what a duty throws is said once for each change, and the others go on', as
       others += 1
     },
   }
-  const stop = keep(host, [broken, good], (line) => said.push(line))
+  const kept = keep(host, [broken, good], (line) => said.push(line))
   await vi.waitFor(() => expect(runs).toBeGreaterThan(10))
-  await stop()
+  await kept.stop()
   expect(said).toEqual(['broken: no disk', 'broken: no net', 'broken: works again', 'broken: no disk'])
+  expect(kept.faults()).toEqual(['broken: no disk'])
   expect(others).toBeGreaterThan(1)
 })
 
-test('stopping runs each duty a last time, so that what has come is not lost', async () => {
-  let left = 0
-  const stop = keep(
-    host,
-    [
-      {
-        name: 'saves',
-        everyMs: 3_600_000,
-        run: async () => {
-          left = 0
-        },
-      },
-    ],
-    quiet,
-  )
-  await new Promise(setImmediate)
-  left = 5
-  await stop()
-  expect(left).toBe(0)
+test('stopping waits for what is under way, and nothing begins again', async () => {
+  let [begun, ended] = [0, 0]
+  const slow: Duty = {
+    name: 'slow',
+    everyMs: 1,
+    async run() {
+      begun += 1
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      ended += 1
+    },
+  }
+  const kept = keep(host, [slow], quiet)
+  await kept.stop()
+  expect([begun, ended]).toEqual([1, 1])
+  await new Promise((resolve) => setTimeout(resolve, 10))
+  expect(begun).toBe(1)
 })

@@ -7,18 +7,28 @@ export interface Duty {
   run(host: Host): Promise<void>
 }
 
+export interface Kept {
+  /** no duty begins again; waits for those under way */
+  stop(): Promise<void>
+  /** what does not work at the moment */
+  faults(): string[]
+}
+
 /**
  * Runs each duty at once and then on its beat, never twice at the same time. What one throws is said once for each
- * change of its text and stops nobody. Gives back a stop that waits for what is under way, and then runs each a last time.
+ * change of its text and stops nobody.
  */
-export function keep(host: Host, duties: Duty[], say: (line: string) => void): () => Promise<void> {
-  const kept = duties.map((duty) => beat(host, duty, say))
-  return async () => {
-    for (const stop of kept) await stop()
+export function keep(host: Host, duties: Duty[], say: (line: string) => void): Kept {
+  const beats = duties.map((duty) => beat(host, duty, say))
+  return {
+    async stop() {
+      await Promise.all(beats.map(({ stop }) => stop()))
+    },
+    faults: () => beats.flatMap(({ faults }) => faults()),
   }
 }
 
-function beat(host: Host, duty: Duty, say: (line: string) => void): () => Promise<void> {
+function beat(host: Host, duty: Duty, say: (line: string) => void): Kept {
   let fault = ''
   let timer: NodeJS.Timeout | undefined
   let stopped = false
@@ -40,10 +50,12 @@ function beat(host: Host, duty: Duty, say: (line: string) => void): () => Promis
     under = round()
   }
   next()
-  return async () => {
-    stopped = true
-    clearTimeout(timer)
-    await under
-    await once()
+  return {
+    async stop() {
+      stopped = true
+      clearTimeout(timer)
+      await under
+    },
+    faults: () => (fault ? [`${duty.name}: ${fault}`] : []),
   }
 }

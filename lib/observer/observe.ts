@@ -1,18 +1,48 @@
 import { type Host, realHost } from '../host.ts'
-import { keep } from './duty.ts'
+import { parseSettings, readSettings } from '../settings.ts'
+import { alerts } from './duties/alerts.ts'
+import { budgets } from './duties/budgets.ts'
+import { identities } from './duties/identities.ts'
+import { loaded } from './duties/loaded.ts'
+import { overlong } from './duties/overlong.ts'
+import { type Duty, keep } from './duty.ts'
+import { metrics } from './metrics.ts'
 import { requests } from './requests.ts'
-import { readSign, signs } from './state.ts'
+import { serving } from './serving.ts'
+import { signs } from './sign.ts'
+import { countedUpTo, usage } from './usage.ts'
 
 const say = (line: string): void => void process.stderr.write(`${new Date().toISOString()} ${line}\n`)
 
+/** The settings as they were last read without a fault; the defaults at first. */
+function current() {
+  let settings = parseSettings('', '')
+  const duty: Duty = {
+    name: 'settings',
+    everyMs: 1000,
+    async run(host) {
+      settings = await readSettings(host)
+    },
+  }
+  return { duty, now: () => settings }
+}
+
 /** observer.ts: does its duties until it is told to end, then finishes what has come. */
 export async function observe(host: Host = realHost()): Promise<void> {
-  const reading = requests(host.home, (await readSign(host))?.read, [])
-  const sign = signs(() => ({ read: reading.position(), faults: [] }))
-  const stop = keep(host, [reading, sign], say)
+  const [settings, counted, measured, spending] = [current(), usage(), metrics(), budgets()]
+  await settings.duty.run(host).catch(() => {})
+  const told = { take: (ended: Parameters<typeof spending.ended>[0][]) => ended.forEach(spending.ended) }
+  const reading = requests(host.home, settings.now, await countedUpTo(host), [counted, measured, told])
+  const books = [reading, counted, spending]
+  const kept = keep(host, [settings.duty, ...books], say)
+  const helping = [loaded(settings.now), overlong(), identities, alerts(settings.now)]
+  const others = keep(host, [serving(settings.now, measured), ...helping], say)
+  const living = keep(host, [signs(() => [...kept.faults(), ...others.faults()])], say)
   say('observing')
   await new Promise((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, resolve)
   })
-  await stop()
+  await Promise.all([kept.stop(), living.stop()])
+  for (const duty of books) await duty.run(host).catch((error) => say(`${duty.name}: ${error}`))
+  process.exit(0)
 }

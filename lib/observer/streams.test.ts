@@ -8,13 +8,13 @@ it('workers are found among the processes, old ones included', () => {
   expect(workers(said)).toEqual(['34', '56'])
 })
 
-it('streams are found by the table and the sessions, with whose they are, their age, and whether the engine has them', () => {
+it('streams are found by the table and the sessions, with what the gateway wrote down, and which server has them', () => {
   const rows = streamRows(
     [
       '# table: streams, type: string, size:20480, used:3',
-      '0x1: key=bob|100.64.0.9:4711 use=1 exp=59000 shard=0 conn_cur=1',
-      '0x2: key=bob|100.64.0.9:4712 use=0 exp=59000 conn_cur=0',
-      '0x3: key=bobby|fd7a::9:4713 use=1 exp=59000 conn_cur=1',
+      '0x1: key=bob|100.64.0.9:4711|600|1763740800123|qwen3:8b use=1 exp=59000 shard=0 conn_cur=1',
+      '0x2: key=bob|100.64.0.9:4712||1763740800123| use=0 exp=59000 conn_cur=0',
+      '0x3: key=bobby|fd7a::9:4713||1763740800124| use=1 exp=59000 conn_cur=1',
     ].join('\n'),
   )
   const sessions = [
@@ -24,7 +24,13 @@ it('streams are found by the table and the sessions, with whose they are, their 
     '0x55dd: proto=unix_stream src=unix:1 fe=GLOBAL be=<NONE> srv=<none> ts=00 epoch=0 age=0s calls=1',
   ].join('\n')
   expect(sessionsOf(rows, sessions)).toEqual([
-    { session: '0x55aa', who: 'bob', client: '100.64.0.9:4711', running: true, ageSeconds: 3723 },
-    { session: '0x55bb', who: 'bobby', client: 'fd7a::9:4713', running: false, ageSeconds: 5 },
+    {
+      ...{ session: '0x55aa', who: 'bob', client: '100.64.0.9:4711', whole: 600, started: 1763740800123 },
+      ...{ model: 'qwen3:8b', server: 'engine' },
+    },
+    {
+      ...{ session: '0x55bb', who: 'bobby', client: 'fd7a::9:4713', whole: 0, started: 1763740800124 },
+      ...{ model: '', server: undefined },
+    },
   ])
 })

@@ -10,10 +10,16 @@ export interface Stream {
   who: string
   /** address:port */
   client: string
-  /** whether the engine has it; else it waits in the queue */
-  running: boolean
-  ageSeconds: number
+  /** seconds that it may take as a whole; 0 is no limit */
+  whole: number
+  /** unix time in ms; HAProxy's own age of a session counts the rest between two requests, too (seen with 2.6 and 3.4) */
+  started: number
+  model: string
+  /** HAProxy's server: `engine`, `loading` (it may wait there), or none while it waits for a slot */
+  server?: string
 }
+
+type Row = Pick<Stream, 'who' | 'client' | 'whole' | 'started' | 'model'>
 
 /** Every request to a model that is under way, in old workers, too. */
 export async function streams(look: Look): Promise<Stream[]> {
@@ -27,34 +33,39 @@ export async function streams(look: Look): Promise<Stream[]> {
   return found
 }
 
-/** `address:port` -> whose it is: rows of the table `streams` whose count is not zero. */
-export const streamRows = (table: string): Map<string, string> =>
+/** What the gateway wrote down of them, by `address:port`: rows of the table `streams` whose count is not zero. */
+export const streamRows = (table: string): Map<string, Row> =>
   new Map(
-    table.split('\n').flatMap((line): [string, string][] => {
-      const [, who = '', client = '', count] = /key=([^|]+)\|(\S+) .*conn_cur=(\d+)/.exec(line) ?? []
-      return Number(count) > 0 ? [[client, who]] : []
+    table.split('\n').flatMap((line): [string, Row][] => {
+      const [, key = '', count] = /key=(\S+) .*conn_cur=(\d+)/.exec(line) ?? []
+      const [who = '', client = '', whole, started, model = ''] = key.split('|')
+      return Number(count) > 0 ? [[client, { who, client, whole: Number(whole), started: Number(started), model }]] : []
     }),
   )
 
-const units: Record<string, number> = { d: 86_400, h: 3600, m: 60, s: 1 }
-/** HAProxy's `1h2m` or `5s` in seconds. */
-const seconds = (age: string): number =>
-  [...age.matchAll(/(\d+)([dhms])/g)].reduce(
-    (sum, [, count, unit]) => sum + Number(count) * (units[unit ?? ''] ?? 0),
-    0,
-  )
-
 /** The sessions of these clients, as `show sess` lists them. */
-export const sessionsOf = (rows: Map<string, string>, text: string): Omit<Stream, 'pid'>[] =>
+export const sessionsOf = (rows: Map<string, Row>, text: string): Omit<Stream, 'pid'>[] =>
   text.split('\n').flatMap((line) => {
-    const [, session = '', client = '', server, age = ''] =
-      /^(0x[0-9a-f]+): .*?\bsrc=(\S+) .*?\bsrv=(\S+) .*?\bage=(\w+)/.exec(line) ?? []
-    const who = rows.get(client)
-    return who === undefined ? [] : [{ session, who, client, running: server !== '<none>', ageSeconds: seconds(age) }]
+    const [, session = '', client = '', server] = /^(0x[0-9a-f]+): .*?\bsrc=(\S+) .*?\bsrv=(\S+)/.exec(line) ?? []
+    const row = rows.get(client)
+    return row ? [{ ...row, session, server: server === '<none>' ? undefined : server }] : []
   })
 
-/** Bytes that a stream's client was sent so far: 3.2 and newer count them at the connection, older ones in the channel. */
-export async function bytesOf(look: Look, { pid, session }: Stream): Promise<number> {
+/** What HAProxy tells of one request only when asked for it. */
+export interface Details {
+  /** in a server's queue */
+  waiting: boolean
+  /** the engine has begun to answer */
+  answering: boolean
+  /** sent to the client so far: 3.2 and newer count them at the connection, older ones in the channel */
+  bytes: number
+}
+
+export async function detailsOf(look: Look, { pid, session }: Stream): Promise<Details> {
   const said = (await askMaster(look, `@!${pid} show sess ${session}`)) ?? ''
-  return Number((/\bscf=.*\bout=(\d+)/.exec(said) ?? /\bres=.*\btotal=(\d+)/.exec(said))?.[1] ?? 0)
+  return {
+    waiting: /\bpend_pos=0x/.test(said),
+    answering: /\bstatus=[1-5]\d\d\b/.test(said),
+    bytes: Number((/\bscf=.*\bout=(\d+)/.exec(said) ?? /\bres=.*\btotal=(\d+)/.exec(said))?.[1] ?? 0),
+  }
 }

@@ -1,8 +1,9 @@
 import type { Look } from '../host.ts'
 import type { Machine } from '../machine.ts'
-import { readSign, staleAfter } from '../observer/state.ts'
+import { readSign, staleAfter } from '../observer/sign.ts'
 import { labels, places } from '../places.ts'
-import { fillAgent } from '../platform/launchd.ts'
+import { fillAgent, launchd } from '../platform/launchd.ts'
+import { describe, listeners } from '../platform/listeners.ts'
 import { agentFileStep, service } from '../resources.ts'
 import { type Check, type Finding, missed, ok, type Step, skipped } from '../step.ts'
 import type { Part, Setup } from './part.ts'
@@ -55,13 +56,50 @@ const withLoss = (finding: Finding): Finding =>
     ? { ...finding, saw: `${finding.saw}; ${without}` }
     : finding
 
+/** Found before anything is changed, since the observer would go on without. */
+function portFree(machine: Machine, setup: Setup): Check {
+  const { port } = setup.settings.metrics
+  return {
+    id: 'observer.port',
+    title: `Nobody else holds port ${port}, where the metrics are served`,
+    exit: 3,
+    async check(look) {
+      const ours = (await launchd(machine.home, machine.uid).job(look, labels.observer))?.pid
+      const found = (await listeners(look, port)).filter(
+        ({ address, pid }) => (address === '127.0.0.1' || address === '*') && (pid === undefined || pid !== ours),
+      )
+      return found.length === 0
+        ? ok('free, or ours')
+        : missed(
+            found.map(describe).join(', '),
+            `Stop it, or set another one in settings.yaml (metrics.port: ${port}).`,
+          )
+    },
+  }
+}
+
+/** What it says itself that it cannot do. */
+const works = (): Check => ({
+  id: 'observer.works',
+  title: 'The observer does all its duties',
+  needs: ['observer.service'],
+  async check(look) {
+    const faults = (await readSign(look))?.faults ?? []
+    return faults.length === 0 ? ok('no fault') : missed(faults.join('; '), `See ${places('~').logs}/observer.log.`)
+  },
+})
+
 /** Switched off, or without the proxy, there must be none. */
 function absent({ run }: { run: Step }): Step {
   return {
     id: run.id,
     title: 'No observer runs, as the settings say',
     check: async (look) => (await run.gone?.(look)) ?? skipped('nothing to see'),
-    apply: async (host) => run.undo?.(host),
+    async apply(host) {
+      await run.undo?.(host)
+      const at = places(host.home)
+      for (const file of [at.access, `${at.access}.1`, at.observer]) await host.remove(file)
+    },
     theirs: run.theirs,
     undo: run.undo,
     gone: run.gone,
@@ -74,6 +112,7 @@ export const observer: Part = {
   steps(machine, setup): Check[] {
     const steps = job(machine, setup)
     if (setup.mode !== 'proxy' || setup.settings.observer === 'off') return [absent(steps)]
-    return [steps.plist, { ...steps.run, needs: ['runtime.copy'] }]
+    return [portFree(machine, setup), steps.plist, { ...steps.run, needs: ['runtime.copy'] }]
   },
+  checks: (_machine, setup) => (setup.mode === 'proxy' && setup.settings.observer === 'on' ? [works()] : []),
 }

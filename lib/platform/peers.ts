@@ -23,8 +23,8 @@ const node = z.object({
 })
 const status = z.object({
   BackendState: z.literal('Running'),
-  MagicDNSSuffix: z.string(),
-  Self: node,
+  MagicDNSSuffix: z.string().nullish(),
+  Self: node.nullish(),
   Peer: z.record(z.string(), node).nullish(),
   User: z.record(z.string(), z.object({ LoginName: z.string() })).nullish(),
 })
@@ -39,7 +39,7 @@ export function parsePeers(text: string): Peer[] | undefined {
   if (!success) return undefined
   const logins = new Map(Object.entries(data.User ?? {}).map(([id, { LoginName }]) => [id, LoginName]))
   const of = (one: z.infer<typeof node>, own: boolean): Peer => {
-    const { device, foreign } = named(one.DNSName ?? '', data.MagicDNSSuffix)
+    const { device, foreign } = named(one.DNSName ?? '', data.MagicDNSSuffix ?? '')
     const tagged = (one.Tags ?? []).length > 0
     return {
       addresses: (one.TailscaleIPs ?? []).filter((text) => address.safeParse(text).success),
@@ -48,7 +48,7 @@ export function parsePeers(text: string): Peer[] | undefined {
       ...{ device, own },
     }
   }
-  return [of(data.Self, true), ...Object.values(data.Peer ?? {}).map((one) => of(one, false))]
+  return [...(data.Self ? [of(data.Self, true)] : []), ...Object.values(data.Peer ?? {}).map((one) => of(one, false))]
 }
 
 /** Headscale's users have no domain; its policies write them `name@`. */

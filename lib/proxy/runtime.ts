@@ -32,14 +32,17 @@ export async function workerInfo(look: Look): Promise<WorkerInfo | undefined> {
   }
 }
 
-/** Requests at the engine now and waiting for it, from `show stat` (the queue is in the backend's row). */
+/** Requests at the engine now and waiting for it, from `show stat` (the queue is in the backend's row, that of the loading slot in its own). */
 export async function engineLoad(look: Look): Promise<{ running: number; waiting: number } | undefined> {
   const answer = await look.ask(places(look.home).adminSocket, 'show stat')
   const [head, ...rows] = (answer ?? '').split('\n').map((line) => line.split(','))
-  const row = rows.find((cells) => cells[0] === 'inference' && cells[1] === 'BACKEND')
-  if (!head || !row) return undefined
-  const cell = (name: string) => Number(row[head.map((title) => title.replace('# ', '')).indexOf(name)]) || 0
-  return { running: cell('scur') - cell('qcur'), waiting: cell('qcur') }
+  const ours = rows.filter((cells) => cells[0] === 'inference')
+  const whole = ours.find((cells) => cells[1] === 'BACKEND')
+  if (!head || !whole) return undefined
+  const titles = head.map((title) => title.replace('# ', ''))
+  const cell = (row: string[], name: string) => Number(row[titles.indexOf(name)]) || 0
+  const waiting = ours.reduce((sum, row) => sum + cell(row, 'qcur'), 0)
+  return { running: cell(whole, 'scur') - waiting, waiting }
 }
 
 /** Whether the worker counts the engine as up. */
@@ -112,8 +115,8 @@ async function inEachWorker(host: Host, file: string, change: (map: WorkerMap) =
 
 /** Changes up to this many are told one by one (a quarter of a millisecond each); more, and a whole new map is quicker, which costs the same for any number of changes. */
 const few = (lines: number): number => Math.max(50, lines / 50)
-/** Lines of a map in one command: well below HAProxy's buffer (126,976 bytes), whose size bounds a payload. */
-const linesAtOnce = 250
+/** Bytes of a map in one command: well below HAProxy's buffer (126,976 bytes), whose size bounds a payload. */
+const bytesAtOnce = 60_000
 
 /** Makes a map hold exactly these lines in every worker, beside those that stay; nothing where it is not loaded. */
 export const setRunningMap = (
@@ -150,9 +153,23 @@ async function replaceMap({ id, ask, tell }: WorkerMap, lines: Map<string, strin
     return
   }
   const rows = [...lines].map(([key, value]) => `${key} ${value}`)
-  for (let at = 0; at < rows.length; at += linesAtOnce)
-    await tell(`add map @${version} #${id}`, rows.slice(at, at + linesAtOnce))
+  for (const piece of pieces(rows)) await tell(`add map @${version} #${id}`, piece)
   await tell(`commit map @${version} #${id}`)
+}
+
+/** Rows in as few pieces as the bytes allow; a row that is longer than that is a piece of its own. */
+export function pieces(rows: string[], most = bytesAtOnce): string[][] {
+  const list: string[][] = []
+  let size = most
+  for (const row of rows) {
+    size += row.length + 1
+    if (size > most) {
+      list.push([])
+      size = row.length + 1
+    }
+    list.at(-1)?.push(row)
+  }
+  return list
 }
 
 /** Closes a frontend's listeners for good; running connections go on. (`disable frontend` works on Linux only: HAProxy src/proto_tcp.c.) */

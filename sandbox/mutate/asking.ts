@@ -30,13 +30,24 @@ const answers: Record<string, Answer> = {
   nonsense: bytes('nonsense\r\n\r\n'),
   large: (wire) => wire.send(`HTTP/1.1 200 OK\r\nContent-Length: ${large}\r\n\r\n${'x'.repeat(large)}`),
   die: (wire) => wire.die(),
+  late: async (wire, received) => {
+    await pause(850)
+    await json()(wire, received)
+  },
+  pausing: async (wire) => {
+    wire.send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n')
+    wire.chunk('one')
+    await pause(1_200)
+    wire.chunk('two')
+    wire.end()
+  },
   busy: json('{"error":"server busy"}', '503 Service Unavailable'),
 }
 
 /** When the gateway closed the connection that a request came by. */
 const closings = new WeakMap<Received, Promise<number>>()
 
-/** Answers as the query says: `?e=stream`, `silent`, `nonsense`, `large`, `die` or `busy`; JSON unless told. */
+/** Answers as the query says: `?e=stream`, `silent`, `nonsense`, `large`, `die`, `late`, `pausing` or `busy`; JSON unless told. */
 export const byQuery: Answer = (wire, received) => {
   closings.set(received, wire.closed)
   return (answers[/[?&]e=(\w+)/.exec(received.target)?.[1] ?? ''] ?? json())(wire, received)

@@ -7,13 +7,20 @@ import { type Answer, json } from '../recorder.ts'
 import { arrived, ask, byQuery, must, type Patient, refusal } from './asking.ts'
 import type { Expectation } from './quick.ts'
 
-const secrets = {
+export const secrets = {
   alice: generateKey(),
   bob: generateKey(),
   busy: generateKey(),
   old: generateKey(),
   slow: generateKey(),
   listed: generateKey(),
+  bursty: generateKey(),
+  spent: generateKey(),
+  waiter: generateKey(),
+  patient: generateKey(),
+  begun: generateKey(),
+  hushed: generateKey(),
+  calm: generateKey(),
 }
 const entry = (key: string, more: Partial<Entry> = {}): Entry => ({
   created: '2026-01-01T00:00:00.000Z',
@@ -31,6 +38,13 @@ export const registry: Registry = {
     slow: entry(secrets.slow, { perMinute: 1 }),
     old: entry(secrets.old, { expires: '2026-01-02T00:00:00.000Z' }),
     listed: entry(secrets.listed, { models: ['qwen3*'] }),
+    bursty: entry(secrets.bursty, { burst: 1 }),
+    spent: entry(secrets.spent),
+    waiter: entry(secrets.waiter, { waiting: 1 }),
+    patient: entry(secrets.patient, { firstByte: 1, silence: 2, whole: 77 }),
+    begun: entry(secrets.begun, { firstByte: 1 }),
+    hushed: entry(secrets.hushed, { silence: 1 }),
+    calm: entry(secrets.calm, { firstByte: 2, silence: 1 }),
   },
 }
 
@@ -44,7 +58,7 @@ const lists: Record<string, string> = {
 export const withLists: Answer = (wire, received) =>
   (lists[received.target] ? json(lists[received.target]) : byQuery)(wire, received)
 
-const bearer = (key: string) => [`Authorization: Bearer ${key}`]
+export const bearer = (key: string) => [`Authorization: Bearer ${key}`]
 const messages = 'POST /v1/messages'
 
 function passes(answer: Exchange, what: string): void {
@@ -125,7 +139,7 @@ async function runsOneAtOnce(patient: Patient): Promise<void> {
       `${patient.gateway.home}/.haproxy/run/admin.sock`,
       'show table streams',
     )
-    must(/key=busy\|127[^ ]*:\d+ use=/.test(table ?? ''), `the stream is not found: ${table}`)
+    must(/key=busy\|127[^ ]*:\d+\|/.test(table ?? ''), `the stream is not found: ${table}`)
   } finally {
     client.hangUp()
   }

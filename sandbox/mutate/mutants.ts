@@ -64,6 +64,7 @@ function linesOf({ configuration, version }: Base): Line[] {
     if (/^[a-z]/.test(text)) section = text.split(' ').slice(-1)[0] ?? ''
     const condition = /^\.if version_atleast\(([\d.]+)\)/.exec(text)?.[1]
     if (condition) read = atLeast(version, condition)
+    if (text.startsWith('.else')) read = !read
     if (text.startsWith('.endif')) read = true
     return read && /^ {4}[a-z]/.test(text) ? [{ index, text: text.trim(), section }] : []
   })

@@ -4,7 +4,9 @@ import { attack, unexpected } from '../judge.ts'
 import type { Answer, Recorder } from '../recorder.ts'
 import { byQuery, type Patient } from './asking.ts'
 import { keyed, registry, withLists } from './keyed.ts'
+import { limited } from './limited.ts'
 import type { Mutant } from './mutants.ts'
+import { named, registry as namedRegistry, people } from './named.ts'
 import { type Expectation, origin, ownHost, quick } from './quick.ts'
 import { last, slow } from './slow.ts'
 
@@ -12,7 +14,7 @@ import { last, slow } from './slow.ts'
 export function alter(text: string): string {
   return text
     .replace('timeout http-request 30s', 'timeout http-request 400ms')
-    .replace('wait-for-body time 60s', 'wait-for-body time 400ms')
+    .replaceAll('wait-for-body time 60s', 'wait-for-body time 400ms')
     .replace('timeout http-keep-alive 120s', 'timeout http-keep-alive 1s')
     .replace('timeout connect 2s', 'timeout connect 100ms')
     .replace('timeout client 35m', 'timeout client 1200ms')
@@ -33,24 +35,42 @@ export interface Variant {
 
 const common = `groups: [agents, native]\nhosts: [${ownHost}]\norigins: ['${origin}']\ninference: { slots: 8 }\nobserver: off`
 
-const ofKeys = ({ policy, gone }: Mutant): boolean =>
-  /^(keys|limits|models)$/.test(policy) || /^authentication_/.test(gone)
+/** What is there only where the tailnet is asked, or where nobody but an admin gets. */
+const ofNames = ({ policy, gone }: Mutant): boolean =>
+  policy === 'manage' || (policy === 'keys' && /\bnamed\b|people\.map/.test(gone))
 
-/** One whom the tailnet alone protects, and one that asks for keys. */
+const ofKeys = ({ policy, gone }: Mutant): boolean =>
+  /^(keys|limits|models|timeouts|running|asked|loading)$/.test(policy) || /^authentication_/.test(gone)
+
+/** One whom the tailnet alone protects, one that asks for keys, and one that asks either. */
 export const variants: Variant[] = [
   {
     title: 'the tailnet alone',
-    tries: (mutant) => !ofKeys(mutant),
+    tries: (mutant) => !ofKeys(mutant) && !ofNames(mutant),
     options: { settings: `${common}\nqueue: { wait: 400ms, max: 2 }`, alter },
     answer: byQuery,
     examine: examineOpen,
   },
   {
     title: 'keys',
-    tries: ofKeys,
-    options: { settings: `${common}\naccess: keys\nkeyless: [metadata]`, alter, registry },
+    tries: (mutant) => ofKeys(mutant) && !ofNames(mutant),
+    options: {
+      settings: `${common}\naccess: keys\nkeyless: [metadata]\ntimeouts: { groups: { anthropic: { whole: 300s }, native: { first_byte: 5s, silence: 2s, whole: 30s } } }`,
+      alter,
+      registry,
+    },
     answer: withLists,
-    examine: (patient) => first(patient, keyed),
+    examine: (patient) => first(patient, [...keyed, ...limited]),
+  },
+  {
+    title: 'keys or people of the tailnet',
+    tries: ofNames,
+    options: {
+      settings: `${common}\naccess: either\nkeyless: [metadata]\nlog: requests\n${people}`,
+      ...{ alter, registry: namedRegistry },
+    },
+    answer: byQuery,
+    examine: (patient) => first(patient, named),
   },
 ]
 

@@ -30,7 +30,7 @@ describe.skipIf(cannot)(titled('install once more'), () => {
     setFaults(box, { tokenDelayMs: 50 })
     const stream = await openStream(box, longChat(lasting(300)))
     await stream.sees('w05')
-    box.write(at(box).settings, 'models: [tiny-loop]\nlog: requests\n', 0o600)
+    box.write(at(box).settings, 'models: [tiny-loop]\nqueue: { max: 63 }\n', 0o600)
     const outcome = await installed(box)
     expect(outcome.stdout).toMatch(/\+ The gateway’s configuration is the one the settings give/)
     expect(outcome.stdout).not.toMatch(/\+ Ollama runs as written/)
@@ -46,7 +46,7 @@ describe.skipIf(cannot)(titled('install once more'), () => {
 
   it('with a setting of Ollama’s restarts Ollama and nothing else', async () => {
     const before = await pids(box)
-    box.write(at(box).settings, 'models: [tiny-loop]\nlog: requests\nkeep_alive: 2h\n', 0o600)
+    box.write(at(box).settings, 'models: [tiny-loop]\nqueue: { max: 63 }\nkeep_alive: 2h\n', 0o600)
     const outcome = await installed(box)
     expect(outcome.stdout).toMatch(/\+ Ollama runs as written/)
     const after = await pids(box)

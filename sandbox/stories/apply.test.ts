@@ -25,13 +25,16 @@ describe.skipIf(cannot)(titled('changed settings'), () => {
 
   it('that are none need nothing', async () => {
     expect(await applied()).toContain('Nothing to do: everything is as the settings say.')
+    // The observer reads it itself.
+    change('log: requests\n')
+    expect(await applied()).toContain('Nothing to do: everything is as the settings say.')
   })
 
   it('are shown with what they need by a dry run, which changes no byte', async () => {
-    change('log: requests\n')
+    change('queue: { max: 3 }\n')
     const before = everything(box)
     const said = await applied('--dry-run')
-    expect(said).toMatch(/\+ .*http-request set-log-level err/)
+    expect(said).toMatch(/\+ .*3 requests are waiting already/)
     expect(said).toContain('reload: a new worker takes over')
     expect(said).not.toMatch(/restart of/)
     expect(differences(before, everything(box))).toEqual([])
@@ -49,7 +52,7 @@ describe.skipIf(cannot)(titled('changed settings'), () => {
   })
 
   it('of Ollama restart Ollama and nothing else', async () => {
-    change('log: requests\nkeep_alive: 2h\n')
+    change('queue: { max: 3 }\nkeep_alive: 2h\n')
     const before = await pids(box)
     expect(await applied('--dry-run')).toContain('restart of Ollama: new requests to a model get 429 meanwhile')
     await applied()

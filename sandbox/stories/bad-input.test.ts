@@ -74,6 +74,7 @@ describe.skipIf(cannot)(titled('a machine that will not do'), () => {
   it.each([
     ['Ollama’s', '127.0.0.1', 11434, modest],
     ['the gateway’s', '100.64.0.1', 18080, `port: 18080\n${modest}`],
+    ['its successor’s, on loopback,', '127.0.0.1', 11436, modest],
     ['the gateway’s, on every address,', '0.0.0.0', 18080, `port: 18080\n${modest}`],
   ])('%s port in another program’s hands is named with its holder', async (_whose, address, port, settings) => {
     box.write(at(box).settings, settings, 0o600)
@@ -189,7 +190,7 @@ describe.skipIf(cannot)(titled('a Homebrew that fails'), () => {
 
   it('a disk that takes no more leaves the old configuration and the running worker as they were', async () => {
     const [before, worker] = [box.read(at(box).config), await pids(box)]
-    box.write(at(box).settings, `log: requests\n${modest}`, 0o600)
+    box.write(at(box).settings, `queue: { max: 63 }\n${modest}`, 0o600)
     // Writes beyond 8 KB fail, as on a full disk: the configuration is larger, and nothing else that is written here.
     const words = scriptCommand('install.ts', ['--yes'])
     const outcome = await box.run(['/bin/sh', '-c', 'ulimit -f 16; exec "$@"', 'sh', ...words], { cwd: checkout })
@@ -246,7 +247,7 @@ describe.skipIf(cannot)(titled('a disk that is full'), () => {
     await installed(box)
     const [before, worker] = [await inside(config), await pids(box)]
     await box.run(['/bin/sh', '-c', `cat /dev/zero >${proxy}/full`])
-    box.write('/tmp/settings.yaml', `log: requests\n${modest}`, 0o600)
+    box.write('/tmp/settings.yaml', `queue: { max: 63 }\n${modest}`, 0o600)
     refused(await run(box, 'install.ts', '--yes', '--config', '/tmp/settings.yaml'), 1, noRoom)
     expect(await inside(config)).toBe(before)
     expect(await pids(box)).toEqual(worker)

@@ -91,7 +91,7 @@ describe('a share of the day', () => {
     duty = budgets()
     await duty.run(gateway.machine)
     expect(JSON.parse((await ask(key)).body).error.message).toContain('used up its 1KB of this day')
-    const configuration = gateway.rendered('access: keys\nlog: off')
+    const configuration = gateway.rendered('access: keys\nqueue: { max: 62 }')
     await swap(gateway.machine, { receipt: emptyReceipt(), configuration, haproxy: gateway.program })
     expect((await ask(key)).status).toBe(429)
     await person({ perDay: { bytes: 4096 } }, name, key)
@@ -151,6 +151,30 @@ describe('a share of the day', () => {
     expect([await spent(0), await spent(35)]).toEqual([false, false])
     expect(await spent(30)).toBe(true)
     expect((await streams(gateway.machine)).map(({ who }) => who)).toEqual([name, name])
+  })
+
+  test('counts what ends while the file is being written, and once, though a full disk refused it at first', async () => {
+    const { name, key } = await person({ perDay: { bytes: 1024 } })
+    const writes = [
+      () => duty.ended(used(name, { bytes: 1000 })),
+      () => {
+        throw new Error('no space left')
+      },
+    ]
+    const meanwhile = {
+      ...gateway.machine,
+      async write(file: string, text: string, mode?: number) {
+        if (file === usedFile(gateway.home)) writes.shift()?.()
+        await gateway.machine.write(file, text, mode)
+      },
+    }
+    duty.ended(used(name, { bytes: 24 }))
+    await duty.run(meanwhile)
+    await expect(duty.run(meanwhile)).rejects.toThrow('no space left')
+    await duty.run(meanwhile)
+    expect((await ask(key)).status).toBe(429)
+    const kept = JSON.parse((await gateway.machine.read(usedFile(gateway.home))) ?? '')
+    expect(kept.used[name]).toEqual({ ms: 0, bytes: 1024 })
   })
 
   test('a file of what was used that somebody broke is begun anew', async () => {

@@ -5,7 +5,7 @@ import { generateKey, hashKey } from '../../lib/keys/key.ts'
 import { keep } from '../../lib/keys/store.ts'
 import { parsePeers } from '../../lib/platform/peers.ts'
 import { swap } from '../../lib/proxy/reload.ts'
-import { runningMap, setRunningMap } from '../../lib/proxy/runtime.ts'
+import { addRunning, removeRunning, runningMap, setRunningMap } from '../../lib/proxy/runtime.ts'
 import { emptyReceipt } from '../../lib/state.ts'
 import { type RunningGateway, startGateway } from '../gateway.ts'
 import { type Exchange, exchange, request } from '../raw.ts'
@@ -135,6 +135,14 @@ describe('with access: either', () => {
     expect((await ask(at.eve, 'GET /v1/models')).body).not.toContain('other')
   })
 
+  test('a share of the day that is used up holds for the person, not for a device with a rule of its own', async () => {
+    const end = Math.floor(Date.now() / 1000) + 600
+    await addRunning(gateway.machine, 'keys/spent.map', 'ann@example.com', `${end}|2h|tomorrow`)
+    expect([await status(at.ann, chat), await status(at.phone, 'POST /v1/messages')]).toEqual([429, 200])
+    await removeRunning(gateway.machine, 'keys/spent.map', 'ann@example.com')
+    expect(await status(at.ann, chat)).toBe(200)
+  })
+
   test('a wrong key is refused, whoever the tailnet says it is; a right one counts with its own rights', async () => {
     for (const headers of [bearer('rop_wrong'), ['x-api-key: rop_wrong']])
       expect(await status(at.ann, chat, headers)).toBe(401)
@@ -171,7 +179,7 @@ describe('with access: either', () => {
     await refreshIdentities({
       ...gateway.machine,
       tell(socket, command) {
-        told.push(command)
+        told.push(command.replace(/^@!\d+ /, ''))
         return gateway.machine.tell(socket, command)
       },
       find: async () => 'tailscale',

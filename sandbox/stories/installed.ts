@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
+import { parse, stringify } from 'yaml'
 import { type Box, type BoxOptions, createBox, namespaces, type Outcome } from '../box.ts'
 import { combine } from '../presets.ts'
 import type { Faults } from '../standins/ollama/faults.ts'
@@ -31,11 +32,14 @@ export const settingsFile = '.config/remote-ollama-proxy/settings.yaml'
 export const labels = ['com.ollama', 'com.haproxy', 'com.ollama.warm-models', 'com.haproxy.observer'] as const
 export const logs = 'Library/Logs/remote-ollama-proxy'
 
+const ports = ['port', 'engine', 'peers', 'metrics']
+
 /** Writes settings; the ports of a box without a network of its own stay as they are. */
 export function putSettings(box: Box, lines: string): void {
-  const ports = box.namespaced ? '' : `port: ${box.port}\nengine: { port: ${box.enginePort} }\n`
-  const own = box.namespaced ? lines : lines.replace(/^(port|engine):.*\n/gm, '')
-  box.write(settingsFile, `${ports}${own}`, 0o600)
+  const before = box.namespaced ? {} : (parse(box.read(settingsFile)) as Record<string, unknown>)
+  const kept = Object.entries(before).filter(([key]) => ports.includes(key))
+  const own = box.namespaced ? lines : lines.replace(/^(port|engine|peers|metrics):.*\n/gm, '')
+  box.write(settingsFile, `${kept.length > 0 ? stringify(Object.fromEntries(kept)) : ''}${own}`, 0o600)
 }
 
 /** A Mac with Tailscale, Ollama and HAProxy on it, without us. */

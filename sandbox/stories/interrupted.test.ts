@@ -84,7 +84,7 @@ describe.skipIf(cannot)(titled('an install that does not come to its end'), () =
   })
 
   it('by kill -9 in a change of the configuration heals, too', async () => {
-    box.write(at(box).settings, `log: requests\n${modest}`, 0o600)
+    box.write(at(box).settings, `queue: { max: 63 }\n${modest}`, 0o600)
     const working = box.startScript('install.ts', ['--yes'])
     await eventually('the old configuration is set aside', () => box.exists(at(box).lastGood), patience)
     working.kill('SIGKILL')
@@ -94,7 +94,7 @@ describe.skipIf(cannot)(titled('an install that does not come to its end'), () =
   })
 
   it('is alone: a second run at the same time says so and stops with 3', async () => {
-    box.write(at(box).settings, `log: off\n${modest}`, 0o600)
+    box.write(at(box).settings, `queue: { max: 62 }\n${modest}`, 0o600)
     const first = box.startScript('install.ts', ['--yes'])
     await eventually('the first run holds the lock', () => box.exists(at(box).lock), patience)
     const second = await run(box, 'install.ts', '--yes')

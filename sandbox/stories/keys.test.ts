@@ -204,7 +204,7 @@ describe('changes while it runs', () => {
 
   test('keys hold after a reload, too', async () => {
     await change({ carol: entry(secrets.chatty) })
-    await reloaded('access: keys\nlog: requests')
+    await reloaded('access: keys\nqueue: { max: 63 }')
     expect((await ask('GET /v1/models', bearer(secrets.chatty))).status).toBe(200)
     expect((await ask('GET /v1/models')).status).toBe(401)
   })

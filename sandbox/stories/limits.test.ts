@@ -121,7 +121,7 @@ describe('an address that guesses keys', () => {
 
   test('is still banned after a reload, until its ban is ended by hand', async () => {
     await settled()
-    await reloaded('access: keys\nlog: off')
+    await reloaded('access: keys\nqueue: { max: 62 }')
     await eventually('the ban was handed over', async () => (await bans(gateway.machine))[0]?.address === guesser)
     expect((await guess(guesser, 1))?.status).toBe(429)
     await expect(unban(gateway.machine, '127.9.1.2')).rejects.toThrow('"127.9.1.2" is no banned address')
@@ -145,7 +145,7 @@ describe('an address that guesses keys', () => {
 test('requests a minute are counted on over a reload', async () => {
   const { key } = await newcomer({ perMinute: 3 })
   for (let at = 0; at < 3; at += 1) expect((await post(key)).status).toBe(200)
-  await reloaded('access: keys\nlog: requests')
+  await reloaded('access: keys\nqueue: { max: 63 }')
   await eventually('the count was handed over', async () => (await post(key)).status === 429)
   expect(engine.received.length).toBeLessThan(6)
   await reloaded('access: keys')

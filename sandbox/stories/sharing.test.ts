@@ -9,7 +9,7 @@ import { longChat, openStream } from './stream.ts'
 import { at, cannot, expectGreen, installed, lastLog, quickBox, run, titled, told } from './witness.ts'
 
 const model = 'qwen3:0.6b'
-const settings = 'models: [qwen3:0.6b, tiny-loop]\naccess: keys\ninference: { parallel: 2 }\n'
+const settings = 'models: [qwen3:0.6b, tiny-loop]\ngroups: [agents, native]\naccess: keys\ninference: { parallel: 2 }\n'
 
 describe.skipIf(cannot)(titled('a server that is shared by keys'), () => {
   let box: Box
@@ -61,6 +61,22 @@ describe.skipIf(cannot)(titled('a server that is shared by keys'), () => {
     expect(await status(key)).toBe(200)
   })
 
+  it('answers the plainest curl with a key that has the group native, and tells one without it why not', async () => {
+    const curl = async (key: string, data: string, method = '') => {
+      const url = `http://${box.address}:${box.port}/api/generate`
+      const line = `curl -sS ${method} ${url} -H "Authorization: Bearer ${key}" -d '${data}'`
+      return (await box.run(['/bin/sh', '-c', line], { on: 'laptop' })).stdout
+    }
+    const both = async (key: string) => [
+      await curl(key, `{"model": "${model}", "prompt": "Hello"}`),
+      await curl(key, `{\n  "model": "${model}",\n  "prompt": "Why is the sky blue?"\n}`, '-X POST'),
+    ]
+    for (const said of await both(made.bob ?? '')) expect(said).toMatch(/"response":.*"done":true/s)
+    const other = await add('agents-only', '--groups', 'agents')
+    for (const said of await both(other)) expect(said).toContain('agents-only may not use the group native')
+    expect((await keys('revoke', 'agents-only')).code).toBe(0)
+  })
+
   it('works in the official clients with the key, and says in them why without one it does not', async () => {
     const cases = async (key: string): Promise<Record<string, Case>> => {
       const program = join(checkout, 'sandbox/clients/openai.ts')
@@ -93,6 +109,8 @@ describe.skipIf(cannot)(titled('a server that is shared by keys'), () => {
       ['add', 'bob'],
       ['add', '../x'],
       ['add', 'carol', '--per-minute', 'often'],
+      ['add', 'carol', '--per-day', '25h'],
+      ['unban', '100.64.0.9'],
       ['rotate', 'nobody'],
       ['frobnicate'],
     ]) {
@@ -100,6 +118,17 @@ describe.skipIf(cannot)(titled('a server that is shared by keys'), () => {
       expect([code, stderr.trim().split('\n').length], words.join(' ')).toEqual([2, 1])
     }
     expect(box.read(at(box).keys)).toBe(before)
+  })
+
+  it('lists an address that guesses keys, and lets it in again', async () => {
+    expect((await keys('bans')).stdout).toContain('No address is banned.')
+    for (let at = 0; at <= 60; at += 1) await status(`rop_${at}`)
+    expect(await status('rop_again')).toBe(429)
+    const [ban] = JSON.parse((await keys('bans', '--json')).stdout) as { address: string; wrongAMinute: number }[]
+    expect(ban?.wrongAMinute).toBe(61)
+    expect((await keys('bans')).stdout).toMatch(/^100\.\S+ +61 wrong keys a minute · \d+ s left$/m)
+    expect((await keys('unban', ban?.address ?? '')).stdout).toContain(`${ban?.address} is banned no longer.`)
+    expect(await status('rop_again')).toBe(401)
   })
 
   it('lets a stream go on when its key is revoked, and ends exactly that one when told to cut', async () => {
@@ -114,7 +143,7 @@ describe.skipIf(cannot)(titled('a server that is shared by keys'), () => {
     expect(running.map(({ who }) => who).sort()).toEqual(['carol', 'dave'])
     expect(refusals[0]).toMatchObject({ status: 401, path: '/v1/v1/models' })
     // A reload leaves both streams with the old worker.
-    box.write(at(box).settings, `${settings}log: requests\n`, 0o600)
+    box.write(at(box).settings, `${settings}queue: { max: 63 }\n`, 0o600)
     await installed(box)
     expect((await keys('revoke', 'carol')).stdout).toMatch(/counts no longer\. Answers that run go on/)
     expect([await status(carol), await status(dave)]).toEqual([401, 200])
@@ -157,7 +186,7 @@ describe.skipIf(cannot)(titled('a server that is shared by keys'), () => {
   })
 
   it('shows a key that is made while other settings wait, says so, and refuses its models until they are applied', async () => {
-    box.write(at(box).settings, `${settings}log: off\n`, 0o600)
+    box.write(at(box).settings, `${settings}queue: { max: 62 }\n`, 0o600)
     for (const name of ['first', 'second']) {
       const { code, stdout, stderr } = await keys('add', name, '--models', 'nothing*')
       expect([code, stderr]).toEqual([
@@ -190,9 +219,53 @@ describe.skipIf(cannot)(titled('a server that is shared by keys'), () => {
     expect(stdout).not.toContain('an-old-key')
   })
 
+  it('warns of the power of an admin key, and lets it alone delete a model', async () => {
+    const { code, stdout, stderr } = await keys('add', 'admin', '--admin', '--json')
+    expect([code, stderr]).toEqual([0, expect.stringMatching(/^This key may download, delete, .*\n$/)])
+    const { key } = JSON.parse(stdout) as { key: string }
+    const remove = async (by?: string) => {
+      const { status } = await box.http('laptop', {
+        method: 'DELETE',
+        path: '/api/delete',
+        host: box.address,
+        port: box.port,
+        headers: { host: `${box.address}:${box.port}`, ...(by ? { authorization: `Bearer ${by}` } : {}) },
+        body: '{"model":"tiny-think"}',
+      })
+      return status
+    }
+    expect([await remove(made.bob), await remove(key), await remove(key)]).toEqual([403, 200, 404])
+    expect((await keys('limits', 'bob', '--admin')).code).toBe(2)
+    expect((await keys('list')).stdout).toMatch(/^admin .*ADMIN: may change the models$/m)
+    expect((await keys('revoke', 'admin')).code).toBe(0)
+  })
+
   it('holds after the proxy crashed', async () => {
     await box.run(['launchctl', 'kickstart', '-k', `gui/${box.state().uid}/com.haproxy`])
     await expect.poll(() => status(made.bob).catch(() => 0), { timeout: 60_000 }).toBe(200)
     expect(await status()).toBe(401)
+  })
+
+  it('lets in without a key whom a rule of people means, and proves that a header makes nobody somebody', async () => {
+    box.mac(({ tailscale }) => {
+      tailscale.peers = [{ hostName: 'laptop', ipv4: '100.64.0.7', userId: 2, id: 'nLaptop', nodeId: 2 }]
+      tailscale.users = [{ id: 2, loginName: 'Ann@example.com', displayName: 'Ann' }]
+    })
+    const either = (people: string) =>
+      box.write(at(box).settings, `${settings}access: either\npeople: ${people}\n`.replace('access: keys\n', ''), 0o600)
+    either('{ ann@example.com: { groups: [metadata, openai] } }')
+    expect((await run(box, 'apply.ts')).code).toBe(0)
+    expect([await status(), await status(undefined, '/api/generate', 'POST'), await status('rop_wrong')]).toEqual([
+      200, 403, 401,
+    ])
+    expect((await statusOf(box)).of('haproxy.identities')).toMatchObject({
+      state: 'ok',
+      saw: expect.stringMatching(/^1 addresses have a rule; \d+ s old$/),
+    })
+    const proof = await run(box, 'test.ts', '--only', 'keys')
+    expect(proof.stdout).toMatch(/✓ Nobody becomes somebody by a header/)
+    either('{ bob@example.com: {} }')
+    const { stdout } = await run(box, 'apply.ts')
+    expect([stdout.includes('map edit:'), stdout.includes('reload:'), await status()]).toEqual([true, false, 401])
   })
 })

@@ -102,9 +102,12 @@ export const headers: Hostile[] = [
   },
   { name: 'X-HTTP-Method-Override', expect: '200 →', bytes: post('/v1/messages', ['X-HTTP-Method-Override: DELETE']) },
   {
-    name: 'X-Forwarded-*',
+    name: 'X-Forwarded-*, Tailscale-User-*',
     expect: '200 →',
-    bytes: get('/api/version', ['X-Forwarded-For: 127.0.0.1', 'X-Forwarded-Host: evil', 'X-Real-IP: 127.0.0.1']),
+    bytes: get('/api/version', [
+      ...['X-Forwarded-For: 127.0.0.1', 'X-Forwarded-Host: evil', 'X-Real-IP: 127.0.0.1'],
+      ...['Tailscale-User-Login: owner@example.com', 'Tailscale-User-Name: Owner', 'X-Webauth-User: owner'],
+    ]),
   },
   {
     name: 'Connection: X-Secret hop list',

@@ -6,7 +6,7 @@ import type { Host, Look } from '../../look.ts'
 import { places } from '../../places.ts'
 import { setRunningMap } from '../../proxy/runtime.ts'
 import type { Duty } from '../duty.ts'
-import { bytesOf, type Stream, streams } from '../streams.ts'
+import { detailsOf, type Stream, streams } from '../streams.ts'
 
 const use = z.object({ ms: z.number(), bytes: z.number() })
 const schema = z.object({ day: z.string(), used: z.record(z.string(), use) })
@@ -40,8 +40,9 @@ const midnightAfter = (at: Date): Date => new Date(at.getFullYear(), at.getMonth
 /** Counts what everybody uses, and tells HAProxy who gets no more until midnight. */
 export function budgets(now: () => Date = () => new Date()): BudgetsDuty {
   let ledger: z.infer<typeof schema> | undefined
-  let unsaved: Spending[] = []
-  const running = new Map<string, Running>()
+  let saved = ''
+  const unsaved: Spending[] = []
+  const since = new Map<string, number>()
   const add = (who: string, ms: number, bytes: number) => {
     if (ledger) ledger.used[who] = plus(ledger.used[who], { ms, bytes })
   }
@@ -53,13 +54,13 @@ export function budgets(now: () => Date = () => new Date()): BudgetsDuty {
       const at = now()
       const given = await readBudgets(host)
       ledger = today(ledger ?? (await readUsed(host)), dayOf(at))
-      if (unsaved.length > 0 && given.size > 0) {
-        for (const { who, totalMs, queueMs, bytes } of unsaved)
-          add(who, Math.max(0, totalMs - Math.max(0, queueMs)), bytes)
-        await host.write(usedFile(host.home), `${JSON.stringify(ledger)}\n`)
-      }
-      unsaved = []
-      const open = given.size > 0 ? await follow(host, running, given, at.getTime()) : new Map<string, Use>()
+      if (given.size === 0) unsaved.length = 0
+      for (const { who, totalMs, queueMs, bytes } of unsaved.splice(0))
+        add(who, Math.max(0, totalMs - Math.max(0, queueMs)), bytes)
+      const text = `${JSON.stringify(ledger)}\n`
+      if (given.size > 0 && text !== saved) await host.write(usedFile(host.home), text)
+      saved = text
+      const open = given.size > 0 ? await follow(host, since, given, at.getTime()) : new Map<string, Use>()
       await publish(host, spent(given, ledger.used, open, midnightAfter(at)))
     },
   }
@@ -96,30 +97,31 @@ async function readBudgets(look: Look): Promise<Map<string, Budget>> {
   )
 }
 
-interface Running {
-  since: number
-  ageSeconds: number
+/** The requests that the engine has; those in the queue of the loading slot are with a server, too. */
+async function running(look: Look): Promise<Stream[]> {
+  const found: Stream[] = []
+  for (const stream of await streams(look))
+    if (stream.server === 'engine' || (stream.server && !(await detailsOf(look, stream)).waiting)) found.push(stream)
+  return found
 }
 
-/** What the requests that the engine has now use, by who: HAProxy tells nobody of them before they end. */
+/** What the requests that the engine has now use, by who, since they were first seen there: HAProxy tells nobody of them before they end. */
 async function follow(
   look: Look,
-  running: Map<string, Running>,
+  since: Map<string, number>,
   given: Map<string, Budget>,
   now: number,
 ): Promise<Map<string, Use>> {
   const uses = new Map<string, Use>()
-  const found = (await streams(look)).filter((stream) => stream.running)
-  const name = ({ pid, session }: Stream) => `${pid} ${session}`
-  for (const known of running.keys()) if (!found.some((stream) => name(stream) === known)) running.delete(known)
+  const found = await running(look)
+  const name = ({ client, started }: Stream) => `${client} ${started}`
+  for (const known of since.keys()) if (!found.some((stream) => name(stream) === known)) since.delete(known)
   for (const stream of found) {
-    const before = running.get(name(stream))
-    // HAProxy uses a session's name again: one that is younger than before is another.
-    const since = before && stream.ageSeconds >= before.ageSeconds ? before.since : now
-    running.set(name(stream), { since, ageSeconds: stream.ageSeconds })
+    const from = since.get(name(stream)) ?? now
+    since.set(name(stream), from)
     const limited = (given.get(stream.who) ?? given.get('*'))?.bytes !== undefined
-    const bytes = limited ? await bytesOf(look, stream) : 0
-    uses.set(stream.who, plus(uses.get(stream.who), { ms: now - since, bytes }))
+    const bytes = limited ? (await detailsOf(look, stream)).bytes : 0
+    uses.set(stream.who, plus(uses.get(stream.who), { ms: now - from, bytes }))
   }
   return uses
 }
@@ -146,8 +148,8 @@ function spent(
 /** File first; the running worker is asked each time, since one that came meanwhile may have read an older file. */
 async function publish(host: Host, lines: Map<string, string>): Promise<void> {
   const text = mapText(lines)
-  const before = await host.read(spentFile(host))
-  if (before === text && text === '') return
+  const before = (await host.read(spentFile(host))) ?? ''
+  if (before === '' && text === '') return
   if (before !== text) await host.write(spentFile(host), text)
   await setRunningMap(host, 'keys/spent.map', lines)
 }

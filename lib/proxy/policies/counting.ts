@@ -11,7 +11,7 @@ export interface Counted {
 const rate = ({ key, table, called }: Counted, limit: string, count: string, seconds: number, words: string) => [
   `http-request set-var(txn.over) ${key},table_${count}(${table}),sub(${limit}),add(1) if { var(${limit}) -m int gt 0 }`,
   `http-request set-var(txn.wait) var(txn.over),mul(${seconds}),div(${limit}),add(1) if { var(txn.over) -m int gt 0 }`,
-  'http-request set-var(txn.wait) int(60) if { var(txn.wait) -m int gt 60 }',
+  `http-request set-var(txn.wait) int(${Math.min(60, seconds + 1)}) if { var(txn.wait) -m int gt ${Math.min(60, seconds + 1)} }`,
   refuse({
     status: 429,
     message: `${called} may start %[var(${limit})] requests ${words}.`,

@@ -38,6 +38,7 @@ export function errors(): Policy {
         'http-request set-var(txn.path) path,bytes(0,300)',
         'http-request set-var(txn.method) method,bytes(0,24)',
         'http-request set-var(txn.letters) method,length',
+        'http-request set-var(txn.now) date',
       ],
       defaults: [
         'unique-id-format req_%[uuid()]',

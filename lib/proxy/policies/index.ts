@@ -1,21 +1,26 @@
 import type { Gateway, Policy } from '../policy.ts'
 import { sign } from '../refusal.ts'
 import { admin } from './admin.ts'
+import { asked } from './asked.ts'
 import { bodies } from './bodies.ts'
 import { connections } from './connections.ts'
 import { errors } from './errors.ts'
 import { keys } from './keys.ts'
 import { limits } from './limits.ts'
+import { loading } from './loading.ts'
 import { log } from './log.ts'
 import { manage } from './manage.ts'
+import { metrics } from './metrics.ts'
 import { models } from './models.ts'
 import { names } from './names.ts'
 import { peers } from './peers.ts'
 import { queue } from './queue.ts'
 import { rewrite } from './rewrite.ts'
 import { rows } from './rows.ts'
+import { running } from './running.ts'
 import { shape } from './shape.ts'
 import { streams } from './streams.ts'
+import { timeouts } from './timeouts.ts'
 
 /** Refusals tell their policy's name; the log reads it and takes it off. */
 const signed = ({ name, lines, ...rest }: Policy): Policy => ({
@@ -40,10 +45,15 @@ const policiesOf = (gateway: Gateway): Policy[] => [
   names(gateway),
   rows(gateway),
   keys(gateway),
+  timeouts(gateway),
   limits(gateway),
   bodies(gateway),
   models(gateway),
+  asked(),
+  loading(gateway),
   queue(gateway),
+  running(),
   rewrite(gateway),
   manage(gateway),
+  metrics(gateway),
 ]

@@ -33,7 +33,6 @@ const named = [
 ]
 
 const timed = [
-  'http-request set-var(txn.now) date',
   'http-request set-var(txn.left) var(txn.record),field(2,|),sub(txn.now)',
   'http-request set-var(txn.who) var(txn.record),field(1,|) if { var(txn.left) -m int gt 0 }',
 ]
@@ -58,7 +57,7 @@ const ban = (wrongAMinute: number): string[] => [
   'acl banned src,table_gpt0(strangers) gt 0',
   'http-request track-sc2 src table strangers if offered !known !banned',
   'http-request sc-inc-gpc0(2) if offered !known !banned',
-  `http-request sc-set-gpt0(2) 1 if offered !known !banned { sc2_gpc0_rate(strangers) gt ${wrongAMinute} }`,
+  `http-request sc-set-gpt0(2) 1 if { sc2_gpc0_rate(strangers) gt ${wrongAMinute} }`,
   refuse({
     status: 429,
     message: `over ${wrongAMinute} wrong API keys came from this address within a minute; wait a minute.`,

@@ -5,6 +5,7 @@ import { refuse } from '../refusal.ts'
 import { type Counted, checked, counts } from './counting.ts'
 import { keptBy } from './peers.ts'
 import { shared } from './shared.ts'
+import { timed } from './timeouts.ts'
 
 const ofRecord = [
   'http-request set-var(txn.minute) var(txn.record),field(4,|),add(0) if known inference',
@@ -38,7 +39,6 @@ function sources({ settings }: Gateway): string[] {
 /** Who has used up a share of the day (the observer says so) is told when the next begins: over a minute, so that no client stays to wait. */
 const budgets = [
   'http-request set-var(txn.spent) var(txn.who),map_str({{keys}}/spent.map) if counted inference',
-  'http-request set-var(txn.now) date if { var(txn.spent) -m found }',
   'http-request set-var(txn.rest) var(txn.spent),field(1,|),sub(txn.now) if { var(txn.spent) -m found }',
   refuse({
     status: 429,
@@ -54,9 +54,6 @@ const person: Counted = { key: 'var(txn.who)', table: 'people', called: '%[var(t
 const tracked = [
   'http-request track-sc1 var(txn.who) table people if counted inference',
   'http-request sc-inc-gpc0(1) if counted inference',
-  // The table by which a revoked key's own streams are found (haproxy-policy.md §10).
-  'http-request set-var-fmt(txn.stream) "%[var(txn.who)]|%[src]:%[src_port]" if counted inference',
-  'http-request track-sc2 var(txn.stream) table streams if { var(txn.stream) -m found }',
   // Who has much under way waits behind who has little.
   'http-request set-priority-class var(txn.who),table_conn_cur(people) if counted inference',
 ]
@@ -72,12 +69,15 @@ const waiting = (slots: number): string[] => [
   }),
 ]
 
+/** Whether people are told apart at all. */
+export const counting = (settings: Settings): boolean =>
+  Object.keys(settings.limits).length > 0 || identifies(settings) || timed(settings)
+
 /** How much each person may have, by key, identity or address, and all of them together. Without keys, rules and limits there is nothing to count. */
 export function limits(gateway: Gateway): Policy {
-  const { access, limits: wanted, inference } = gateway.settings
+  const { limits: wanted, inference } = gateway.settings
   const together = shared(wanted)
-  if (access === 'tailnet' && !identifies(gateway.settings) && Object.keys(wanted).length === 0)
-    return { name: 'limits', lines: {} }
+  if (!counting(gateway.settings)) return { name: 'limits', lines: {} }
   return {
     name: 'limits',
     lines: {
@@ -94,7 +94,6 @@ export function limits(gateway: Gateway): Policy {
     },
     sections: [
       `backend people\n    stick-table type string len 120 size 20k expire 2m store ${counts} ${keptBy}`,
-      'backend streams\n    stick-table type string len 180 size 20k expire 1m store conn_cur',
       ...together.sections,
     ],
     files: together.files,

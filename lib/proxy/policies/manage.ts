@@ -21,9 +21,9 @@ export function manage({ settings }: Gateway): Policy {
       ],
       rewrite: ['use_backend manage if { var(txn.backend) -m str manage }'],
     },
-    // A download tells of itself, but a model that is made may be silent for hours.
+    // A download tells of itself, but a model that is made may be silent for hours. Without a log as the other backends: "Server … is DOWN" is no JSON.
     sections: [
-      `backend manage\n    timeout server 6h\n    server engine 127.0.0.1:${settings.engine.port} track inference/engine`,
+      `backend manage\n    no log\n    timeout server 6h\n    server engine 127.0.0.1:${settings.engine.port} track inference/engine`,
     ],
     files: { 'manage.map': rows.map(({ method, path }) => `${method}:${path} ${record}\n`).join('') },
   }

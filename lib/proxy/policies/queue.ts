@@ -3,6 +3,7 @@ import type { Gateway, Policy } from '../policy.ts'
 import { refuse } from '../refusal.ts'
 import { late } from './errors.ts'
 
+export const full = (max: number): string => `${max} requests are waiting already; try again shortly.`
 const retry = { 'retry-after': '5' }
 
 /** Few requests at the engine, the rest in a queue that tells clients what they handle well: 429 with Retry-After; 503 only when the engine is down. */
@@ -31,7 +32,7 @@ export function queue(gateway: Gateway): Policy {
       inspect: [
         refuse({
           status: 429,
-          message: `${waiting.max} requests are waiting already; try again shortly.`,
+          message: full(waiting.max),
           when: [
             `inference { queue(inference) ge ${waiting.max} } { srv_conn(inference/engine) ge ${inference.slots} }`,
           ],

@@ -1,3 +1,4 @@
+import { openGroups } from '../../settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
 
 /** The only headers the engine sees; whatever else a client sends, keys and cookies included, ends at the gateway. */
@@ -22,6 +23,9 @@ export function rewrite(gateway: Gateway): Policy {
         `http-request set-header host 127.0.0.1:${gateway.settings.engine.port}`,
         'use_backend inference if inference',
         'use_backend metadata if { var(txn.backend) -m str metadata }',
+        ...(openGroups(gateway.settings).includes('metrics')
+          ? ['use_backend metrics if { var(txn.backend) -m str metrics }']
+          : []),
       ],
       inference: trailers,
       metadata: trailers,

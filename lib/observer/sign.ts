@@ -7,8 +7,6 @@ const schema = z.object({
   pid: z.number(),
   /** ms since 1970 */
   at: z.number(),
-  /** up to where the requests have been read */
-  read: z.object({ id: z.string(), offset: z.number() }),
   /** what does not work at the moment, a sentence each */
   faults: z.array(z.string()),
 })
@@ -29,9 +27,12 @@ export async function readSign(look: Look): Promise<Sign | undefined> {
 }
 
 /** Shows that the observer lives, and what it cannot do. */
-export const signs = (sign: () => Omit<Sign, 'at' | 'pid'>): Duty => ({
+export const signs = (faults: () => string[]): Duty => ({
   name: 'sign of life',
   everyMs: 5000,
   run: (host: Host) =>
-    host.write(places(host.home).observer, `${JSON.stringify({ pid: process.pid, at: Date.now(), ...sign() })}\n`),
+    host.write(
+      places(host.home).observer,
+      `${JSON.stringify({ pid: process.pid, at: Date.now(), faults: faults() } satisfies Sign)}\n`,
+    ),
 })

@@ -1,0 +1,55 @@
+import type { Look } from '../host.ts'
+import { readRegistry } from '../keys/registry.ts'
+import { running } from '../models.ts'
+import { places } from '../places.ts'
+import { engineLoad, engineUp } from '../proxy/runtime.ts'
+import { readSettings } from '../settings.ts'
+import type { Gauges } from './metrics.ts'
+
+const only = (label: string, rows: [string, number][]) =>
+  rows.map(([name, value]) => ({ labels: { [label]: name }, value }))
+
+/** Reads the numbers that only the moment knows; what cannot be read is absent rather than wrong. */
+export async function readGauges(look: Look, gauges: Gauges): Promise<void> {
+  for (const gauge of Object.values(gauges)) gauge.reset()
+  await Promise.all([ofGateway(look, gauges), ofPeople(look, gauges), ofMachine(look, gauges), ofKeys(look, gauges)])
+}
+
+async function ofGateway(look: Look, gauges: Gauges): Promise<void> {
+  const info = await look.ask(places(look.home).adminSocket, 'show info')
+  gauges.up.set(info ? 1 : 0)
+  gauges.droppedLines.set(Number(/^DroppedLogs: (\d+)$/m.exec(info ?? '')?.[1] ?? 0))
+  gauges.engineUp.set((await engineUp(look)) ? 1 : 0)
+  const load = await engineLoad(look)
+  gauges.running.set(load?.running ?? 0)
+  gauges.waiting.set(load?.waiting ?? 0)
+}
+
+/** Rows of the table `people` whose count is not zero: key or address, and how many run. */
+export const runningBy = (table: string): [string, number][] =>
+  table.split('\n').flatMap((line): [string, number][] => {
+    const [, who, count] = /\bkey=(\S+) .*\bconn_cur=(\d+)/.exec(line) ?? []
+    return who && Number(count) > 0 ? [[who, Number(count)]] : []
+  })
+
+async function ofPeople(look: Look, gauges: Gauges): Promise<void> {
+  const table = (await look.ask(places(look.home).adminSocket, 'show table people')) ?? ''
+  for (const { labels, value } of only('who', runningBy(table).slice(0, 200))) gauges.runningOf.set(labels, value)
+}
+
+async function ofMachine(look: Look, gauges: Gauges): Promise<void> {
+  const { stdout } = await look.query(['sysctl', '-n', 'hw.memsize'])
+  gauges.memoryBytes.set(Number(stdout) || 0)
+  gauges.diskFree.set(await look.free(look.home))
+  const { engine } = await readSettings(look)
+  const loaded = (await running(look, '127.0.0.1', engine.port)) ?? []
+  for (const { name, size } of loaded) gauges.modelBytes.set({ model: name }, size)
+}
+
+async function ofKeys(look: Look, gauges: Gauges): Promise<void> {
+  const { keys } = await readRegistry(look)
+  const ending = Object.entries(keys).flatMap(([name, { expires }]): [string, number][] =>
+    expires ? [[name, Date.parse(expires) / 1000]] : [],
+  )
+  for (const { labels, value } of only('who', ending.slice(0, 200))) gauges.keyExpires.set(labels, value)
+}

@@ -1,0 +1,111 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { generateKey, hashKey } from '../../lib/keys/key.ts'
+import type { Limits } from '../../lib/keys/registry.ts'
+import { keep } from '../../lib/keys/store.ts'
+import { overlong } from '../../lib/observer/duties/overlong.ts'
+import { streams } from '../../lib/observer/streams.ts'
+import { eventually, type RunningGateway, startGateway } from '../gateway.ts'
+import { type Client, dial, exchange, request } from '../raw.ts'
+import { type Answer, events, type Recorder, silent, startRecorder } from '../recorder.ts'
+
+let engine: Recorder
+let gateway: RunningGateway
+let clients: Client[] = []
+const keys: Record<string, Partial<Limits>> = { plain: {}, hasty: { firstByte: 1, silence: 2, whole: 600 } }
+const secrets = Object.fromEntries(Object.keys(keys).map((name) => [name, generateKey()]))
+
+beforeAll(async () => {
+  engine = await startRecorder()
+  gateway = await startGateway({
+    enginePort: engine.port,
+    settings:
+      'access: keys\nlog: errors\ngroups: [agents, embeddings]\ntimeouts: { groups: { embeddings: { first_byte: 1s }, anthropic: { whole: 30s } } }',
+  })
+  const created = '2026-01-01T00:00:00.000Z'
+  const entries = Object.entries(keys).map(([name, limits]) => [
+    name,
+    { ...limits, created, hashes: [{ sha256: hashKey(secrets[name] ?? '') }] },
+  ])
+  await keep(gateway.machine, { version: 1, keys: Object.fromEntries(entries) }, gateway.gateway.settings)
+})
+afterAll(async () => {
+  await gateway?.stop()
+  await engine?.stop()
+})
+beforeEach(() => {
+  engine.answer = silent
+})
+afterEach(async () => {
+  for (const client of clients) client.hangUp()
+  clients = []
+  await eventually('nothing is under way', async () => (await streams(gateway.machine)).length === 0)
+})
+
+const bytes = (path: string, who: string) =>
+  request(`POST ${path} HTTP/1.1`, [`Host: ${gateway.host}`, `Authorization: Bearer ${secrets[who]}`], '{"model":"M"}')
+async function open(who: string): Promise<Client> {
+  const client = await dial(gateway)
+  clients.push(client)
+  client.send(bytes('/v1/messages', who))
+  return client
+}
+const ask = (path: string, who: string) => exchange(gateway, bytes(path, who))
+/** How HAProxy's log says that the one after so many lines ended; 3.0 alone says of an answer that it cut itself that the client left. */
+async function expectEnd(lines: number, wanted: RegExp): Promise<void> {
+  await eventually('it is logged', () => gateway.log().length > lines)
+  const { end } = JSON.parse(gateway.log()[lines] ?? '') as { end: string }
+  const blind = gateway.version.join('.') === '3.0' && end === 'CD--'
+  if (!blind) expect(end).toMatch(wanted)
+}
+const begins: Answer = (wire) => {
+  wire.send('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n')
+  wire.chunk('data: one\n\n')
+}
+
+test('an answer that does not begin in the time of its group or its key is 504, in the family’s shape', async () => {
+  for (const [path, who] of [
+    ['/v1/embeddings', 'plain'],
+    ['/v1/messages', 'hasty'],
+  ] as const) {
+    const lines = gateway.log().length
+    const answer = await ask(path, who)
+    expect([answer.status, JSON.parse(answer.body).error.type]).toEqual([504, 'api_error'])
+    await expectEnd(lines, /^sH/)
+  }
+  const client = await open('plain')
+  await eventually('it is there', async () => (await streams(gateway.machine)).length === 1)
+  expect((await client.settled(1, 1_500)).length).toBe(0)
+})
+
+test('silence within an answer has its own time, after which the answer is cut', async () => {
+  engine.answer = begins
+  const lines = gateway.log().length
+  const client = await open('hasty')
+  expect(await client.sees('data: one')).toBe(true)
+  const begun = performance.now()
+  expect(await client.ended()).not.toBe('open')
+  if (gateway.version[0] >= 3) expect(performance.now() - begun).toBeGreaterThan(1_500)
+  expect(client.replies()[0]).toMatchObject({ status: 200, whole: false })
+  await expectEnd(lines, /^sD/)
+})
+
+test('an answer that takes longer than its group or its key may is cut, and no other', async () => {
+  engine.answer = events({ count: 3000, gap: 20 })
+  const [plain, hasty] = [await open('plain'), await open('hasty')]
+  for (const client of [plain, hasty]) expect(await client.sees('"index":2')).toBe(true)
+  const found = await streams(gateway.machine)
+  expect(found.map(({ who, whole, model }) => [who, whole, model]).sort()).toEqual([
+    ['hasty', 600, 'm'],
+    ['plain', 30, 'm'],
+  ])
+  const lines = gateway.log().length
+  const began = found.find(({ who }) => who === 'plain')?.started ?? 0
+  await overlong(() => began + 29_999).run(gateway.machine)
+  expect([plain.end(), hasty.end()]).toEqual(['open', 'open'])
+  await overlong(() => began + 30_000).run(gateway.machine)
+  expect(await plain.ended()).not.toBe('open')
+  await expectEnd(lines, /^K/)
+  expect(hasty.end()).toBe('open')
+  await overlong(() => Date.now() + 601_000).run(gateway.machine)
+  expect(await hasty.ended()).not.toBe('open')
+})
