@@ -52,7 +52,17 @@ export async function round(target: Target, { connections, seconds, bytes }: Loa
   const file = join(folder, 'load.lua')
   writeFileSync(file, script(target, bytes))
   const url = `http://${target.address}:${target.port}${target.path ?? '/v1/chat/completions'}`
-  const argv = ['-t1', `-c${connections}`, `-d${seconds}s`, '--timeout', '10s', '--latency', '-s', file, url]
+  const argv = [
+    '-t1',
+    `-c${connections}`,
+    `-d${seconds * (target.slow ? 5 : 1)}s`,
+    '--timeout',
+    '10s',
+    '--latency',
+    '-s',
+    file,
+    url,
+  ]
   try {
     const before = cpuOf(target.pids)
     const { stdout } = await promisify(execFile)(bin('wrk'), argv, { env: { LD_LIBRARY_PATH: libraryPath } })

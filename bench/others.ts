@@ -13,12 +13,14 @@ const nginxText = (folder: string, port: number, engine: number): string => `
 pid ${folder}/nginx.pid;
 error_log ${folder}/error.log;
 worker_processes 2;
+${process.getuid?.() === 0 ? 'user root;' : ''}
 events { worker_connections 4096; }
 http {
   client_body_temp_path ${folder}/body; proxy_temp_path ${folder}/proxy; fastcgi_temp_path ${folder}/f; uwsgi_temp_path ${folder}/u; scgi_temp_path ${folder}/s;
   log_format line escape=json '{"time":"$time_iso8601","address":"$remote_addr","request":"$request","status":$status,"ms":$request_time}';
   access_log ${folder}/access.log line;
   client_max_body_size 32m; client_body_buffer_size 128k; keepalive_requests 1000000;
+  map_hash_bucket_size 128;
   map $http_authorization $known { default 0; "Bearer ${key}" 1; ${Array.from({ length: 99 }, (_, at) => `"Bearer other-${at}" 1;`).join(' ')} }
   upstream ollama { server 127.0.0.1:${engine}; keepalive 64; keepalive_requests 1000000; }
   server {
@@ -94,7 +96,7 @@ const litellm: Other = async (programs, engine) => {
   )
   mkdirSync(join(programs.folder, 'litellm'), { recursive: true })
   const argv = [file, '--config', config, '--host', '127.0.0.1', '--port', `${port}`]
-  return local('LiteLLM, 1 key', port, programs.start(argv, { LITELLM_LOCAL_MODEL_COST_MAP: 'True' }))
+  return local('LiteLLM, 1 key', port, programs.start(argv, { LITELLM_LOCAL_MODEL_COST_MAP: 'True' }), { slow: true })
 }
 
 /** Other gateways with the same engine behind them: nginx and Caddy from the distribution's packages, the rest where it is installed. */
