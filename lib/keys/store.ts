@@ -62,14 +62,23 @@ export async function keep(host: Host, registry: Registry, settings: Settings): 
   await publish(host, registry, settings)
 }
 
+const listNames = ['models.map', 'list-v1.map', 'list-api.map'] as const
+
 /** Makes the lists of models anew, where somebody has one: what is installed may have changed. Another run's new keys are not overwritten. */
 export async function renewLists(host: Host, settings: Settings): Promise<void> {
   for (let tries = 0; tries < 5; tries += 1) {
     const registry = await readRegistry(host)
     if (!hasLists(registry, settings)) return
-    await publish(host, registry, settings)
+    const wanted = await wantedMaps(host, registry, settings)
+    for (const name of listNames) await renew(host, name, wanted[name] ?? new Map())
     if (isDeepStrictEqual(await readRegistry(host), registry)) return
   }
+}
+
+async function renew(host: Host, name: string, lines: Map<string, string>): Promise<void> {
+  if ((await host.read(fileOf(host, name))) === mapText(lines)) return
+  await host.write(fileOf(host, name), mapText(lines))
+  await setRunningMap(host, `keys/${name}`, lines)
 }
 
 /** The key of a running test.ts: in the worker's memory alone, for ten minutes at most, and no name that keys.ts gives. */

@@ -3,6 +3,7 @@ import { parseSettings, readSettings } from '../settings.ts'
 import { alerts } from './duties/alerts.ts'
 import { budgets } from './duties/budgets.ts'
 import { identities } from './duties/identities.ts'
+import { lists } from './duties/lists.ts'
 import { loaded } from './duties/loaded.ts'
 import { overlong } from './duties/overlong.ts'
 import { type Duty, keep } from './duty.ts'
@@ -35,7 +36,7 @@ export async function observe(host: Host = realHost()): Promise<void> {
   const reading = requests(host.home, settings.now, await countedUpTo(host), [counted, measured, told])
   const books = [reading, counted, spending]
   const kept = keep(host, [settings.duty, ...books], say)
-  const helping = [loaded(settings.now), overlong(), identities, alerts(settings.now)]
+  const helping = [loaded(settings.now), overlong(), identities, lists(settings.now), alerts(settings.now)]
   const others = keep(host, [serving(settings.now, measured), ...helping], say)
   const living = keep(host, [signs(() => [...kept.faults(), ...others.faults()])], say)
   say('observing')

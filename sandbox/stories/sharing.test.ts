@@ -182,6 +182,9 @@ describe.skipIf(cannot)(titled('a server that is shared by keys'), () => {
     expect(await names()).toEqual(['tiny-loop:latest'])
     expect((await run(box, 'warm-models.ts', 'tiny-think')).code).toBe(0)
     expect((await names()).sort()).toEqual(['tiny-loop:latest', 'tiny-think:latest'])
+    // Past all of our scripts: the observer sees it.
+    expect((await box.run(['ollama', 'rm', 'tiny-think'])).code).toBe(0)
+    await expect.poll(names, { timeout: 60_000 }).toEqual(['tiny-loop:latest'])
     expect((await keys('revoke', 'erin')).code).toBe(0)
   })
 
