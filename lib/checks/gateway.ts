@@ -2,7 +2,7 @@ import type { Machine } from '../machine.ts'
 import type { Setup } from '../parts/part.ts'
 import { labels, places } from '../places.ts'
 import { fault } from '../proxy/reload.ts'
-import { type Check, missed, ok } from '../step.ts'
+import { advice, type Check, missed, ok, skipped } from '../step.ts'
 import { plistKeys } from './engine.ts'
 
 const again = 'Run install.ts again.'
@@ -10,7 +10,7 @@ const again = 'Run install.ts again.'
 /** What must hold of the running gateway beyond its own steps. */
 export const gatewayChecks = (machine: Machine, setup: Setup): Check[] =>
   setup.mode === 'proxy'
-    ? [plistKeys('haproxy.plist-keys', labels.gateway), valid(setup), sockets(), address(machine)]
+    ? [plistKeys('haproxy.plist-keys', labels.gateway), valid(setup), recent(setup), sockets(), address(machine)]
     : []
 
 function valid(setup: Setup): Check {
@@ -20,6 +20,24 @@ function valid(setup: Setup): Check {
     async check(look) {
       const complaint = await fault(look, setup.programs.haproxy, places(look.home).config)
       return complaint ? missed(complaint, again) : ok('haproxy -c')
+    },
+  }
+}
+
+/** The day after the fix of CVE-2025-11230 was committed; distributions backport it, so a version number says little (haproxy-policy.md §10). */
+const fixed = '2025/09/30'
+
+/** The model of every request is read by HAProxy's JSON decoder. */
+function recent(setup: Setup): Check {
+  return {
+    id: 'haproxy.recent',
+    title: 'HAProxy is new enough not to be stopped by an endless JSON number (CVE-2025-11230)',
+    async check(look) {
+      const { stdout } = await look.query([setup.programs.haproxy, '-v'])
+      const [, version, date = ''] = /version (\S+) (\d{4}\/\d\d\/\d\d)/i.exec(stdout) ?? []
+      if (!version) return skipped('it does not say of when it is')
+      const saw = `${version} of ${date.replaceAll('/', '-')}`
+      return date >= fixed ? ok(saw) : advice(saw, 'brew upgrade haproxy, then run install.ts again.')
     },
   }
 }
