@@ -72,7 +72,8 @@ async function requests(): Promise<void> {
 
 /** What each policy costs, by what is saved without it; processor time is steadier than the clock. */
 async function costOfPolicies(): Promise<void> {
-  await inField({ ours: ablations }, async ({ targets }) => {
+  await inField({ ours: ablations }, async ({ targets, missing }) => {
+    for (const why of missing) say(`not measured: ${why}`)
     say(`\n### What is saved without a policy: 16 connections, 80 bytes, median of ${rounds} interleaved rounds\n`)
     const results = await interleaved(targets, rounds, { connections: 16, bytes: 80, seconds })
     const all = results.get('full')

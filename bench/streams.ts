@@ -110,7 +110,7 @@ const roomFor = (count: number) => (text: string) =>
   text
     .replace(/^.*sc0_conn_cur.*$/m, '')
     .replace(/(server engine .*) maxconn \d+/, `$1 maxconn ${count + 10}`)
-    .replace(/^ {4}maxconn 2000$/m, `    maxconn ${2000 + 2 * count}`)
+    .replace(/^ {4}maxconn 2000$/m, `    maxconn ${2000 + count}`)
 
 /** Memory (MB) of the worker with many streams and 1,000 keys, and a reload in their midst: how long, and how many were lost. */
 export async function crowd(count: number): Promise<Crowd> {

@@ -141,6 +141,7 @@ export interface FieldOptions {
 export async function openField(options: FieldOptions): Promise<Field> {
   const programs = children()
   const gateways: RunningGateway[] = []
+  const broken: string[] = []
   const stop = async () => {
     for (const gateway of gateways) await gateway.stop()
     programs.stop()
@@ -152,9 +153,12 @@ export async function openField(options: FieldOptions): Promise<Field> {
     for (const [name, one] of Object.entries(options.ours)) {
       const gateway = await startGateway({ ...one, enginePort, withinMs: 60_000 })
       gateways.push(gateway)
-      targets.push(await asTarget(name, gateway))
+      const target = await asTarget(name, gateway)
+      if (await answers(target)) targets.push(target)
+      else broken.push(`${name}: it refuses what it should answer`)
     }
     const { found, missing } = options.others ? await others(programs, enginePort) : { found: [], missing: [] }
+    missing.push(...broken)
     const up = await Promise.all(found.map((target) => soon(target)))
     targets.push(...found.filter((_, at) => up[at]).map((target) => ({ ...target, pids: target.pids.flatMap(family) })))
     missing.push(...found.filter((_, at) => !up[at]).map(({ name }) => `${name}: it did not answer`))
