@@ -161,6 +161,8 @@ describe.skipIf(why || genuine)(unlessReal('a client that hangs up is noticed by
   })
 
   it('while it waits in the gateway’s queue: Ollama is then never asked', async () => {
+    // Else the first one would hold the slot of models that must be loaded, and the second one the other.
+    await eventually('the gateway knows that the model is loaded', knowsAsLoaded)
     setFaults(box, { holds: { afterTokens: 8 } })
     const first = await openStream(box, longChat(16))
     await first.sees(' w07')
@@ -173,6 +175,11 @@ describe.skipIf(why || genuine)(unlessReal('a client that hangs up is noticed by
     expect(await first.ended).toBe('whole')
     expect(asked('/v1/chat').length).toBe(before)
   })
+
+  async function knowsAsLoaded(): Promise<boolean> {
+    const id = /^(\d+) .*\/loaded\.map/m.exec(await worker(box, 'show map'))?.[1]
+    return id !== undefined && / tiny-loop yes/.test(await worker(box, `show map #${id}`))
+  }
 
   async function queued(): Promise<number> {
     const stdout = await worker(box, 'show stat inference 2 -1')

@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { sha256 } from '../../lib/command.ts'
+import { ensureIdentityFiles } from '../../lib/identities/refresh.ts'
 import { places } from '../../lib/places.ts'
 import { type Configuration, render } from '../../lib/proxy/config.ts'
 import { fault, swap } from '../../lib/proxy/reload.ts'
@@ -134,6 +135,7 @@ test('a home folder whose name holds a blank is understood', async () => {
   const made = render({ ...gateway.gateway, home }, templates())
   const machine = { ...gateway.machine, home }
   for (const [file, text] of Object.entries(made.files)) await machine.write(file, text)
+  await ensureIdentityFiles(machine)
   await machine.write(places(home).config, made.text)
   expect(await fault(machine, gateway.program, places(home).config)).toBeUndefined()
 })
