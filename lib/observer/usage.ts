@@ -83,12 +83,12 @@ export function count({ who: people }: Usage, request: Ended): void {
   own.bytes += request.bytes
 }
 
-/** Names come from outside: `__proto__` is one. */
+/** Names come from outside: `__proto__` is one, and reading the file again would lose it. */
 function entry<T>(record: Record<string, T>, wanted: string, limit: number, make: () => T): T {
   const full = Object.keys(record).length >= limit
-  const name = Object.hasOwn(record, wanted) || !full ? wanted : others
-  if (!Object.hasOwn(record, name))
-    Object.defineProperty(record, name, { value: make(), enumerable: true, writable: true, configurable: true })
+  const own = wanted !== '__proto__' && (Object.hasOwn(record, wanted) || !full)
+  const name = own ? wanted : others
+  if (!Object.hasOwn(record, name)) record[name] = make()
   return record[name] as T
 }
 
