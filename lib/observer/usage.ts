@@ -64,8 +64,11 @@ const generating = new Set(
   endpoints.filter(({ backend }) => backend === 'inference').map(({ method, path }) => `${method}:${path}`),
 )
 
+/** What it needs to know of a request for that. */
+export type Timed = Pick<Ended, 'method' | 'path' | 'end' | 'queueMs' | 'totalMs'>
+
 /** Seconds in which the engine worked for a request; none when it was refused, or left while it waited. */
-export function secondsOf({ method, path, end, queueMs, totalMs }: Ended): number {
+export function secondsOf({ method, path, end, queueMs, totalMs }: Timed): number {
   if (end === 'denied' || queueMs < 0 || !generating.has(`${method}:${path}`)) return 0
   return Math.max(0, totalMs - queueMs) / 1000
 }
