@@ -7,6 +7,7 @@ import { generateKey, hashKey, wellFormed } from './key.ts'
 import { bitOf, keyLines, mapText, parseMap } from './maps.ts'
 import { graceOf, oneName, withFlags } from './options.ts'
 import { type Entry, keyName, readRegistry } from './registry.ts'
+import { described } from './verbs.ts'
 
 const entry = (more: Partial<Entry> = {}): Entry => ({
   created: '2026-01-01T00:00:00.000Z',
@@ -226,4 +227,10 @@ describe('bans', () => {
       { address: 'fd7a:115c:a1e0::9', wrongAMinute: 70, secondsLeft: 1 },
     ])
   })
+})
+
+it('what a key may do is told with its time limits', () => {
+  expect(described(entry({ firstByte: 300, silence: 60, whole: 600 }))).toBe(
+    'no end · all open groups · 300 s to the first byte · 60 s of silence · 600 s a request',
+  )
 })
