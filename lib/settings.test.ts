@@ -104,6 +104,11 @@ describe('settings', () => {
     expect(faults('limits: { per_day: much }')).toContain('limits.per_day: a share of the day such as')
   })
 
+  test('metrics, which tell about everybody, are not opened where no key is asked for', () => {
+    expect(faults('groups: [agents, metrics]')).toContain('groups: metrics tells about everybody')
+    expect(openGroups(parse('access: either\ngroups: [agents, metrics]'))).toContain('metrics')
+  })
+
   test('two listeners on loopback cannot share a port', () => {
     expect(faults('engine: { port: 11436 }')).toContain('peers.port: another port than engine.port')
   })

@@ -175,10 +175,15 @@ const fields = z.strictObject({
   drain: duration.prefault('10m'),
 })
 
-const schema = fields.refine(({ engine, peers }) => engine.port !== peers.port, {
-  path: ['peers', 'port'],
-  message: 'another port than engine.port: both are on 127.0.0.1',
-})
+const schema = fields
+  .refine(({ engine, peers }) => engine.port !== peers.port, {
+    path: ['peers', 'port'],
+    message: 'another port than engine.port: both are on 127.0.0.1',
+  })
+  .refine(({ access, groups }) => access !== 'tailnet' || !groups.includes('metrics'), {
+    path: ['groups'],
+    message: 'metrics tells about everybody, so it always needs a key; set access to keys or either',
+  })
 
 /** The settings with defaults filled in: times in ms, sizes in bytes, groups still by name. */
 export type Settings = z.infer<typeof schema>

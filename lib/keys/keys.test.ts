@@ -4,9 +4,11 @@ import { places } from '../places.ts'
 import { parseBans } from './bans.ts'
 import { readImport } from './import.ts'
 import { generateKey, hashKey, wellFormed } from './key.ts'
+import { listMaps } from './lists.ts'
 import { bitOf, keyLines, mapText, parseMap } from './maps.ts'
 import { graceOf, oneName, withFlags } from './options.ts'
 import { type Entry, keyName, readRegistry } from './registry.ts'
+import { described } from './verbs.ts'
 
 const entry = (more: Partial<Entry> = {}): Entry => ({
   created: '2026-01-01T00:00:00.000Z',
@@ -226,4 +228,18 @@ describe('bans', () => {
       { address: 'fd7a:115c:a1e0::9', wrongAMinute: 70, secondsLeft: 1 },
     ])
   })
+})
+
+it('what a key may do is told with its time limits', () => {
+  expect(described(entry({ firstByte: 300, silence: 60, whole: 600 }))).toBe(
+    'no end · all open groups · 300 s to the first byte · 60 s of silence · 600 s a request',
+  )
+})
+
+it('a name of the cloud is in no list, though somebody wrote it down', () => {
+  const known = { v1: { object: 'list', data: [] }, api: { models: [] } }
+  const before = { 'models.map': '', 'list-v1.map': '', 'list-api.map': '' }
+  const maps = listMaps([{ name: 'bob', models: ['gpt-oss:120b-cloud', 'kimi:cloud', 'qwen3'] }], known, before)
+  expect([...maps['models.map'].keys()].filter((key) => key.includes('cloud'))).toEqual([])
+  expect(maps['models.map'].get('bob|qwen3:latest')).toBe('yes')
 })

@@ -85,7 +85,8 @@ export function listMaps(
     v1: { ...known.v1, data: known.v1.data.filter(({ id }) => meant(id, models)) },
     api: { ...known.api, models: known.api.models.filter(({ name }) => meant(name, models)) },
   })
-  const names = (models: string[]) => [...models.filter(literal), ...pick(models).api.models.map(({ name }) => name)]
+  const named = (models: string[]) => models.filter((name) => literal(name) && !cloud.test(tagged(plain(name))))
+  const names = (models: string[]) => [...named(models), ...pick(models).api.models.map(({ name }) => name)]
   const text = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64')
   return {
     'models.map': new Map(

@@ -258,7 +258,8 @@ function print(ui: Ui, entries: Registry['keys']): number {
   return exitCodes.done
 }
 
-function described(entry: Entry): string {
+/** What a key may do, in one line. */
+export function described(entry: Entry): string {
   const over = entry.expires && Date.parse(entry.expires) < Date.now()
   const parts = [
     entry.expires ? `${over ? 'EXPIRED' : 'until'} ${entry.expires.slice(0, 16).replace('T', ' ')}` : 'no end',
@@ -270,6 +271,9 @@ function described(entry: Entry): string {
     entry.concurrent ? `${entry.concurrent} at once` : '',
     entry.waiting ? `${entry.waiting} while every slot is taken` : '',
     entry.perDay ? `${budgetText(entry.perDay)} a day` : '',
+    entry.firstByte ? `${entry.firstByte} s to the first byte` : '',
+    entry.silence ? `${entry.silence} s of silence` : '',
+    entry.whole ? `${entry.whole} s a request` : '',
     entry.hashes.some(({ until }) => until && Date.parse(until) > Date.now()) ? 'an old key still counts' : '',
     entry.note ?? '',
   ]

@@ -12,7 +12,7 @@ const only = (label: string, rows: [string, number][]) =>
 /** Reads the numbers that only the moment knows; what cannot be read is absent rather than wrong. */
 export async function readGauges(look: Look, gauges: Gauges): Promise<void> {
   for (const gauge of Object.values(gauges)) gauge.reset()
-  await Promise.all([ofGateway(look, gauges), ofPeople(look, gauges), ofMachine(look, gauges), ofKeys(look, gauges)])
+  await Promise.allSettled([ofGateway, ofPeople, ofMachine, ofKeys].map((read) => read(look, gauges)))
 }
 
 async function ofGateway(look: Look, gauges: Gauges): Promise<void> {

@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest'
+import { memoryHost } from '../../test/memory-host.ts'
+import { places } from '../places.ts'
 import type { Ended } from './ended.ts'
-import { runningBy } from './gauges.ts'
+import { readGauges, runningBy } from './gauges.ts'
 import { metrics } from './metrics.ts'
 
 const of = (changes: Partial<Ended> = {}): Ended => ({
@@ -63,4 +65,17 @@ test('who runs something is read off HAProxy’s table', () => {
   ]
   expect(runningBy(table.join('\n'))).toEqual([['bob', 2]])
   expect(runningBy('No such table.\n')).toEqual([])
+})
+
+test('metrics are served though somebody is editing the settings or broke the list of keys', async () => {
+  const { settings, keys } = places('/Users/ada')
+  const host = memoryHost({
+    files: new Map([
+      [settings, 'port: nonsense'],
+      [keys, 'nonsense'],
+    ]),
+  })
+  const made = metrics()
+  await readGauges(host, made.gauges)
+  expect(await made.registry.metrics()).toContain('gateway_up 0')
 })

@@ -64,8 +64,11 @@ const generating = new Set(
   endpoints.filter(({ backend }) => backend === 'inference').map(({ method, path }) => `${method}:${path}`),
 )
 
+/** What it needs to know of a request for that. */
+export type Timed = Pick<Ended, 'method' | 'path' | 'end' | 'queueMs' | 'totalMs'>
+
 /** Seconds in which the engine worked for a request; none when it was refused, or left while it waited. */
-export function secondsOf({ method, path, end, queueMs, totalMs }: Ended): number {
+export function secondsOf({ method, path, end, queueMs, totalMs }: Timed): number {
   if (end === 'denied' || queueMs < 0 || !generating.has(`${method}:${path}`)) return 0
   return Math.max(0, totalMs - queueMs) / 1000
 }
@@ -83,12 +86,12 @@ export function count({ who: people }: Usage, request: Ended): void {
   own.bytes += request.bytes
 }
 
-/** Names come from outside: `__proto__` is one. */
+/** Names come from outside: `__proto__` is one, and reading the file again would lose it. */
 function entry<T>(record: Record<string, T>, wanted: string, limit: number, make: () => T): T {
   const full = Object.keys(record).length >= limit
-  const name = Object.hasOwn(record, wanted) || !full ? wanted : others
-  if (!Object.hasOwn(record, name))
-    Object.defineProperty(record, name, { value: make(), enumerable: true, writable: true, configurable: true })
+  const own = wanted !== '__proto__' && (Object.hasOwn(record, wanted) || !full)
+  const name = own ? wanted : others
+  if (!Object.hasOwn(record, name)) record[name] = make()
   return record[name] as T
 }
 

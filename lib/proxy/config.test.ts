@@ -96,13 +96,13 @@ describe('listeners', () => {
 
 describe('the text', () => {
   test('leaves no slot unfilled and ends with one line break', () => {
-    const { text, files } = rendered(`groups: [${everything.join()}]\norigins: ['https://a.example']`)
+    const { text, files } = rendered(`access: keys\ngroups: [${everything.join()}]\norigins: ['https://a.example']`)
     expect([text, ...Object.values(files)].join('')).not.toMatch(/\{\{|\}\}|undefined|\[object/)
     expect(text).toMatch(/[^\n]\n$/)
   })
 
   test('never says the name of the key header, in no file either: some agents hide a message that does', () => {
-    for (const yaml of ['', `groups: [${everything.join()}]`, 'log: requests', 'access: keys']) {
+    for (const yaml of ['', `access: either\ngroups: [${everything.join()}]`, 'log: requests', 'access: keys']) {
       const { text, files } = rendered(yaml)
       const said = [...text.matchAll(/string '([^']*)'/g)].map(([, words]) => words)
       expect(said.length).toBeGreaterThan(15)
@@ -211,7 +211,7 @@ describe('settings', () => {
     expect(file(rendered('groups: [agents, embeddings]'), 'routes.map')).toContain(
       'POST:/v1/embeddings embeddings|inference',
     )
-    const all = file(rendered(`groups: [${everything.join()}]`), 'routes.map')
+    const all = file(rendered(`access: keys\ngroups: [${everything.join()}]`), 'routes.map')
     for (const path of ['pull', 'push', 'create', 'copy', 'delete', 'blobs', 'me ', 'signout', 'images', 'web_'])
       expect(all).not.toContain(path)
   })

@@ -48,7 +48,7 @@ const bytes = (line: string, key: string) =>
   )
 const ask = (key: string, line = 'POST /v1/messages'): Promise<Exchange> => exchange(gateway, bytes(line, key))
 const used = (who: string, more: object = {}) => ({
-  ...{ who, method: 'POST', path: '/v1/messages', end: 'done', totalMs: 0, queueMs: 0, bytes: 0 },
+  ...{ who, method: 'POST', path: '/v1/messages', end: 'done' as const, totalMs: 0, queueMs: 0, bytes: 0 },
   ...more,
 })
 const midnight = () => {
@@ -72,7 +72,7 @@ describe('a share of the day', () => {
     duty.ended(used('somebody', { bytes: 5000 }))
     await duty.run(gateway.machine)
     expect((await ask(key)).status).toBe(200)
-    duty.ended(used(name, { totalMs: 121_000, queueMs: -1 }))
+    duty.ended(used(name, { totalMs: 121_000 }))
     await duty.run(gateway.machine)
     const told = await ask(key)
     expect([told.status, told.headers['x-should-retry']]).toEqual([429, 'false'])

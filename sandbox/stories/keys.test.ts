@@ -2,12 +2,13 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { generateKey, hashKey } from '../../lib/keys/key.ts'
 import type { Entry, Registry } from '../../lib/keys/registry.ts'
 import { keep } from '../../lib/keys/store.ts'
+import { streams } from '../../lib/observer/streams.ts'
 import { swap } from '../../lib/proxy/reload.ts'
 import { engineLoad, runningMap } from '../../lib/proxy/runtime.ts'
 import { emptyReceipt } from '../../lib/state.ts'
 import { eventually, type RunningGateway, startGateway } from '../gateway.ts'
 import { dial, type Exchange, exchange, request } from '../raw.ts'
-import { json, type Recorder, startRecorder } from '../recorder.ts'
+import { json, type Recorder, silent, startRecorder } from '../recorder.ts'
 
 let engine: Recorder
 let gateway: RunningGateway
@@ -214,6 +215,19 @@ describe('changes while it runs', () => {
     expect([(await ask('GET /api/version')).status, (await ask('GET /v1/models')).status]).toEqual([200, 401])
     await reloaded('access: tailnet')
     expect((await ask('GET /v1/models')).status).toBe(200)
+    await reloaded('access: keys')
+  })
+
+  test('a group without keys takes any word as one: nobody is banned for it, and its streams are seen', async () => {
+    await reloaded('access: keys\nkeyless: [anthropic]\nban_after: 40')
+    const statuses = new Set<number | undefined>()
+    for (let at = 0; at < 45; at += 1) statuses.add((await ask('POST /v1/messages', bearer('sk-dummy'))).status)
+    expect([...statuses]).toEqual([200])
+    engine.answer = silent
+    const client = await dial(gateway)
+    client.send(request('POST /v1/messages HTTP/1.1', [`Host: ${gateway.host}`, ...bearer('sk-dummy')], chat))
+    await eventually('it is seen', async () => (await streams(gateway.machine)).length === 1)
+    client.hangUp()
     await reloaded('access: keys')
   })
 })

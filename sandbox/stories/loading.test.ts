@@ -106,7 +106,8 @@ test('a model that is long listed counts as loaded, though its first request wan
   now += 61_000
   await duty.run(gateway.machine)
   await open('cold-a')
-  await arrived('cold-a', 'cold-a')
+  await open('cold-b')
+  await arrived('cold-a', 'cold-a', 'cold-b')
 })
 
 test('without news from the observer, or without a model that can be seen, all go the usual way', async () => {

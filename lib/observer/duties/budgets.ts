@@ -7,19 +7,15 @@ import { places } from '../../places.ts'
 import { setRunningMap } from '../../proxy/runtime.ts'
 import type { Duty } from '../duty.ts'
 import { detailsOf, type Stream, streams } from '../streams.ts'
+import { secondsOf, type Timed } from '../usage.ts'
 
 const use = z.object({ ms: z.number(), bytes: z.number() })
 const schema = z.object({ day: z.string(), used: z.record(z.string(), use) })
 type Use = z.infer<typeof use>
 
 /** What it has to know of a request that has ended. */
-export interface Spending {
+export interface Spending extends Timed {
   who: string
-  method: string
-  path: string
-  end: string
-  totalMs: number
-  queueMs: number
   bytes: number
 }
 
@@ -55,8 +51,7 @@ export function budgets(now: () => Date = () => new Date()): BudgetsDuty {
       const given = await readBudgets(host)
       ledger = today(ledger ?? (await readUsed(host)), dayOf(at))
       if (given.size === 0) unsaved.length = 0
-      for (const { who, totalMs, queueMs, bytes } of unsaved.splice(0))
-        add(who, Math.max(0, totalMs - Math.max(0, queueMs)), bytes)
+      for (const one of unsaved.splice(0)) add(one.who, secondsOf(one) * 1000, one.bytes)
       const text = `${JSON.stringify(ledger)}\n`
       if (given.size > 0 && text !== saved) await host.write(usedFile(host.home), text)
       saved = text

@@ -37,15 +37,17 @@ export function loaded(settings: () => Settings, now: () => number = Date.now): 
           .filter(({ server }) => server === 'loading')
           .map(async (one) => ({ ...one, ...(await detailsOf(host, one)) })),
       )
-      const loading = stillLoading(slots, silentSince, now()).flatMap(({ model }) => spellings(model))
-      const warm = names.flatMap(spellings).filter((name) => !loading.includes(name))
+      const loading = stillLoading(slots, silentSince, now())
+      const cold = loading.flatMap(({ model }) => spellings(model))
+      const warm = names.flatMap(spellings).filter((name) => !cold.includes(name))
       const until = `${Math.floor(now() / 1000) + believed}`
       await setRunningMap(
         host,
         loadedMap,
         new Map([[believedUntil, until], ...warm.map((name): [string, string] => [name, 'yes'])]),
       )
-      await widen(host, slots, inference.slots - all.filter(({ server }) => server === 'engine').length, told)
+      const through = slots.filter((one) => !one.waiting && !loading.includes(one))
+      await widen(host, through, inference.slots - all.filter(({ server }) => server === 'engine').length, told)
     },
   }
 }
@@ -67,10 +69,10 @@ function stillLoading(slots: Slot[], silentSince: Map<string, number>, now: numb
 }
 
 /** A request whose load is over keeps its place to its end, so there is one more for the next, as long as the engine has slots. */
-async function widen(host: Host, slots: Slot[], free: number, told: Map<string, number>): Promise<void> {
-  for (const pid of new Set([...told.keys(), ...slots.map((one) => one.pid)])) {
-    const through = slots.filter((one) => one.pid === pid && one.answering).length
-    const room = 1 + Math.max(0, Math.min(through, free))
+async function widen(host: Host, through: Slot[], free: number, told: Map<string, number>): Promise<void> {
+  for (const pid of new Set([...told.keys(), ...through.map((one) => one.pid)])) {
+    const own = through.filter((one) => one.pid === pid).length
+    const room = 1 + Math.max(0, Math.min(own, free))
     if ((told.get(pid) ?? 1) !== room)
       await host.tell(places(host.home).masterSocket, `@!${pid} set maxconn server inference/loading ${room}`)
     if (room === 1) told.delete(pid)
