@@ -305,6 +305,8 @@ export const pieceSize = 262_144
 export interface Piece {
   /** tells this file from a later one of the same name */
   id: string
+  /** of the whole file, in bytes */
+  size: number
   bytes: Buffer
 }
 
@@ -313,9 +315,9 @@ export async function readFrom(file: string, offset: number): Promise<Piece | un
   const handle = await unless(fs.open(file), undefined)
   if (!handle) return undefined
   try {
-    const { ino, birthtimeMs } = await handle.stat()
+    const { ino, birthtimeMs, size } = await handle.stat()
     const { buffer, bytesRead } = await handle.read(Buffer.allocUnsafe(pieceSize), { position: offset })
-    return { id: `${ino}-${birthtimeMs}`, bytes: buffer.subarray(0, bytesRead) }
+    return { id: `${ino}-${birthtimeMs}`, size, bytes: buffer.subarray(0, bytesRead) }
   } finally {
     await handle.close()
   }

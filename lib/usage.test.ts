@@ -51,6 +51,7 @@ describe('the report of who used how much', () => {
       '2026-11-15',
       '2026-01-05',
     ])
+    expect(() => firstDay('0d', now)).toThrow('--since "0d" is no time')
     expect(() => firstDay('yesterday', now)).toThrow('--since "yesterday" is no time; write 7d, 4w or 2026-11-01.')
   })
 })

@@ -42,7 +42,7 @@ const dayMs = 86_400_000
 
 /** The first day of `7d`, `4w` or `2026-11-01`. Throws `Stop` (exit 2) on anything else. */
 export function firstDay(since: string, now = new Date()): string {
-  const [, count = '', unit] = /^(\d{1,3})([dw])$/.exec(since) ?? []
+  const [, count = '', unit] = /^([1-9]\d{0,2})([dw])$/.exec(since) ?? []
   if (unit) return dayOf(new Date(now.getTime() - (Number(count) * (unit === 'w' ? 7 : 1) - 1) * dayMs))
   if (/^\d{4}-\d\d-\d\d$/.test(since) && !Number.isNaN(Date.parse(since))) return since
   throw new Stop(

@@ -1,4 +1,4 @@
-import { appendFileSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { appendFileSync, mkdtempSync, renameSync, rmSync, truncateSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -69,4 +69,13 @@ test('bytes without any end of line do not stop the rest', async () => {
   write('x'.repeat(300_000))
   write('\nb\n')
   expect((await all(follow(file))).at(-1)).toBe('b')
+})
+
+test('a file that somebody emptied by hand is read from its new beginning', async () => {
+  const one = follow(file)
+  write('a\nb\n')
+  await all(one)
+  truncateSync(file)
+  write('c\n')
+  expect(await all(one)).toEqual(['c'])
 })

@@ -21,7 +21,12 @@ export function follow(file: string, start: Position = { id: '', offset: 0 }): F
   async function next(): Promise<string[]> {
     const current = await readFrom(file, position.offset)
     if (!current) return []
-    if (current.id === position.id) return take(current)
+    if (current.id === position.id && current.size >= position.offset) return take(current)
+    if (current.id === position.id) {
+      // Somebody emptied it by hand.
+      position = { id: current.id, offset: 0 }
+      return next()
+    }
     const older = await readFrom(`${file}.1`, position.offset)
     // Rotated between the two looks; the next one sees it whole.
     if (older?.id === current.id) return []

@@ -53,6 +53,16 @@ describe('the observer tells of what is unusual', () => {
     expect(posted).toHaveLength(1)
   })
 
+  it('by the webhook, too, where macOS shows no notification', async () => {
+    const { host, posted, level } = machine()
+    host.run = async () => {
+      throw new Error('no window server')
+    }
+    level.now = '4'
+    await expect(both.run(host)).rejects.toThrow('no window server')
+    expect(posted).toHaveLength(1)
+  })
+
   it('tells nobody who did not ask for it', async () => {
     const { host, posted, level } = machine()
     level.now = '4'

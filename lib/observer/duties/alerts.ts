@@ -23,7 +23,9 @@ export function alerts(settings: () => Settings): Duty {
       const now = on.map(({ id }) => id)
       // Remembered first: an event that cannot be told is not told again and again.
       if (now.join() !== before.join()) await host.write(file(host), `${JSON.stringify(now)}\n`)
-      for (const result of on) if (!before.includes(result.id)) await tell(host, wanted, result)
+      const begun = on.filter(({ id }) => !before.includes(id))
+      const ended = await Promise.allSettled(begun.flatMap((result) => tell(host, wanted, result)))
+      for (const one of ended) if (one.status === 'rejected') throw one.reason
     },
   }
 }
@@ -40,9 +42,12 @@ async function told(host: Host): Promise<string[]> {
 /** The text is an argument of the script, never a part of it. */
 const script = ['on run argv', 'display notification (item 1 of argv) with title (item 2 of argv)', 'end run']
 
-async function tell(host: Host, { alerts: wanted }: Settings, { id, title, saw, remedy }: Result): Promise<void> {
+/** Each way by itself: one that fails takes no other with it. */
+function tell(host: Host, { alerts: wanted }: Settings, { id, title, saw, remedy }: Result): Promise<unknown>[] {
   const text = `Not so: ${title} (${saw}). ${remedy ?? ''}`
-  if (wanted.notification)
-    await host.run(['osascript', ...script.flatMap((line) => ['-e', line]), text, 'remote-ollama-proxy'])
-  if (wanted.webhook !== undefined) await host.post(wanted.webhook, { event: id, text })
+  const notification = ['osascript', ...script.flatMap((line) => ['-e', line]), text, 'remote-ollama-proxy']
+  return [
+    ...(wanted.notification ? [host.run(notification)] : []),
+    ...(wanted.webhook !== undefined ? [host.post(wanted.webhook, { event: id, text })] : []),
+  ]
 }
