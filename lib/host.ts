@@ -3,6 +3,7 @@ import http from 'node:http'
 import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { $ } from 'zx'
 import { type Output, Unexpected } from './command.ts'
 import type {
@@ -219,17 +220,37 @@ export function realLook(note: (line: string) => void = () => {}): Look {
 
 /** One name for each file, so that what a killed run left is overwritten by the next write and goes with the file. */
 const draft = (file: string): string => `${file}.writing`
+/** ms after which a draft that nobody touches is a killed run's. */
+const abandoned = 2000
+
+/** A draft of our own: the observer writes some files that the scripts write, too, and each waits for the other. */
+async function openDraft(file: string, mode: number): Promise<fs.FileHandle> {
+  for (;;) {
+    try {
+      return await fs.open(file, 'wx', mode)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    }
+    const touched = (await unless(fs.lstat(file), undefined))?.mtimeMs
+    if (touched !== undefined && Math.abs(Date.now() - touched) > abandoned) await fs.rm(file, { force: true })
+    else await sleep(20)
+  }
+}
 
 async function writeFile(file: string, text: string, mode = 0o600): Promise<void> {
   await fs.mkdir(path.dirname(file), { recursive: true, mode: 0o700 })
   const temporary = draft(file)
+  const handle = await openDraft(temporary, mode)
   try {
-    await fs.writeFile(temporary, text, { mode, flush: true })
-    await fs.chmod(temporary, mode)
+    await handle.writeFile(text)
+    await handle.chmod(mode)
+    await handle.sync()
     await fs.rename(temporary, file)
   } catch (error) {
     await fs.rm(temporary, { force: true })
     throw error
+  } finally {
+    await handle.close()
   }
 }
 
@@ -241,8 +262,14 @@ async function linkFile(target: string, file: string): Promise<void> {
   await fs.rename(temporary, file)
 }
 
-async function postLines(url: string, body: unknown, onLine: (line: string) => void = () => {}): Promise<number> {
-  const answer = await fetch(url, { method: 'POST', body: JSON.stringify(body) })
+async function postLines(
+  url: string,
+  body: unknown,
+  onLine: (line: string) => void = () => {},
+  timeoutMs?: number,
+): Promise<number> {
+  const signal = timeoutMs === undefined ? null : AbortSignal.timeout(timeoutMs)
+  const answer = await fetch(url, { method: 'POST', body: JSON.stringify(body), signal })
   let rest = ''
   for await (const bytes of answer.body ?? []) {
     rest += Buffer.from(bytes).toString('utf8')

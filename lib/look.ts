@@ -103,8 +103,8 @@ export interface Host extends Look {
   move(from: string, to: string): Promise<void>
   copy(from: string, to: string): Promise<void>
   remove(file: string): Promise<void>
-  /** POSTs JSON and hands over each line of the answer as it comes; gives the status. */
-  post(url: string, body: unknown, onLine?: (line: string) => void): Promise<number>
+  /** POSTs JSON and hands over each line of the answer as it comes; gives the status. Without a deadline (ms) it waits for ever. */
+  post(url: string, body: unknown, onLine?: (line: string) => void, timeoutMs?: number): Promise<number>
   /** A command on HAProxy's runtime or master socket, with the lines of its payload if it takes one; gives its answer. */
   tell(socket: string, command: string, payload?: string[]): Promise<string>
   /** Starts a command that outlives no one: it ends with this process. Gives back a stop. */

@@ -1,7 +1,6 @@
 import type { Flags, Ui } from './cli.ts'
 import { exitCodes, Stop } from './command.ts'
 import { type Host, realHost } from './host.ts'
-import { identifies } from './identities/maps.ts'
 import { renewLists } from './keys/store.ts'
 import { gigabytes, loadModel, progress, pullModel, running, sameModel, tags, weightsOf } from './models.ts'
 import { engineAddress } from './parts/engine.ts'
@@ -42,7 +41,7 @@ export async function warm(ui: Ui, flags: Flags, names: string[]): Promise<numbe
   const fetched: Warmed[] = []
   for (const name of wanted)
     fetched.push(await timed(ui, name, () => fetchOne(ui, host, engine, name, flags['no-pull'] !== true)))
-  if (setup.settings.access === 'keys' || identifies(setup.settings)) await renewLists(host, setup.settings)
+  await renewLists(host, engine.port)
   // The sizes are known now, and nothing is loaded yet.
   await warnTooMany(ui, host, engine, wanted, machine.memory)
   const results: Warmed[] = []

@@ -1,4 +1,4 @@
-import { isDeepStrictEqual } from 'node:util'
+import { z } from 'zod'
 import { type Group, groups, openable } from '../endpoints.ts'
 import type { Host, Look } from '../host.ts'
 import { identifies, ruleLines } from '../identities/maps.ts'
@@ -9,12 +9,16 @@ import { tilde } from '../resources.ts'
 import type { Settings } from '../settings.ts'
 import { type Finding, missed, ok, type Step } from '../step.ts'
 import { generateKey, hashKey } from './key.ts'
-import { catalogue, listedOf, listMaps } from './lists.ts'
+import { catalogue, type Listed, listedOf, listMaps } from './lists.ts'
 import { budgetLines, keyLines, mapText, recordOf } from './maps.ts'
 import { type Registry, readRegistry, saveRegistry } from './registry.ts'
 
 const keysMap = 'keys.map'
 const spentMap = 'spent.map'
+/** Who has which list by the settings that are in force, for those who renew the lists later; settings.yaml may be ahead. */
+const inForce = 'lists.json'
+const listNames = ['models.map', 'list-v1.map', 'list-api.map'] as const
+type ListName = (typeof listNames)[number]
 const again = 'Run install.ts again.'
 
 /** All maps that the keys and the rules of `people` give, by file name. The lists of models are made from what Ollama has. */
@@ -23,19 +27,23 @@ async function wantedMaps(
   registry: Registry,
   settings: Settings,
 ): Promise<Record<string, Map<string, string>>> {
-  const text = async (name: string) => (await look.read(fileOf(look, name))) ?? ''
-  const before = {
-    'models.map': await text('models.map'),
-    'list-v1.map': await text('list-v1.map'),
-    'list-api.map': await text('list-api.map'),
-  }
   const listed = listedOf(registry, settings)
   const known = listed.length > 0 ? await catalogue(look, settings.engine.port) : undefined
   return {
     [keysMap]: keyLines(registry, settings.limits),
     'budgets.map': budgetLines(registry, settings),
     'rules.map': ruleLines(settings),
-    ...listMaps(listed, known, before),
+    ...listMaps(listed, known, await listTexts(look)),
+  }
+}
+
+/** The lists as they are in the files. */
+async function listTexts(look: Look): Promise<Record<ListName, string>> {
+  const text = async (name: ListName) => (await look.read(fileOf(look, name))) ?? ''
+  return {
+    'models.map': await text('models.map'),
+    'list-v1.map': await text('list-v1.map'),
+    'list-api.map': await text('list-api.map'),
   }
 }
 
@@ -48,6 +56,7 @@ export const hasLists = (registry: Registry, settings: Pick<Settings, 'people'>)
 /** File first, then the running worker: what dies in between is healed by the next run, and a reload reads the file. */
 export async function publish(host: Host, registry: Registry, settings: Settings): Promise<void> {
   await ensureIdentityFiles(host)
+  await host.write(fileOf(host, inForce), `${JSON.stringify(listedOf(registry, settings))}\n`)
   for (const [name, lines] of Object.entries(await wantedMaps(host, registry, settings))) {
     await host.write(fileOf(host, name), mapText(lines))
     await setRunningMap(host, `keys/${name}`, lines, isProbe)
@@ -62,16 +71,23 @@ export async function keep(host: Host, registry: Registry, settings: Settings): 
   await publish(host, registry, settings)
 }
 
-const listNames = ['models.map', 'list-v1.map', 'list-api.map'] as const
-
-/** Makes the lists of models anew, where somebody has one: what is installed may have changed. Another run's new keys are not overwritten. */
-export async function renewLists(host: Host, settings: Settings): Promise<void> {
+/** Makes the lists of models anew, where somebody has one in force: what is installed may have changed. Another run's new keys are not overwritten. */
+export async function renewLists(host: Host, enginePort: number): Promise<void> {
   for (let tries = 0; tries < 5; tries += 1) {
-    const registry = await readRegistry(host)
-    if (!hasLists(registry, settings)) return
-    const wanted = await wantedMaps(host, registry, settings)
-    for (const name of listNames) await renew(host, name, wanted[name] ?? new Map())
-    if (isDeepStrictEqual(await readRegistry(host), registry)) return
+    const text = (await host.read(fileOf(host, inForce))) ?? '[]'
+    const listed = readListed(text)
+    if (listed.length === 0) return
+    const wanted = listMaps(listed, await catalogue(host, enginePort), await listTexts(host))
+    for (const name of listNames) await renew(host, name, wanted[name])
+    if ((await host.read(fileOf(host, inForce))) === text) return
+  }
+}
+
+function readListed(text: string): Listed[] {
+  try {
+    return z.array(z.object({ name: z.string(), models: z.array(z.string()) })).parse(JSON.parse(text))
+  } catch {
+    return []
   }
 }
 

@@ -61,7 +61,13 @@ async function change<T>({ host, machine, setup }: Call, edit: (registry: Regist
     const result = edit(registry)
     await saveRegistry(host, registry)
     if (await installed(host)) await putInForce(host, setup, registry, before)
-    const code = await judgeBodies(host, machine, { ...setup, registry })
+    // The key is kept and known by now, so whoever asked for it must be shown it, whatever becomes of the reload.
+    const code = await judgeBodies(host, machine, { ...setup, registry }).catch((error: Error) => {
+      process.stderr.write(
+        `The change is kept, but keys with a model list may be refused until apply.ts is run: ${error.message}\n`,
+      )
+      return exitCodes.partly
+    })
     return { result, code: code || (await answered(host, setup)) }
   } finally {
     await release()

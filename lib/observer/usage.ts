@@ -123,7 +123,9 @@ export function usage(): Counter {
   }
 }
 
-const dayOfEnd = ({ time, totalMs }: Ended): string => dayOf(new Date(Date.parse(time) + Math.max(0, totalMs)))
+/** A time that cannot be read is now. */
+const dayOfEnd = ({ time, totalMs }: Ended): string =>
+  dayOf(new Date((Date.parse(time) || Date.now()) + Math.max(0, totalMs)))
 
 /** By the day on which each ended. */
 async function save(host: Host, batch: Ended[], read: Position): Promise<void> {

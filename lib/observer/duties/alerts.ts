@@ -48,6 +48,6 @@ function tell(host: Host, { alerts: wanted }: Settings, { id, title, saw, remedy
   const notification = ['osascript', ...script.flatMap((line) => ['-e', line]), text, 'remote-ollama-proxy']
   return [
     ...(wanted.notification ? [host.run(notification)] : []),
-    ...(wanted.webhook !== undefined ? [host.post(wanted.webhook, { event: id, text })] : []),
+    ...(wanted.webhook !== undefined ? [host.post(wanted.webhook, { event: id, text }, undefined, 10_000)] : []),
   ]
 }
