@@ -205,9 +205,9 @@ async function seesItsOwnLists(patient: Patient): Promise<void> {
 }
 
 /** Asks with one connection each, as whoever guesses. */
-async function guess({ gateway }: Patient, from: string, key?: string): Promise<Exchange> {
+async function guess({ gateway }: Patient, from: string, key?: string, path = '/v1/models'): Promise<Exchange> {
   const head = [`Host: ${gateway.host}`, ...(key === undefined ? [] : bearer(key))]
-  return exchange({ ...gateway, from }, request('GET /v1/models HTTP/1.1', head), 1, 2_000)
+  return exchange({ ...gateway, from }, request(`GET ${path} HTTP/1.1`, head), 1, 2_000)
 }
 
 /** An address that guessed too often has to wait; no other one, and nobody who knows a key. */
@@ -216,6 +216,7 @@ async function cannotBeGuessed(patient: Patient): Promise<void> {
   for (let at = 0; at < 65; at += 1) {
     must((await guess(patient, other)).status === 401, 'without a key')
     must((await guess(patient, other, secrets.alice)).status === 200, 'with a key')
+    must((await guess(patient, other, 'rop_any', '/api/version')).status === 200, 'any key where none is needed')
   }
   must((await guess(patient, other, 'rop_wrong')).status === 401, 'one wrong key among good ones')
   for (let at = 0; at < 60; at += 1)
@@ -224,6 +225,7 @@ async function cannotBeGuessed(patient: Patient): Promise<void> {
   must(over?.status === 429 && /"Gateway: over 60 wrong/.test(over.body), `too many guesses: ${over?.status}`)
   must((await guess(patient, one, secrets.alice)).status === 200, 'a good key has to wait, too')
   must((await guess(patient, one)).status === 401, 'no key has to wait, too')
+  must((await guess(patient, one, 'rop_any', '/api/version')).status === 200, 'it waits where no key is needed')
 }
 
 /** What a gateway that asks for keys does. */

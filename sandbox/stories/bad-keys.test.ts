@@ -94,7 +94,8 @@ describe.skipIf(cannot)(titled('keys on a machine that will not do'), () => {
     expect([outcome.code, outcome.stderr]).toEqual([5, expect.stringContaining('holds as soon as the gateway answers')])
     const key = /rop_\w{36}/.exec(outcome.stdout)?.[0] ?? ''
     // A file where the socket was: whoever asks there gets no answer, and the gateway makes its own anew.
-    box.write(at(box).adminSocket, 'stale', 0o600)
+    const socket = at(box).adminSocket
+    await box.run(['sh', '-c', `rm -f '${socket}' && echo stale > '${socket}'`])
     expect((await keys('limits', 'erin', '--per-minute', '60')).code).toBe(5)
     await box.run(['launchctl', 'bootstrap', target, `${at(box).agents}/${labels.gateway}.plist`])
     await expect.poll(() => answer(key).catch(() => 0), { timeout: 60_000 }).toBe(200)

@@ -31,7 +31,7 @@ const rules: [string, RegExp, string][] = [
   ['bodies are bounded', /over \d+ KB/, 'Content-Length one over the limit'],
   ['bodies without a length are waited for', /wait-for-body/, 'chunked GET over 100 KB'],
   ['bodies without a length are bounded', /without Content-Length/, 'chunked POST over 100 KB'],
-  ['headers come from a list', /del-header/, 'X-Forwarded-*'],
+  ['headers come from a list', /del-header/, 'X-Forwarded-*, Tailscale-User-*'],
   ['Host is rewritten', /set-header host/, 'ok models'],
 ]
 
