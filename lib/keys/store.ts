@@ -5,6 +5,7 @@ import { identifies, ruleLines } from '../identities/maps.ts'
 import { ensureIdentityFiles } from '../identities/refresh.ts'
 import { places } from '../places.ts'
 import { addRunning, removeRunning, runningMap, setRunningMap } from '../proxy/runtime.ts'
+import { workersOf } from '../proxy/workers.ts'
 import { tilde } from '../resources.ts'
 import type { Settings } from '../settings.ts'
 import { type Finding, missed, ok, type Step } from '../step.ts'
@@ -57,9 +58,11 @@ export const hasLists = (registry: Registry, settings: Pick<Settings, 'people'>)
 export async function publish(host: Host, registry: Registry, settings: Settings): Promise<void> {
   await ensureIdentityFiles(host)
   await host.write(fileOf(host, inForce), `${JSON.stringify(listedOf(registry, settings))}\n`)
+  // Asked once: where nothing runs, each question would wait for a master that might be taking in a new configuration.
+  const runs = (await workersOf(host)).length > 0
   for (const [name, lines] of Object.entries(await wantedMaps(host, registry, settings))) {
     await host.write(fileOf(host, name), mapText(lines))
-    await setRunningMap(host, `keys/${name}`, lines, isProbe)
+    if (runs) await setRunningMap(host, `keys/${name}`, lines, isProbe)
   }
   // What is in it is the observer's to say; HAProxy only starts when it is there.
   if ((await host.read(fileOf(host, spentMap))) === undefined) await host.write(fileOf(host, spentMap), '')
