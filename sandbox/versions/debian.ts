@@ -10,11 +10,19 @@ export const suites = ['trixie', 'sid', 'experimental'] as const
 
 const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg'
 
+/** The mirror of Debian that this machine's apt uses. */
+async function mirror(): Promise<string> {
+  const { stdout } = await run('apt-get', ['indextargets', '--format', '$(REPO_URI)'])
+  const found = stdout.split('\n').find((line) => /\/debian\/?$/.test(line))
+  if (!found) throw new Error('the apt of this machine knows no mirror of Debian')
+  return found
+}
+
 /** Experimental holds only what is newer than in sid, so it needs sid beside it. */
-const sourcesOf = (suite: string): string =>
+const sourcesOf = (suite: string, uri: string): string =>
   [
     'Types: deb',
-    'URIs: http://deb.debian.org/debian',
+    `URIs: ${uri}`,
     `Suites: ${suite === 'experimental' ? 'experimental sid' : suite}`,
     'Components: main',
     `Signed-By: ${keyring}`,
@@ -74,7 +82,8 @@ export async function haproxyOf(suite: string): Promise<string> {
   if (!(await starts(folder))) {
     if (!existsSync(keyring))
       throw new Error(`${keyring}, which would verify Debian's packages, is not on this machine`)
-    await alone(`${folder}.lock`, () => make(folder, { name: suite, sources: sourcesOf(suite) }))
+    const sources = sourcesOf(suite, await mirror())
+    await alone(`${folder}.lock`, () => make(folder, { name: suite, sources }))
   }
   return join(folder, 'haproxy')
 }
