@@ -143,7 +143,7 @@ async function loadsOneAtATime(patient: Patient): Promise<void> {
       ['warm', 'yes'],
     ])
   const cold = (mark: string) => [mark, secrets.alice, `{"model":"${mark}"}`] as const
-  await loaded(now() + 60)
+  await loaded(now() + 12)
   await holding(patient, async (open) => {
     for (const mark of ['colda', 'coldb']) await open(...cold(mark))
     await eventually(
