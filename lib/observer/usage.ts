@@ -181,7 +181,6 @@ export async function usage(look: Look, now = () => new Date()): Promise<Counter
     await host.write(fileOf(host, over), `${JSON.stringify({ ...days[over], read })}\n`)
     if (!saved) return
     delete days[over]
-    saved = false
     for (const day of (await closedDays(host)).slice(0, -keptDays)) await host.remove(fileOf(host, day))
   }
   return {

@@ -123,6 +123,17 @@ test('without news from the observer, or without a model that can be seen, all g
   await arrived('cold-a', 'cold-b', 'cold-c')
   for (const client of clients) client.hangUp()
   await eventually('nothing is under way', async () => (await streams(gateway.machine)).length === 0)
+  // From before somebody set the clock back.
+  await loaded(
+    () => gateway.gateway.settings,
+    () => Date.now() + 3_600_000,
+  ).run(gateway.machine)
+  has.length = 0
+  await open('cold-a')
+  await open('cold-b')
+  await arrived('cold-a', 'cold-b')
+  for (const client of clients) client.hangUp()
+  await eventually('nothing is under way', async () => (await streams(gateway.machine)).length === 0)
   await loaded(() => gateway.gateway.settings).run(gateway.machine)
   has.length = 0
   await open('odd name')
