@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { endpoints } from '../endpoints.ts'
 import type { Host, Look } from '../host.ts'
+import { probing } from '../keys/maps.ts'
 import { places } from '../places.ts'
 import type { Duty } from './duty.ts'
 import type { Ended } from './ended.ts'
@@ -74,7 +75,7 @@ export function secondsOf({ method, path, end, queueMs, totalMs }: Timed): numbe
 }
 
 /** Who it was: by key or identity, else by address. */
-export const whoOf = ({ who, address }: Ended): string => who || address
+export const whoOf = ({ who, address }: Ended): string => (who.startsWith(probing) ? probing : who || address)
 
 /** Adds one request to a day. */
 export function count({ who: people }: Usage, request: Ended): void {

@@ -137,9 +137,9 @@ describe('with access: either', () => {
 
   test('a share of the day that is used up holds for the person, not for a device with a rule of its own', async () => {
     const end = Math.floor(Date.now() / 1000) + 600
-    await addRunning(gateway.machine, 'keys/spent.map', 'ann@example.com', `${end}|2h|tomorrow`)
+    await addRunning(gateway.machine, 'keys/spent.map', new Map([['ann@example.com', `${end}|2h|tomorrow`]]))
     expect([await status(at.ann, chat), await status(at.phone, 'POST /v1/messages')]).toEqual([429, 200])
-    await removeRunning(gateway.machine, 'keys/spent.map', 'ann@example.com')
+    await removeRunning(gateway.machine, 'keys/spent.map', ['ann@example.com'])
     expect(await status(at.ann, chat)).toBe(200)
   })
 
