@@ -83,6 +83,7 @@ async function opens(patient: Patient): Promise<void> {
   for (const line of ['GET /', 'GET /healthz', 'GET /api/tags']) passes(await ask(patient, line), line)
   for (const key of ['rop_wrong', secrets.old, secrets.bob])
     passes(await ask(patient, 'GET /api/tags', bearer(key)), 'a keyless group with a key that opens nothing')
+  refusal(await ask(patient, 'POST /v1/messages/count_tokens'), 403, 'clients then estimate')
 }
 
 const needed = 'an API key is needed'

@@ -55,7 +55,7 @@ export const variants: Variant[] = [
     title: 'keys',
     tries: (mutant) => ofKeys(mutant) && !ofNames(mutant),
     options: {
-      settings: `${common}\naccess: keys\nkeyless: [metadata]\ntimeouts: { groups: { anthropic: { whole: 300s }, native: { first_byte: 5s, silence: 2s, whole: 30s } } }`,
+      settings: `${common}\naccess: keys\nkeyless: [metadata, count-tokens]\ntimeouts: { groups: { anthropic: { whole: 300s }, native: { first_byte: 5s, silence: 2s, whole: 30s } } }`,
       alter,
       registry,
     },

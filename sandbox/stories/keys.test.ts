@@ -238,6 +238,19 @@ describe('changes while it runs', () => {
     await reloaded('access: keys')
   })
 
+  test('the quiet refusal of count_tokens needs no key where the settings say so', async () => {
+    const count = 'POST /v1/messages/count_tokens?beta=true'
+    expect((await ask(count)).status).toBe(401)
+    await reloaded('access: keys\nkeyless: [count-tokens]')
+    for (const headers of [[], bearer('sk-dummy')]) {
+      const answer = await ask(count, headers)
+      expect([answer.status, answer.body]).toEqual([403, expect.stringContaining('clients then estimate')])
+    }
+    for (const line of ['GET /v1/messages/count_tokens', 'POST /v1/messages', 'POST /nothing'])
+      expect((await ask(line)).status).toBe(401)
+    await reloaded('access: keys')
+  })
+
   test('a group without keys takes any word as one: nobody is banned for it, and its streams are seen', async () => {
     await reloaded('access: keys\nkeyless: [anthropic]\nban_after: 40')
     const statuses = new Set<number | undefined>()

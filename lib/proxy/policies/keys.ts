@@ -36,6 +36,9 @@ const named = [
   'http-request set-var(txn.named) bool(true) if !{ var(txn.offered) -m found } { var(txn.record) -m found }',
 ]
 
+/** One that claims to be good for longer than any refresh gives was written before somebody set the clock back; corrections by some seconds are none. */
+const inTime = `http-request unset-var(txn.who) if { var(txn.named) -m found } { var(txn.left) -m int gt ${lifetime + 10} }`
+
 const timed = [
   'http-request set-var(txn.left) var(txn.record),field(2,|),sub(txn.now)',
   'http-request set-var(txn.who) var(txn.record),field(1,|) if { var(txn.left) -m int gt 0 }',
@@ -75,10 +78,16 @@ const ban = (wrongAMinute: number): string[] => [
   }),
 ]
 
-const judge = (keyless: string[], wrongAMinute: number, either: boolean): string[] => [
+/** What needs no key: groups, and a refusal that has no row to have its group from. */
+const free = (keyless: Group[]): string[] => [
+  `acl keyless var(txn.group) -m str ${keyless.join(' ')}`,
+  ...(keyless.includes('count-tokens') ? ['acl keyless var(txn.mp) -m str POST:/v1/messages/count_tokens'] : []),
+]
+
+const judge = (keyless: Group[], wrongAMinute: number, either: boolean): string[] => [
   'acl known var(txn.who) -m found',
   'acl offered var(txn.offered) -m found',
-  `acl keyless var(txn.group) -m str ${keyless.join(' ')}`,
+  ...free(keyless),
   ...(either ? confirmed : []),
   ...ban(wrongAMinute),
   refuse({
@@ -118,7 +127,7 @@ export function keys(gateway: Gateway): Policy {
   return {
     name: 'keys',
     lines: {
-      identify: [...extract, ...(either ? named : []), ...timed],
+      identify: [...extract, ...(either ? named : []), ...timed, ...(either ? [inTime] : [])],
       authenticate: judge(keyless, wrongAMinute, either),
       allow: granted,
     },
