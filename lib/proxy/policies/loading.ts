@@ -1,4 +1,4 @@
-import { loadingSlot } from '../../checks/slot.ts'
+import { loadingSlot } from '../../checks/observed.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { refuse } from '../refusal.ts'
 import { full } from './queue.ts'

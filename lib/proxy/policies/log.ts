@@ -1,4 +1,4 @@
-import { writtenDown } from '../../checks/slot.ts'
+import { writtenDown } from '../../checks/observed.ts'
 import type { Gateway, Policy } from '../policy.ts'
 
 const text = (name: string, fetch: string): string => `"${name}":"%[${fetch},json(utf8s)]"`
