@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { endpoints } from '../endpoints.ts'
 import type { Host, Look } from '../host.ts'
+import { probing } from '../keys/maps.ts'
 import { places } from '../places.ts'
 import type { Duty } from './duty.ts'
 import type { Ended } from './ended.ts'
@@ -106,7 +107,7 @@ export const secondsOf = (request: Timed): number =>
   generated(request) && request.queueMs >= 0 ? Math.max(0, request.totalMs - request.queueMs) / 1000 : 0
 
 /** Who it was: by key or identity, else by address. */
-export const whoOf = ({ who, address }: Ended): string => who || address
+export const whoOf = ({ who, address }: Ended): string => (who.startsWith(probing) ? probing : who || address)
 
 /** Adds one request to a day. */
 export function count({ who: people, used }: Usage, request: Ended): void {

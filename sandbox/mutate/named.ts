@@ -30,9 +30,12 @@ const at = { ann: '127.0.0.70', stale: '127.0.0.71', nobody: '127.0.0.72', ahead
 async function known({ gateway }: Patient): Promise<void> {
   const record = ruleLines(gateway.gateway.settings).get('ann@example.com') ?? ''
   const until = (seconds: number) => record.replace('|0|', `|${Math.floor(Date.now() / 1000) + seconds}|`)
-  await addRunning(gateway.machine, 'keys/people.map', at.ann, until(300))
-  await addRunning(gateway.machine, 'keys/people.map', at.stale, until(-1))
-  await addRunning(gateway.machine, 'keys/people.map', at.ahead, until(3600))
+  const lines = new Map([
+    [at.ann, until(300)],
+    [at.stale, until(-1)],
+    [at.ahead, until(3600)],
+  ])
+  await addRunning(gateway.machine, 'keys/people.map', lines)
 }
 
 function ask({ gateway }: Patient, from: string, line: string, key?: string, withinMs = 2_000): Promise<Exchange> {

@@ -136,14 +136,15 @@ describe('with access: either', () => {
   })
 
   test('a share of the day that is used up holds for the person, not for a device with a rule of its own', async () => {
-    const end = (seconds: number) => `${Math.floor(Date.now() / 1000) + seconds}|2h|tomorrow`
-    await addRunning(gateway.machine, 'keys/spent.map', 'ann@example.com', end(600))
+    const spentFor = (seconds: number) =>
+      new Map([['ann@example.com', `${Math.floor(Date.now() / 1000) + seconds}|2h|tomorrow`]])
+    await addRunning(gateway.machine, 'keys/spent.map', spentFor(600))
     expect([await status(at.ann, chat), await status(at.phone, 'POST /v1/messages')]).toEqual([429, 200])
-    await removeRunning(gateway.machine, 'keys/spent.map', 'ann@example.com')
+    await removeRunning(gateway.machine, 'keys/spent.map', ['ann@example.com'])
     // Longer than a day: written before somebody set the clock back.
-    await addRunning(gateway.machine, 'keys/spent.map', 'ann@example.com', end(2 * 86_400))
+    await addRunning(gateway.machine, 'keys/spent.map', spentFor(2 * 86_400))
     expect(await status(at.ann, chat)).toBe(200)
-    await removeRunning(gateway.machine, 'keys/spent.map', 'ann@example.com')
+    await removeRunning(gateway.machine, 'keys/spent.map', ['ann@example.com'])
     expect(await status(at.ann, chat)).toBe(200)
   })
 

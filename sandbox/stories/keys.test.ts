@@ -3,6 +3,7 @@ import { generateKey, hashKey } from '../../lib/keys/key.ts'
 import type { Entry, Registry } from '../../lib/keys/registry.ts'
 import { keep } from '../../lib/keys/store.ts'
 import { streams } from '../../lib/observer/streams.ts'
+import { places } from '../../lib/places.ts'
 import { swap } from '../../lib/proxy/reload.ts'
 import { engineLoad, runningMap } from '../../lib/proxy/runtime.ts'
 import { emptyReceipt } from '../../lib/state.ts'
@@ -181,6 +182,25 @@ describe('changes while it runs', () => {
     expect((await ask('GET /v1/models', bearer(key))).status).toBe(401)
     finish()
     expect((await stream).body).toContain('[DONE]')
+  })
+
+  test('a key that is revoked while its request still sends the body is refused, and the engine is not asked', async () => {
+    const key = generateKey()
+    await change({ carol: entry(key) })
+    const slow = await dial(gateway)
+    const head = [`Host: ${gateway.host}`, ...bearer(key), `Content-Length: ${chat.length}`]
+    slow.send(request('POST /v1/messages HTTP/1.1', head))
+    slow.send(chat.slice(0, 5))
+    await eventually('it is counted', async () => {
+      const rows = await gateway.machine.ask(places(gateway.home).adminSocket, 'show table people')
+      return /key=carol .*conn_cur=1/.test(rows ?? '')
+    })
+    await change({})
+    slow.send(chat.slice(5))
+    expect(await slow.sees('this API key was revoked while the request was being sent.')).toBe(true)
+    expect(slow.replies()[0]?.status).toBe(401)
+    expect(engine.received).toEqual([])
+    slow.hangUp()
   })
 
   test('hundreds of keys come and go at once, and no request of another key notices', async () => {

@@ -1,5 +1,5 @@
 import { type Budget, budgetText } from '../../keys/budget.ts'
-import { mapText, parseMap } from '../../keys/maps.ts'
+import { mapText, parseMap, probing } from '../../keys/maps.ts'
 import type { Host, Look } from '../../look.ts'
 import { places } from '../../places.ts'
 import { setRunningMap } from '../../proxy/runtime.ts'
@@ -97,5 +97,5 @@ async function publish(host: Host, lines: Map<string, string>): Promise<void> {
   const before = (await host.read(spentFile(host))) ?? ''
   if (before === '' && text === '') return
   if (before !== text) await host.write(spentFile(host), text)
-  await setRunningMap(host, 'keys/spent.map', lines)
+  await setRunningMap(host, 'keys/spent.map', lines, (who) => who.startsWith(probing))
 }

@@ -1,3 +1,4 @@
+import { loadingSlot } from '../../checks/observed.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { refuse } from '../refusal.ts'
 import { full } from './queue.ts'
@@ -36,4 +37,5 @@ export const loading = (gateway: Gateway): Policy => ({
     ],
   },
   files: { [loadedMap]: `${believedUntil} 0\n` },
+  proof: (target) => (gateway.settings.observer === 'on' ? loadingSlot(target) : []),
 })

@@ -1,3 +1,4 @@
+import { timeLimits } from '../../checks/timed.ts'
 import { openGroups, type Settings } from '../../settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
 
@@ -23,16 +24,12 @@ function groupTimes(settings: Settings): string {
 }
 
 /** A limit of the key's own counts before the group's. */
-const sources = (byKey: boolean): string[] => [
+const sources = [
   'http-request set-var(txn.times) var(txn.group),map_str({{files}}/timeouts.map) if inference',
   ...kinds.flatMap(({ name, group, record }) => [
     `http-request set-var(${name}) var(txn.times),field(${group},|),add(0) if inference`,
-    ...(byKey
-      ? [
-          `http-request set-var(txn.own) var(txn.record),field(${record},|),add(0)`,
-          `http-request set-var(${name}) var(txn.own) if { var(txn.own) -m int gt 0 }`,
-        ]
-      : []),
+    `http-request set-var(txn.own) var(txn.record),field(${record},|),add(0)`,
+    `http-request set-var(${name}) var(txn.own) if { var(txn.own) -m int gt 0 }`,
   ]),
 ]
 
@@ -55,7 +52,8 @@ export function timeouts(gateway: Gateway): Policy {
   if (!timed(settings)) return { name: 'timeouts', lines: {} }
   return {
     name: 'timeouts',
-    lines: { limit: sources(settings.access !== 'tailnet'), inference: enforced },
+    lines: { limit: sources, inference: enforced },
     files: { 'timeouts.map': groupTimes(settings) },
+    proof: (target) => timeLimits(target, settings.observer === 'on'),
   }
 }
