@@ -51,7 +51,12 @@ test('nobody stays locked out by an observer that was killed between the file an
     told.push(command)
     return ''
   }
-  await budgets({ used: async () => ({}) }).run(host)
+  const duty = budgets({ used: async () => ({}) })
+  const tell = host.tell
+  host.tell = async () => Promise.reject(new Error('no answer within 10 s'))
+  await expect(duty.run(host)).rejects.toThrow('no answer')
+  host.tell = tell
+  for (const _ of [1, 2]) await duty.run(host)
   expect(told).toEqual(['@!12 del map #7 bob'])
 })
 
