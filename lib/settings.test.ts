@@ -96,7 +96,7 @@ describe('settings', () => {
       first_byte: 2_100_000,
       groups: { embeddings: { whole: 86_400_000 } },
     })
-    for (const wrong of ['first_byte: 36m', 'silence: 500ms', 'whole: 25h', 'groups: { openai: { queue: 1s } }'])
+    for (const wrong of ['first_byte: 36m', 'silence: 500ms', 'whole: 25h', 'groups: { openai: { wait: 1s } }', 'queue: 36m'])
       expect(faults(`timeouts: { ${wrong} }`)).toContain(
         `timeouts.${wrong.startsWith('g') ? 'groups.openai.queue' : wrong.split(':')[0]}: `,
       )

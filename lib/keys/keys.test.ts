@@ -86,6 +86,12 @@ describe('limits by flags', () => {
     { whole: '25h' },
     { 'first-byte': '36m' },
     { silence: '0s' },
+    { queue: '36m' },
+    { 'per-second': '0KB' },
+    { 'per-second': '2h' },
+    { 'per-second': '1KB,2h' },
+    { 'per-second': '2GB' },
+    { 'per-second': '200' },
     { 'per-day': '25h' },
     { expires: '0d' },
     { expires: 'tomorrow' },
@@ -124,13 +130,15 @@ describe('the map', () => {
           waiting: 3,
           silence: 60,
           whole: 600,
+          queue: 30,
+          perSecond: 204_800,
           expires: '2030-01-01T00:00:00.000Z',
           hashes: [{ sha256: hashKey('old'), until: '2029-01-01T00:00:00.000Z' }, { sha256: hashKey('new') }],
         }),
       },
     })
-    expect(lines.get(hashKey('old'))).toBe('bob|1861920000|1|6|2|-|9|3|0|60000|600')
-    expect(lines.get(hashKey('new'))).toBe('bob|1893456000|1|6|2|-|9|3|0|60000|600')
+    expect(lines.get(hashKey('old'))).toBe('bob|1861920000|1|6|2|-|9|3|0|60000|600|30000|204800')
+    expect(lines.get(hashKey('new'))).toBe('bob|1893456000|1|6|2|-|9|3|0|60000|600|30000|204800')
   })
 
   it('lets an admin key alone change the models, whatever its groups are', () => {

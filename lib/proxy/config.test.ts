@@ -201,8 +201,8 @@ describe('settings', () => {
 
   test('of times are resolved for each open group', () => {
     const made = rendered('timeouts: { silence: 60s, groups: { anthropic: { whole: 90s, silence: 5s } } }')
-    expect(file(made, 'timeouts.map')).toMatch(/^openai 0\|60000\|0$/m)
-    expect(file(made, 'timeouts.map')).toMatch(/^anthropic 0\|5000\|90$/m)
+    expect(file(made, 'timeouts.map')).toMatch(/^openai 0\|60000\|0\|0$/m)
+    expect(file(made, 'timeouts.map')).toMatch(/^anthropic 0\|5000\|90\|0$/m)
     expect(rendered().text).not.toContain('set-timeout')
   })
 
