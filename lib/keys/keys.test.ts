@@ -72,6 +72,9 @@ describe('limits by flags', () => {
       perMinute: undefined,
       concurrent: 2,
     })
+    const paced = withFlags({}, { queue: '30s', 'per-second': '200KB' }, now)
+    expect(paced).toEqual({ queue: 30, perSecond: 204_800 })
+    expect(withFlags(paced, { queue: 'none', 'per-second': 'none' }, now)).toEqual({})
     expect(withFlags({}, { expires: '2027-01-31' }, now).expires).toBe('2027-01-31T00:00:00.000Z')
   })
 
@@ -239,8 +242,8 @@ describe('bans', () => {
 })
 
 it('what a key may do is told with its time limits', () => {
-  expect(described(entry({ firstByte: 300, silence: 60, whole: 600 }))).toBe(
-    'no end · all open groups · 300 s to the first byte · 60 s of silence · 600 s a request',
+  expect(described(entry({ firstByte: 300, silence: 60, whole: 600, queue: 30, perSecond: 204_800 }))).toBe(
+    'no end · all open groups · 300 s to the first byte · 60 s of silence · 600 s a request · 30 s in the queue · 200KB a second',
   )
 })
 
