@@ -40,7 +40,7 @@ const ofNames = ({ policy, gone }: Mutant): boolean =>
   policy === 'manage' || (policy === 'keys' && /\bnamed\b|people\.map/.test(gone))
 
 const ofKeys = ({ policy, gone }: Mutant): boolean =>
-  /^(keys|limits|models|timeouts|running|asked|loading)$/.test(policy) || /^authentication_/.test(gone)
+  /^(keys|limits|bandwidth|models|timeouts|running|asked|loading)$/.test(policy) || /^authentication_/.test(gone)
 
 /** One whom the tailnet alone protects, one that asks for keys, and one that asks either. */
 export const variants: Variant[] = [

@@ -56,32 +56,35 @@ describe('how long a request may wait for a slot', () => {
   test('is each key’s and each group’s own: 429 and a reason in the log, while others wait on and are served', async (context) => {
     const haproxy = (await older()) ? await haproxyOf('experimental').catch(() => undefined) : undefined
     if ((await older()) && !haproxy) return context.skip('no HAProxy that has it is to be had')
-    const settings = `${common}log: errors\nqueue: { wait: 10m }\ntimeouts: { groups: { openai: { queue: 1s } } }`
+    const settings = `${common}log: errors\nqueue: { wait: 2s }\ntimeouts: { groups: { openai: { queue: 1s } } }`
     const at = await startGateway({ enginePort: engine.port, settings, registry, ...(haproxy ? { haproxy } : {}) })
     gateway = at
     const first = await open(at, 'plain', '/v1/messages')
     await eventually('it runs', () => engine.received.length === 1)
-    const staying = [await open(at, 'plain', '/v1/messages'), await open(at, 'calm', '/v1/chat/completions')]
-    await eventually('two wait', async () => (await waiting(at)) === 2)
-    for (const [who, path] of [
-      ['hasty', '/v1/messages'],
-      ['plain', '/v1/chat/completions'],
-    ] as const) {
-      const lines = at.log().length
-      const [reply] = await (await open(at, who, path)).settled()
-      expect(reply?.status).toBe(429)
-      expect(reply?.head.headers).toContainEqual(['retry-after', '5'])
+    const calm = [await open(at, 'calm', '/v1/messages'), await open(at, 'calm', '/v1/chat/completions')]
+    const own = 'no slot came free in the time that this key or group may wait'
+    const vain = [
+      { who: 'hasty', path: '/v1/messages', denied: 'timeouts', said: own },
+      { who: 'plain', path: '/v1/chat/completions', denied: 'timeouts', said: own },
+      { who: 'plain', path: '/v1/messages', denied: 'queue', said: 'all slots stayed busy' },
+    ]
+    const waits = await Promise.all(vain.map(({ who, path }) => open(at, who, path)))
+    for (const [index, client] of waits.entries()) {
+      const [reply] = await client.settled()
+      expect([reply?.status, Object.fromEntries(reply?.head.headers ?? [])['retry-after']]).toEqual([429, '5'])
       expect(JSON.parse(reply?.body ?? '').error).toMatchObject({
         type: 'rate_limit_error',
-        message: expect.stringContaining('no slot came free in the time that this key or group may wait'),
+        message: expect.stringContaining(vain[index]?.said ?? ''),
       })
-      await eventually('it is logged', () => at.log().length > lines)
-      expect(parseEnded(at.log()[lines] ?? '')).toMatchObject({ who, end: 'denied', denied: 'timeouts', status: 429 })
     }
+    await eventually('all are logged', () => at.log().length === vain.length)
+    const logged = at.log().map(parseEnded)
+    for (const { who, path, denied } of vain)
+      expect(logged).toContainEqual(expect.objectContaining({ who, path, end: 'denied', denied, status: 429 }))
     expect(await waiting(at)).toBe(2)
     engine.answer = json()
     first.hangUp()
-    for (const client of staying) expect((await client.settled())[0]?.status).toBe(200)
+    for (const client of calm) expect((await client.settled())[0]?.status).toBe(200)
     engine.answer = silent
   })
 

@@ -42,14 +42,15 @@ export function bandwidth({ settings, speeds = [] }: Gateway): Policy {
   const { limits, people } = settings
   const rules = Object.values(people).map(({ perSecond }) => perSecond)
   const persons = new Set([...speeds, limits.per_second, ...rules].filter((bytes) => bytes !== undefined))
-  const lines = [
-    ...[...persons].sort((one, other) => one - other).flatMap((bytes) => ofPerson(bytes, settings)),
-    ...ofGroups(limits).flatMap(ofGroup),
-  ]
-  if (lines.length === 0) return { name: 'bandwidth', lines: {} }
+  const ofPersons = [...persons].sort((one, other) => one - other).flatMap((bytes) => ofPerson(bytes, settings))
+  const together = ofGroups(limits).flatMap(ofGroup)
+  if (ofPersons.length + together.length === 0) return { name: 'bandwidth', lines: {} }
   return {
     name: 'bandwidth',
-    lines: { inference: since(bandwidthNeeds, lines, bandwidthLimits(settings)) },
-    sections: [table('bandwidth'), table('group-bandwidth')],
+    lines: { inference: since(bandwidthNeeds, [...ofPersons, ...together], bandwidthLimits(settings)) },
+    sections: [
+      ...(ofPersons.length > 0 ? [table('bandwidth')] : []),
+      ...(together.length > 0 ? [table('group-bandwidth')] : []),
+    ],
   }
 }
