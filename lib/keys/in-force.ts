@@ -11,9 +11,24 @@ import { runningFingerprint, workerInfo } from '../proxy/runtime.ts'
 import { installed } from '../setup.ts'
 import { currentReceipt } from '../state.ts'
 import { type Registry, saveRegistry } from './registry.ts'
-import { demandsOf, publish } from './store.ts'
+import { demandsOf, publish, speedsOf } from './store.ts'
 
-export const pending = 'keys with a model list may be refused, and those with bytes a second be without that limit,'
+/** What is not as it should be while a reload is wanting. */
+export const pending =
+  'until apply.ts is run keys with a model list may be refused, and those with bytes a second have no such limit'
+
+/** Each is a filter that every answer passes: 16 cost nothing that could be measured, 100 a tenth of a millisecond. */
+const mostSpeeds = 16
+
+/** Throws `Stop` (exit 2) when keys get too many different numbers of bytes a second. */
+export function fewSpeeds(registry: Registry, before: Registry): void {
+  const count = speedsOf(registry).length
+  if (count > mostSpeeds && count > speedsOf(before).length)
+    throw new Stop(
+      exitCodes.usage,
+      `Keys may have ${mostSpeeds} different numbers of bytes a second in all (--per-second); use one that another key has. Nothing was changed.`,
+    )
+}
 
 /** A limit that HAProxy does not know would be none. The program is asked, and the worker, which may still be of an older one; where none is installed yet, install.ts asks. */
 export async function newEnough(look: Look, { programs }: Setup, needs: Need[]): Promise<void> {
@@ -58,9 +73,7 @@ export async function reloadFor(host: Host, machine: Machine, setup: Setup, befo
   const earlier = [demandsOf(before, setup.settings), { listed: !listed, speeds }, { listed, speeds: [] }]
   if (!earlier.some((one) => render({ ...gateway, ...one }, setup.templates).fingerprint === there)) {
     if (!listed && speeds.length === 0) return exitCodes.done
-    process.stderr.write(
-      `The change is kept; but other changes of settings.yaml are not in effect, and ${pending} until apply.ts is run.\n`,
-    )
+    process.stderr.write(`The change is kept; but other changes of settings.yaml are not in effect, and ${pending}.\n`)
     return exitCodes.partly
   }
   await swap(host, { receipt: await currentReceipt(host), configuration: wanted, haproxy: setup.programs.haproxy })

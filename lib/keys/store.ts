@@ -60,7 +60,8 @@ export const demandsOf = (
   speeds: settings.access === 'tailnet' ? [] : speedsOf(registry),
 })
 
-const speedsOf = ({ keys }: Registry): number[] => [
+/** The numbers of bytes a second that keys have, each once. */
+export const speedsOf = ({ keys }: Registry): number[] => [
   ...new Set(Object.values(keys).flatMap(({ perSecond }) => perSecond ?? [])),
 ]
 

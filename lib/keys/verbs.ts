@@ -13,7 +13,7 @@ import { bans, unban } from './bans.ts'
 import { budgetText } from './budget.ts'
 import { cutStreams } from './cut.ts'
 import { readImport } from './import.ts'
-import { answered, newEnough, pending, putInForce, reloadFor } from './in-force.ts'
+import { answered, fewSpeeds, newEnough, pending, putInForce, reloadFor } from './in-force.ts'
 import { generateKey, hashKey } from './key.ts'
 import { graceOf, oneName, withFlags } from './options.ts'
 import { type Entry, type Registry, readRegistry, saveRegistry } from './registry.ts'
@@ -55,12 +55,13 @@ async function change<T>({ host, machine, setup }: Call, edit: (registry: Regist
     const registry = await readRegistry(host)
     const before = structuredClone(registry)
     const result = edit(registry)
+    fewSpeeds(registry, before)
     await newEnough(host, setup, keyNeeds(registry, before))
     await saveRegistry(host, registry)
     if (await installed(host)) await putInForce(host, setup, registry, before)
     // The key is kept and known by now, so whoever asked for it must be shown it, whatever becomes of the reload.
     const code = await reloadFor(host, machine, { ...setup, registry }, before).catch((error: Error) => {
-      process.stderr.write(`The change is kept, but ${pending} until apply.ts is run: ${error.message}\n`)
+      process.stderr.write(`The change is kept, but ${pending}: ${error.message}\n`)
       return exitCodes.partly
     })
     return { result, code: code || (await answered(host, setup)) }

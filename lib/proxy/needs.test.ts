@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { memoryHost } from '../../test/memory-host.ts'
-import { newEnough } from '../keys/in-force.ts'
+import { fewSpeeds, newEnough } from '../keys/in-force.ts'
 import type { Limits, Registry } from '../keys/registry.ts'
 import type { Setup } from '../parts/part.ts'
 import { parseSettings } from '../settings.ts'
@@ -49,6 +49,16 @@ describe('what needs a newer HAProxy', () => {
     ])
     expect(keyNeeds(registry({ bob: {} }), before)).toEqual([])
   })
+})
+
+it('keys may have 16 different numbers of bytes a second, and one less may always be had', () => {
+  const keys = (count: number) =>
+    registry(Object.fromEntries(Array.from({ length: count }, (_, at) => [`k${at}`, { perSecond: 1024 * (at + 1) }])))
+  expect(() => fewSpeeds(keys(16), keys(15))).not.toThrow()
+  expect(() => fewSpeeds(keys(17), keys(16))).toThrow(/16 different numbers.*Nothing was changed/)
+  expect(() => fewSpeeds(keys(17), keys(18))).not.toThrow()
+  const alike = Object.fromEntries(Array.from({ length: 20 }, (_, at) => [`k${at}`, { perSecond: 2048 }]))
+  expect(() => fewSpeeds(registry(alike), keys(1))).not.toThrow()
 })
 
 describe('a key that asks for what HAProxy has not', () => {
