@@ -34,6 +34,11 @@ export function recordOf(name: string, until: number, own: Limits, common: Setti
   ].join('|')
 }
 
+/** How the names begin under which a running test.ts asks; keys.ts gives none such. */
+export const probing = '-test'
+/** And of those that are not held to what everybody shares: test.ts asks every row, and would use it up. */
+export const exempt = `${probing}-`
+
 /** `keys.map`: the hash of each key -> its record. */
 export function keyLines(registry: Registry, limits: Settings['limits'] = {}): Map<string, string> {
   const lines = Object.entries(registry.keys).flatMap(([name, entry]) =>

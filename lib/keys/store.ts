@@ -1,18 +1,16 @@
 import { z } from 'zod'
-import { type Group, groups, openable } from '../endpoints.ts'
 import type { Host, Look } from '../host.ts'
 import { identifies, ruleLines } from '../identities/maps.ts'
 import { ensureIdentityFiles } from '../identities/refresh.ts'
 import { places } from '../places.ts'
 import type { Gateway } from '../proxy/policy.ts'
-import { addRunning, removeRunning, runningMap, setRunningMap } from '../proxy/runtime.ts'
+import { runningMap, setRunningMap } from '../proxy/runtime.ts'
 import { workersOf } from '../proxy/workers.ts'
 import { tilde } from '../resources.ts'
 import type { Settings } from '../settings.ts'
 import { type Finding, missed, ok, type Step } from '../step.ts'
-import { generateKey, hashKey } from './key.ts'
 import { catalogue, type Listed, listedOf, listMaps } from './lists.ts'
-import { budgetLines, keyLines, mapText, recordOf } from './maps.ts'
+import { budgetLines, keyLines, mapText, probing } from './maps.ts'
 import { type Registry, readRegistry, saveRegistry } from './registry.ts'
 
 const keysMap = 'keys.map'
@@ -73,7 +71,7 @@ export async function publish(host: Host, registry: Registry, settings: Settings
   const runs = (await workersOf(host)).length > 0
   for (const [name, lines] of Object.entries(await wantedMaps(host, registry, settings))) {
     await host.write(fileOf(host, name), mapText(lines))
-    if (runs) await setRunningMap(host, `keys/${name}`, lines, isProbe)
+    if (runs) await setRunningMap(host, `keys/${name}`, lines, (_key, value) => value.startsWith(probing))
   }
   // What is in it is the observer's to say; HAProxy only starts when it is there.
   if ((await host.read(fileOf(host, spentMap))) === undefined) await host.write(fileOf(host, spentMap), '')
@@ -111,24 +109,8 @@ async function renew(host: Host, name: string, lines: Map<string, string>): Prom
   await setRunningMap(host, `keys/${name}`, lines)
 }
 
-/** The key of a running test.ts: in the worker's memory alone, for ten minutes at most, and no name that keys.ts gives. */
-const probing = '-test-'
-const probeSeconds = 600
-const isProbe = (value: string): boolean => value.startsWith(`${probing}|`)
-
-/** Runs something with a key that only the running worker knows; undefined where no key is asked for. */
-export async function withProbeKey<T>(host: Host, settings: Settings, run: (key?: string) => Promise<T>): Promise<T> {
-  if (settings.access === 'tailnet') return run()
-  const key = generateKey()
-  const line = recordOf(probing, Math.floor(Date.now() / 1000) + probeSeconds, {
-    groups: (Object.keys(groups) as Group[]).filter(openable),
-  })
-  await addRunning(host, `keys/${keysMap}`, hashKey(key), line)
-  return run(key).finally(() => removeRunning(host, `keys/${keysMap}`, hashKey(key)))
-}
-
 const withoutProbe = (lines: Map<string, string>): Map<string, string> =>
-  new Map([...lines].filter(([, value]) => !isProbe(value)))
+  new Map([...lines].filter(([, value]) => !value.startsWith(probing)))
 
 async function fault(at: Look, name: string, wanted: Map<string, string>): Promise<Finding | undefined> {
   const file = fileOf(at, name)

@@ -12,7 +12,7 @@ import { keyNeeds, settingsNeeds, tooOldFor } from '../proxy/needs.ts'
 import { fingerprintOf, swap } from '../proxy/reload.ts'
 import { closeFrontend, engineUp, isDraining, runningFingerprint, workerInfo } from '../proxy/runtime.ts'
 import { absent, agentFileStep, folder, forget, packaged, service, tilde } from '../resources.ts'
-import { saveReceipt } from '../state.ts'
+import { backupPlace, saveReceipt } from '../state.ts'
 import { type Check, type Finding, missed, ok, type Step, skipped } from '../step.ts'
 import { editedFiles, ourFolder } from './consent.ts'
 import { awaitIdle } from './drain.ts'
@@ -184,7 +184,7 @@ function foreignFolder(machine: Machine, setup: Setup): Step {
     async apply(host) {
       if (setup.answers.keepEdited.includes(at.proxy))
         throw new Stop(4, '~/.haproxy is not ours and you want to keep it; move it away, or run install.ts --no-proxy.')
-      const backup = `${at.backups}/${Date.now()}-haproxy`
+      const backup = await backupPlace(host, 'haproxy')
       await host.move(at.proxy, backup)
       setup.receipt.backups.push({ original: at.proxy, backup })
       await saveReceipt(host, setup.receipt)

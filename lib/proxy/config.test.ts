@@ -188,9 +188,9 @@ describe('settings', () => {
     expect(file(made, 'together.map')).toBe('all 0|0|8\nembeddings 600|0|0\nPOST:/v1/embeddings 0|50|0\n')
     expect(section(made.text, 'frontend tailnet')).toEqual(
       expect.arrayContaining([
-        'http-request track-sc3 str(all) table together if inference',
-        'http-request track-sc4 var(txn.group) table together if inference',
-        'http-request track-sc5 var(txn.mp) table together if inference',
+        'http-request track-sc3 str(all) table together if inference !unlimited',
+        'http-request track-sc4 var(txn.group) table together if inference !unlimited',
+        'http-request track-sc5 var(txn.mp) table together if inference !unlimited',
       ]),
     )
     expect(made.text).toContain(

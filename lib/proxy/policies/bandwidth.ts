@@ -1,4 +1,8 @@
+import { paced } from '../../checks/paced.ts'
+import type { Target } from '../../checks/target.ts'
+import { exempt } from '../../keys/maps.ts'
 import type { Settings } from '../../settings.ts'
+import type { Check } from '../../step.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { type Since, since } from './since.ts'
 
@@ -37,20 +41,30 @@ const ofGroup = ([group, bytes]: [string, number]): string[] =>
 const table = (name: string): string =>
   `backend ${name}\n    stick-table type string len 120 size 20k expire 10s store bytes_out_rate(1s)`
 
+/** The numbers that persons have: keys, rules of people, and everybody else; each once, the smallest first. */
+export function personSpeeds({ limits, people }: Pick<Settings, 'limits' | 'people'>, ofKeys: number[]): number[] {
+  const rules = Object.values(people).map(({ perSecond }) => perSecond)
+  const all = [...ofKeys, limits.per_second, ...rules].filter((bytes) => bytes !== undefined)
+  return [...new Set(all)].sort((one, other) => one - other)
+}
+
+const proofs = (target: Target, persons: number[], groups: [string, number][]): Check[] => [
+  ...(persons.length > 0 ? paced(target, { table: 'bandwidth', key: 'paced', entry: `${exempt}paced` }) : []),
+  ...groups.flatMap(([group]) => paced(target, { table: 'group-bandwidth', key: 'free', entry: group, group })),
+]
+
 /** How many bytes of answers a second somebody gets, and all together in a group. Without such a limit there is no filter: each costs every answer something. */
 export function bandwidth({ settings, speeds = [] }: Gateway): Policy {
-  const { limits, people } = settings
-  const rules = Object.values(people).map(({ perSecond }) => perSecond)
-  const persons = new Set([...speeds, limits.per_second, ...rules].filter((bytes) => bytes !== undefined))
-  const ofPersons = [...persons].sort((one, other) => one - other).flatMap((bytes) => ofPerson(bytes, settings))
-  const together = ofGroups(limits).flatMap(ofGroup)
-  if (ofPersons.length + together.length === 0) return { name: 'bandwidth', lines: {} }
+  const [persons, groups] = [personSpeeds(settings, speeds), ofGroups(settings.limits)]
+  if (persons.length + groups.length === 0) return { name: 'bandwidth', lines: {} }
+  const lines = [...persons.flatMap((bytes) => ofPerson(bytes, settings)), ...groups.flatMap(ofGroup)]
   return {
     name: 'bandwidth',
-    lines: { inference: since(bandwidthNeeds, [...ofPersons, ...together], bandwidthLimits(settings)) },
+    lines: { inference: since(bandwidthNeeds, lines, bandwidthLimits(settings)) },
     sections: [
-      ...(ofPersons.length > 0 ? [table('bandwidth')] : []),
-      ...(together.length > 0 ? [table('group-bandwidth')] : []),
+      ...(persons.length > 0 ? [table('bandwidth')] : []),
+      ...(groups.length > 0 ? [table('group-bandwidth')] : []),
     ],
+    proof: (target) => proofs(target, persons, groups),
   }
 }

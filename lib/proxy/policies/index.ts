@@ -16,6 +16,7 @@ import { models } from './models.ts'
 import { names } from './names.ts'
 import { peers } from './peers.ts'
 import { queue } from './queue.ts'
+import { revoked } from './revoked.ts'
 import { rewrite } from './rewrite.ts'
 import { rows } from './rows.ts'
 import { running } from './running.ts'
@@ -52,6 +53,7 @@ const policiesOf = (gateway: Gateway): Policy[] => [
   bodies(gateway),
   models(gateway),
   asked(),
+  revoked(gateway),
   loading(gateway),
   queue(gateway),
   running(),

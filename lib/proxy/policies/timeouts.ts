@@ -1,3 +1,4 @@
+import { timeLimits } from '../../checks/timed.ts'
 import { openGroups, type Settings } from '../../settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { type Since, since } from './since.ts'
@@ -36,20 +37,16 @@ function groupTimes(settings: Settings): string {
 }
 
 /** A limit of the key's own counts before the group's. */
-const source = ({ name, group, record }: typeof waiting, byKey: boolean): string[] => [
+const source = ({ name, group, record }: typeof waiting): string[] => [
   `http-request set-var(${name}) var(txn.times),field(${group},|),add(0) if inference`,
-  ...(byKey
-    ? [
-        `http-request set-var(txn.own) var(txn.record),field(${record},|),add(0)`,
-        `http-request set-var(${name}) var(txn.own) if { var(txn.own) -m int gt 0 }`,
-      ]
-    : []),
+  `http-request set-var(txn.own) var(txn.record),field(${record},|),add(0)`,
+  `http-request set-var(${name}) var(txn.own) if { var(txn.own) -m int gt 0 }`,
 ]
 
-const sources = (byKey: boolean): string[] => [
+const sources = [
   'http-request set-var(txn.times) var(txn.group),map_str({{files}}/timeouts.map) if inference',
-  ...kinds.flatMap((kind) => source(kind, byKey)),
-  ...since(queueNeeds, source(waiting, byKey)),
+  ...kinds.flatMap(source),
+  ...since(queueNeeds, source(waiting)),
 ]
 
 /** HAProxy 3.0 and newer tell silence before the first byte from silence after it; older ones have one limit, the larger of the two. */
@@ -77,10 +74,8 @@ export function timeouts(gateway: Gateway): Policy {
   if (!timed(settings)) return { name: 'timeouts', lines: {} }
   return {
     name: 'timeouts',
-    lines: {
-      limit: sources(settings.access !== 'tailnet'),
-      inference: [...enforced, ...since(queueNeeds, queued, queueTimes(settings.timeouts))],
-    },
+    lines: { limit: sources, inference: [...enforced, ...since(queueNeeds, queued, queueTimes(settings.timeouts))] },
     files: { 'timeouts.map': groupTimes(settings) },
+    proof: (target) => timeLimits(target, settings.observer === 'on'),
   }
 }
