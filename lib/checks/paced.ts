@@ -20,7 +20,7 @@ export const paced = (target: Target, { table, key, entry, group }: Paced): Chec
     .filter((row) => group === undefined || row.group === group)
     .slice(0, 1)
     .map((row) => ({
-      id: `${table}.${group ?? 'person'}`,
+      id: `bandwidth.${group ?? 'person'}`,
       title: `Answers pass the limit of bytes a second of ${group ? `the group ${group}` : 'each person'}`,
       needs: ['haproxy.service'],
       async check(look) {

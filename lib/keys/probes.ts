@@ -8,7 +8,7 @@ import type { Settings } from '../settings.ts'
 import { generateKey, hashKey } from './key.ts'
 import { exempt, probing, recordOf } from './maps.ts'
 import { type Limits, readRegistry } from './registry.ts'
-import { speedsOf } from './store.ts'
+import { demandsOf } from './store.ts'
 
 /** Seconds after which the keys of a test.ts that was killed count no longer. */
 const lifetime = 600
@@ -57,7 +57,7 @@ export async function withProbeKeys<T>(
   const names = Object.keys(limited) as (keyof typeof limited)[]
   const keys = Object.fromEntries([...names, 'free'].map((name) => [name, generateKey()])) as ProbeKeys
   const nameOf = (name: string) => `${name === 'shared' ? `${probing}+` : exempt}${name}-${thisRun}`
-  const [perSecond] = personSpeeds(settings, speedsOf(await readRegistry(host)))
+  const [perSecond] = personSpeeds(settings, demandsOf(await readRegistry(host), settings).speeds)
   const own: Partial<Record<string, Limits>> = { paced: { perSecond } }
   const lines = names.map((name): [string, string] => [
     hashKey(keys[name]),

@@ -16,11 +16,19 @@ const field = 13
 const ofGroups = ({ groups = {} }: Settings['limits']): [string, number][] =>
   Object.entries(groups).flatMap(([group, { per_second }]) => (per_second ? [[group, per_second]] : []))
 
+type Wanted = Pick<Settings, 'access' | 'limits' | 'people'>
+
+/** What rules of people say, where they count. */
+const ofRules = ({ access, people }: Wanted): [string, number][] =>
+  Object.entries(access === 'keys' ? {} : people).flatMap(([rule, { perSecond }]) =>
+    perSecond ? [[rule, perSecond]] : [],
+  )
+
 /** The settings that ask for it, as the owner writes them. */
-export const bandwidthLimits = ({ limits, people }: Pick<Settings, 'limits' | 'people'>): string[] => [
-  ...(limits.per_second ? ['limits.per_second'] : []),
-  ...ofGroups(limits).map(([group]) => `limits.groups.${group}.per_second`),
-  ...Object.entries(people).flatMap(([rule, { perSecond }]) => (perSecond ? [`people.${rule}.per_second`] : [])),
+export const bandwidthLimits = (wanted: Wanted): string[] => [
+  ...(wanted.limits.per_second ? ['limits.per_second'] : []),
+  ...ofGroups(wanted.limits).map(([group]) => `limits.groups.${group}.per_second`),
+  ...ofRules(wanted).map(([rule]) => `people.${rule}.per_second`),
 ]
 
 /** A limit that several answers share stands in its filter and cannot be read from a record (HAProxy refuses that), so there is a filter for each number of bytes. */
@@ -42,9 +50,9 @@ const table = (name: string): string =>
   `backend ${name}\n    stick-table type string len 120 size 20k expire 10s store bytes_out_rate(1s)`
 
 /** The numbers that persons have: keys, rules of people, and everybody else; each once, the smallest first. */
-export function personSpeeds({ limits, people }: Pick<Settings, 'limits' | 'people'>, ofKeys: number[]): number[] {
-  const rules = Object.values(people).map(({ perSecond }) => perSecond)
-  const all = [...ofKeys, limits.per_second, ...rules].filter((bytes) => bytes !== undefined)
+export function personSpeeds(wanted: Wanted, ofKeys: number[]): number[] {
+  const rules = ofRules(wanted).map(([, bytes]) => bytes)
+  const all = [...ofKeys, wanted.limits.per_second, ...rules].filter((bytes) => bytes !== undefined)
   return [...new Set(all)].sort((one, other) => one - other)
 }
 
