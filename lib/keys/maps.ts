@@ -15,7 +15,7 @@ export const allGroups = bitsOf((Object.keys(groups) as Group[]).filter((name) =
 
 const seconds = (iso: string | undefined): number => (iso ? Math.floor(Date.parse(iso) / 1000) : never)
 
-/** What HAProxy knows of somebody: `name|until (s)|groups (bits)|requests a minute|at once|model list or -|in 10 s|while every slot is taken|ms to the first byte|ms of silence|s of the whole request`; 0 is no limit. */
+/** What HAProxy knows of somebody: `name|until (s)|groups (bits)|requests a minute|at once|model list or -|in 10 s|while every slot is taken|ms to the first byte|ms of silence|s of the whole request|ms in the queue|bytes a second`; 0 is no limit. */
 export function recordOf(name: string, until: number, own: Limits, common: Settings['limits'] = {}): string {
   return [
     name,
@@ -29,6 +29,8 @@ export function recordOf(name: string, until: number, own: Limits, common: Setti
     (own.firstByte ?? 0) * 1000,
     (own.silence ?? 0) * 1000,
     own.whole ?? 0,
+    (own.queue ?? 0) * 1000,
+    own.perSecond ?? common.per_second ?? 0,
   ].join('|')
 }
 

@@ -1,12 +1,14 @@
 import { randomInt } from 'node:crypto'
 import { type Group, groups, openable } from '../endpoints.ts'
 import type { Host } from '../host.ts'
+import { personSpeeds } from '../proxy/policies/bandwidth.ts'
 import { counting } from '../proxy/policies/limits.ts'
 import { addRunning, removeRunning } from '../proxy/runtime.ts'
 import type { Settings } from '../settings.ts'
 import { generateKey, hashKey } from './key.ts'
 import { exempt, probing, recordOf } from './maps.ts'
-import type { Limits } from './registry.ts'
+import { type Limits, readRegistry } from './registry.ts'
+import { demandsOf } from './store.ts'
 
 /** Seconds after which the keys of a test.ts that was killed count no longer. */
 const lifetime = 600
@@ -29,6 +31,8 @@ const limited = {
   hasty: { firstByte: 0.001 },
   /** one second for a whole request */
   brief: { whole: 1 },
+  /** as few bytes a second as somebody has */
+  paced: {},
   /** no group but the one that needs no key */
   narrow: { groups: ['probe'] },
   /** a list of models without any */
@@ -53,9 +57,11 @@ export async function withProbeKeys<T>(
   const names = Object.keys(limited) as (keyof typeof limited)[]
   const keys = Object.fromEntries([...names, 'free'].map((name) => [name, generateKey()])) as ProbeKeys
   const nameOf = (name: string) => `${name === 'shared' ? `${probing}+` : exempt}${name}-${thisRun}`
+  const [perSecond] = personSpeeds(settings, demandsOf(await readRegistry(host), settings).speeds)
+  const own: Partial<Record<string, Limits>> = { paced: { perSecond } }
   const lines = names.map((name): [string, string] => [
     hashKey(keys[name]),
-    recordOf(nameOf(name), name === 'expired' ? 1 : now + lifetime, { ...every, ...limited[name] }),
+    recordOf(nameOf(name), name === 'expired' ? 1 : now + lifetime, { ...every, ...limited[name], ...own[name] }),
   ])
   const free = recordOf(nameOf('free'), now + lifetime, every)
   const spent = `${now + lifetime}|1s|tomorrow`

@@ -3,6 +3,7 @@ import type { Host, Look } from '../host.ts'
 import { identifies, ruleLines } from '../identities/maps.ts'
 import { ensureIdentityFiles } from '../identities/refresh.ts'
 import { places } from '../places.ts'
+import type { Gateway } from '../proxy/policy.ts'
 import { runningMap, setRunningMap } from '../proxy/runtime.ts'
 import { workersOf } from '../proxy/workers.ts'
 import { tilde } from '../resources.ts'
@@ -48,9 +49,19 @@ async function listTexts(look: Look): Promise<Record<ListName, string>> {
 
 const fileOf = (look: Look, name: string): string => `${places(look.home).keyMaps}/${name}`
 
-/** Whether somebody has a list of models: only then does HAProxy hold whole bodies. */
-export const hasLists = (registry: Registry, settings: Pick<Settings, 'people'>): boolean =>
-  listedOf(registry, settings).length > 0
+/** What of keys and rules stands in HAProxy's rules and buffers, and not in maps: whether somebody has a list of models (only then it holds whole bodies), and how many bytes a second keys get. */
+export const demandsOf = (
+  registry: Registry,
+  settings: Pick<Settings, 'access' | 'people'>,
+): Required<Pick<Gateway, 'listed' | 'speeds'>> => ({
+  listed: listedOf(registry, settings).length > 0,
+  speeds: settings.access === 'tailnet' ? [] : speedsOf(registry),
+})
+
+/** The numbers of bytes a second that keys have, each once. */
+export const speedsOf = ({ keys }: Registry): number[] => [
+  ...new Set(Object.values(keys).flatMap(({ perSecond }) => perSecond ?? [])),
+]
 
 /** File first, then the running worker: what dies in between is healed by the next run, and a reload reads the file. */
 export async function publish(host: Host, registry: Registry, settings: Settings): Promise<void> {

@@ -24,6 +24,8 @@ export const secrets = {
   begun: generateKey(),
   hushed: generateKey(),
   calm: generateKey(),
+  brief: generateKey(),
+  paced: generateKey(),
 }
 const entry = (key: string, more: Partial<Entry> = {}): Entry => ({
   created: '2026-01-01T00:00:00.000Z',
@@ -48,6 +50,8 @@ export const registry: Registry = {
     begun: entry(secrets.begun, { firstByte: 1 }),
     hushed: entry(secrets.hushed, { silence: 1 }),
     calm: entry(secrets.calm, { firstByte: 2, silence: 1 }),
+    brief: entry(secrets.brief, { queue: 1 }),
+    paced: entry(secrets.paced, { perSecond: 1024 }),
   },
 }
 

@@ -103,6 +103,36 @@ async function hasTimes(patient: Patient): Promise<void> {
   must(cut.replies[0]?.whole === false, 'silence is not cut')
 }
 
+/** From HAProxy 3.4 on; an older one has one time for all. */
+async function hasATimeInTheQueue(patient: Patient): Promise<void> {
+  const [major, minor] = patient.gateway.version
+  if (major < 3 || (major === 3 && minor < 4)) return
+  await holding(patient, async (open) => {
+    for (let at = 0; at < 8; at += 1) await open('slots', secrets.alice)
+    await runs(patient, '&slots', 8)
+    const over = await ask(patient, messages, bearer(secrets.brief))
+    refusal(over, 429, 'no slot came free in the time that this key or group may wait')
+    const logged = () => patient.gateway.log().some((line) => line.includes('"denied":"timeouts"'))
+    await eventually('its reason is logged', logged, 1_500)
+  })
+}
+
+/** From HAProxy 3.0 on. */
+async function hasBytesASecond(patient: Patient): Promise<void> {
+  if (patient.gateway.version[0] < 3) return
+  const paced = await dial(patient.gateway)
+  const line = `${messages}?e=stream`
+  paced.send(request(`${line} HTTP/1.1`, [`Host: ${patient.gateway.host}`, ...bearer(secrets.paced)], '{"model":"m"}'))
+  try {
+    passes(await ask(patient, line, bearer(secrets.alice)), 'another key beside it')
+    await pause(300)
+    const [reply] = paced.replies()
+    must(reply?.status === 200 && !reply.whole, `not slowed: ${reply?.status} ${reply?.body.length} bytes`)
+  } finally {
+    paced.hangUp()
+  }
+}
+
 /** What whoever looks from outside is told of a request. */
 async function isWrittenDown(patient: Patient): Promise<void> {
   await holding(patient, async (open) => {
@@ -172,6 +202,8 @@ export const limited: Expectation[] = [
   ['a key has a share of the day', hasAShare],
   ['a key waits with few requests', waitsWithFew],
   ['a key and a group have times', hasTimes],
+  ['a key has a time in the queue', hasATimeInTheQueue],
+  ['a key has bytes a second', hasBytesASecond],
   ['what is under way is written down', isWrittenDown],
   ['one model is loaded at a time', loadsOneAtATime],
 ]

@@ -40,7 +40,8 @@ const ofNames = ({ policy, gone }: Mutant): boolean =>
   policy === 'manage' || (policy === 'keys' && /\bnamed\b|people\.map/.test(gone))
 
 const ofKeys = ({ policy, gone }: Mutant): boolean =>
-  /^(keys|revoked|limits|models|timeouts|running|asked|loading)$/.test(policy) || /^authentication_/.test(gone)
+  /^(keys|revoked|limits|bandwidth|models|timeouts|running|asked|loading)$/.test(policy) ||
+  /^authentication_/.test(gone)
 
 /** One whom the tailnet alone protects, one that asks for keys, and one that asks either. */
 export const variants: Variant[] = [

@@ -120,6 +120,24 @@ describe('test.ts', () => {
     ])
   })
 
+  test('sees that bytes a second are counted of each person and group, and says so when they are not', async (context) => {
+    const older = (await start({ settings })).version[0] < 3
+    const haproxy = older ? await haproxyOf('trixie').catch(() => undefined) : undefined
+    if (older && !haproxy) return context.skip('no HAProxy that can slow answers down is to be had')
+    const paced = `access: keys\nlimits: { per_second: 1MB, groups: { anthropic: { per_second: 2MB } } }`
+    const found: Result[][] = []
+    for (const alter of [undefined, withoutLine(/set-bandwidth-limit/)]) {
+      await gateway?.stop()
+      const one = await start({ settings: paced, haproxy, alter })
+      found.push(await report(one, (target) => proofs(one)(target).filter(({ id }) => id.startsWith('bandwidth.'))))
+    }
+    const states = (state: string) => ['bandwidth.person', 'bandwidth.anthropic'].map((id) => ({ id, state }))
+    expect(found.map((results) => results.map(({ id, state }) => ({ id, state })))).toEqual([
+      states('ok'),
+      states('missed'),
+    ])
+  })
+
   test.each([
     ['keys.expired', / if \{ var\(txn\.left\) -m int gt 0 \}/],
     ['keys.groups', /may not use the group/],

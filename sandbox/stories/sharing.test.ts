@@ -122,6 +122,34 @@ describe.skipIf(cannot)(titled('a server that is shared by keys'), () => {
     expect(box.read(at(box).keys)).toBe(before)
   })
 
+  it('takes bytes a second and a time in the queue where HAProxy has them, and refuses them in one sentence where it has not', async () => {
+    const { stdout } = await box.run(['/opt/homebrew/opt/haproxy/bin/haproxy', '-v'])
+    const [, major, minor] = /version (\d+)\.(\d+)/.exec(stdout) ?? []
+    const version = Number(major) * 100 + Number(minor)
+    for (const { limit, value, since, shown } of [
+      { limit: '--per-second', value: '7KB', since: 300, shown: '7KB a second' },
+      { limit: '--queue', value: '30s', since: 304, shown: '30 s in the queue' },
+    ]) {
+      const before = [box.read(at(box).keys), box.read(at(box).config)]
+      const { code, stdout, stderr } = await keys('limits', 'bob', limit, value)
+      if (version < since) {
+        expect([code, stderr]).toEqual([
+          3,
+          expect.stringMatching(/^HAProxy \S+ is too old for --\S+ of the key bob, 3\.\d is needed; .* changed\.\n$/),
+        ])
+        expect([box.read(at(box).keys), box.read(at(box).config)]).toEqual(before)
+      } else {
+        expect([code, stdout, stderr]).toEqual([0, expect.stringContaining(shown), ''])
+        // Bytes a second are a rule of HAProxy's, so there was a reload.
+        expect(box.read(at(box).config).includes('bwlim-out person-7168')).toBe(limit === '--per-second')
+        expect(await status(made.bob)).toBe(200)
+        expect((await keys('limits', 'bob', limit, 'none')).stdout).not.toContain(shown)
+        expect(box.read(at(box).config)).toBe(before[1])
+        expectGreen((await statusOf(box)).code, 'status.ts')
+      }
+    }
+  })
+
   it('lists an address that guesses keys, and lets it in again', async () => {
     expect((await keys('bans')).stdout).toContain('No address is banned.')
     for (let at = 0; at <= 60; at += 1) await status(`rop_${at}`)

@@ -2,6 +2,7 @@ import type { Gateway, Policy } from '../policy.ts'
 import { sign } from '../refusal.ts'
 import { admin } from './admin.ts'
 import { asked } from './asked.ts'
+import { bandwidth } from './bandwidth.ts'
 import { bodies } from './bodies.ts'
 import { connections } from './connections.ts'
 import { errors } from './errors.ts'
@@ -48,6 +49,7 @@ const policiesOf = (gateway: Gateway): Policy[] => [
   keys(gateway),
   timeouts(gateway),
   limits(gateway),
+  bandwidth(gateway),
   bodies(gateway),
   models(gateway),
   asked(),

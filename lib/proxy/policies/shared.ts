@@ -6,16 +6,23 @@ import type { Settings } from '../../settings.ts'
 import type { Check } from '../../step.ts'
 import { type Counted, checked, counts, tracked } from './counting.ts'
 import { keptBy } from './peers.ts'
+import { type Since, since } from './since.ts'
 
 type Wanted = Settings['limits']
 type Together = NonNullable<Wanted['all']>
 
 /** The first HAProxy that can follow more than three counters in one request (tune.stick-counters). */
-export const sharedNeeds = [2, 8] as const
+export const sharedNeeds: Since = [2, 8]
+
+/** Bytes a second are not counted here, but in bandwidth.ts. */
+const counting = ({ groups = {} }: Wanted): boolean =>
+  Object.values(groups).some(({ per_second: _, ...counted }) => Object.keys(counted).length > 0)
 
 /** The settings that ask for it, as the owner writes them. */
 export const sharedLimits = (limits: Wanted): string[] =>
-  (['all', 'groups', 'rows'] as const).filter((name) => limits[name] !== undefined).map((name) => `limits.${name}`)
+  (['all', 'groups', 'rows'] as const)
+    .filter((name) => (name === 'groups' ? counting(limits) : limits[name] !== undefined))
+    .map((name) => `limits.${name}`)
 
 const scope = (most: string, key: string, called: string): Counted => ({ key, table: 'together', called, most })
 const scopes = {
@@ -83,13 +90,7 @@ export function shared(limits: Wanted): Shared {
   if (names.length === 0) return { global: [], checks: [], tracks: [], sections: [], files: {}, proof: () => [] }
   const wanted = Object.entries(scopes).filter(([name]) => names.includes(`limits.${name}`))
   return {
-    global: [
-      `.if version_atleast(${sharedNeeds.join('.')})`,
-      'tune.stick-counters 6',
-      '.else',
-      `.alert "${names.join(', ')} in settings.yaml need HAProxy ${sharedNeeds.join('.')} or newer"`,
-      '.endif',
-    ],
+    global: since(sharedNeeds, ['tune.stick-counters 6'], names),
     checks: [
       `acl unlimited var(txn.who) -m beg -- ${exempt}`,
       ...wanted.flatMap(([, counted]) => [...read(counted), ...checked(counted)]),
