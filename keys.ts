@@ -18,6 +18,8 @@ API keys for the gateway. A key is shown once, when it is made; only its hash is
   --waiting N          requests to a model under way while every slot is taken
   --per-day 2h,200MB   seconds of generation and bytes of answers from midnight to midnight
   --first-byte 5m      how long an answer may take to begin; --silence 60s: to go on; --whole 10m: to end
+  --queue 30s          how long a request may wait for a slot (HAProxy 3.4 or newer)
+  --per-second 200KB   bytes of answers a second (HAProxy 3.0 or newer)
   --expires 30d        when it ends: a time from now, or a day such as 2027-01-31
   --admin              may also download, delete, create, copy and upload models (add)
   --note TEXT          a word for yourself
@@ -37,6 +39,8 @@ A limit is taken away by the word none: keys.ts limits NAME --per-minute none`,
       'first-byte': { type: 'string' },
       silence: { type: 'string' },
       whole: { type: 'string' },
+      queue: { type: 'string' },
+      'per-second': { type: 'string' },
       expires: { type: 'string' },
       admin: { type: 'boolean' },
       note: { type: 'string' },

@@ -1,12 +1,13 @@
 import { cpus, loadavg, release, totalmem } from 'node:os'
 import { program } from '../sandbox/gateway.ts'
 import { ablations } from './ablation.ts'
+import { fairness } from './fairness.ts'
 import { keysCost } from './keys.ts'
 import { interleaved, median, type Round } from './load.ts'
 import { crowd, eventDelay, streamingEngine } from './streams.ts'
 import { type Field, full, openField, ours, registryOf } from './targets.ts'
 
-/** `npm run bench`; `npm run bench -- --quick` looks whether it works. Names choose parts: requests, policies, keys, streams. */
+/** `npm run bench`; `npm run bench -- --quick` looks whether it works. Names choose parts: requests, policies, keys, fairness, streams. */
 const quick = process.argv.includes('--quick')
 const chosen = process.argv.slice(2).filter((word) => !word.startsWith('--'))
 const [rounds, seconds] = quick ? [2, 1] : [5, 2]
@@ -96,6 +97,20 @@ async function keys(): Promise<void> {
   })
 }
 
+async function fairnessOfPeople(): Promise<void> {
+  const { alone, fair, unfair } = await fairness(quick ? 10 : 30)
+  say('\n### One person’s request beside another’s twenty: two slots, 50 ms of the engine each\n')
+  head('beside', 'takes', 'of alone')
+  const seen = { nobody: alone, 'twenty, with priorities': fair, 'twenty, without': unfair }
+  for (const [name, ms] of Object.entries(seen)) row(name, `${ms.toFixed(0)} ms`, (ms / alone).toFixed(1))
+  goal(
+    'one request beside twenty',
+    `${(fair / alone).toFixed(1)} of alone`,
+    fair < unfair / 2,
+    'half of what it takes without priorities',
+  )
+}
+
 async function events(): Promise<void> {
   const engine = await streamingEngine(20)
   try {
@@ -140,6 +155,7 @@ const parts: Record<string, () => Promise<void>> = {
   requests,
   policies: costOfPolicies,
   keys,
+  fairness: fairnessOfPeople,
   streams: async () => {
     await events()
     await crowds()

@@ -1,8 +1,8 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
-import { realHost } from './host.ts'
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
+import { openLog, realHost, realLook } from './host.ts'
 
 describe('HAProxy’s sockets', () => {
   it.each(['show info; shutdown frontend tailnet', 'show info\nshow env'])('take one command: %j', async (command) => {
@@ -30,12 +30,41 @@ describe('a file', () => {
     expect(readdirSync(folder)).toEqual(['shared'])
   })
 
-  it('is written although a run was killed while it wrote it', async () => {
+  it.each([
+    ['a minute ago', -60_000],
+    ['an hour ahead, by a clock that was set back since', 3_600_000],
+    ['a day ahead', 86_400_000],
+  ])('is written although a run was killed while it wrote it %s', async (_when, ms) => {
     const file = join(folder, 'left')
     writeFileSync(`${file}.writing`, 'half')
-    const past = new Date(Date.now() - 60_000)
-    utimesSync(`${file}.writing`, past, past)
+    const then = new Date(Date.now() + ms)
+    utimesSync(`${file}.writing`, then, then)
     await realHost().write(file, 'whole', 0o644)
     expect([readFileSync(file, 'utf8'), statSync(file).mode & 0o777]).toEqual(['whole', 0o644])
+  })
+})
+
+describe('a clock that is set back', () => {
+  afterEach(() => vi.useRealTimers())
+
+  it('makes nobody wait longer', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] })
+    const started = performance.now()
+    const waited = realLook().until('never', 300, async () => {
+      vi.setSystemTime(Date.now() - 3_600_000)
+      return performance.now() - started > 20_000
+    })
+    expect(await waited).toBe(false)
+  })
+
+  it('takes no run its own log, though all others have later names', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'logs-'))
+    for (let at = 10; at < 45; at += 1) writeFileSync(join(folder, `2099-01-01T00-00-${at}.log`), '')
+    const log = await openLog(join(folder, '2026-11-21T12-00-00.log'))
+    log.note('here')
+    await log.close()
+    expect(readFileSync(join(folder, '2026-11-21T12-00-00.log'), 'utf8')).toContain('here')
+    expect(readdirSync(folder)).toHaveLength(31)
+    rmSync(folder, { recursive: true })
   })
 })

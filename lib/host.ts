@@ -18,17 +18,7 @@ import type {
   RunOptions,
 } from './look.ts'
 
-export type {
-  FileFacts,
-  Host,
-  Look,
-  QueryOptions,
-  RawAnswer,
-  RawBytes,
-  RawEnd,
-  RawRequest,
-  RunOptions,
-} from './look.ts'
+export type * from './look.ts'
 
 const missing = (error: unknown): boolean => ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')
 
@@ -186,10 +176,10 @@ export const getAt = (look: Look, at: { address: string; port: number }, target:
   look.probe({ ...at, method: 'GET', target, headers: { host: `${at.address}:${at.port}` }, timeoutMs })
 
 async function until(_what: string, withinMs: number, test: () => Promise<boolean>): Promise<boolean> {
-  const deadline = Date.now() + withinMs
+  const deadline = performance.now() + withinMs
   for (;;) {
     if (await test()) return true
-    if (Date.now() >= deadline) return false
+    if (performance.now() >= deadline) return false
     await new Promise((resolve) => setTimeout(resolve, 250))
   }
 }
@@ -356,20 +346,27 @@ export async function append(file: string, text: string): Promise<void> {
   await fs.appendFile(file, text, { mode: 0o600 })
 }
 
+/** Begins a file anew that is over so many bytes; whoever appends to it goes on in the same one. */
+export async function bound(file: string, most: number): Promise<void> {
+  if (((await stat(file))?.size ?? 0) > most) await fs.truncate(file)
+}
+
 /** Logs of runs that are kept. */
 const keptLogs = 30
 
-/** Removes all but the newest logs of runs; their names begin with the time. */
-async function prune(folder: string): Promise<void> {
+/** Removes all but the newest logs of runs, and never this one: their names begin with the time, and a clock may have been set back. */
+async function prune(file: string): Promise<void> {
+  const folder = path.dirname(file)
   const runs = (await fs.readdir(folder)).filter((name) => /^\d{4}-\d\d-\d\dT.*\.log$/.test(name)).sort()
-  for (const name of runs.slice(0, -keptLogs)) await fs.rm(path.join(folder, name), { force: true })
+  const old = runs.slice(0, -keptLogs).filter((name) => name !== path.basename(file))
+  for (const name of old) await fs.rm(path.join(folder, name), { force: true })
 }
 
 /** Appends to a file, synchronously in order; the run's log. */
 export async function openLog(file: string): Promise<{ note(line: string): void; close(): Promise<void> }> {
   await fs.mkdir(path.dirname(file), { recursive: true, mode: 0o700 })
   const handle = await fs.open(file, 'a', 0o600)
-  await prune(path.dirname(file))
+  await prune(file)
   let tail: Promise<unknown> = Promise.resolve()
   return {
     note(line) {

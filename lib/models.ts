@@ -128,11 +128,11 @@ export const gigabytes = (bytes: number): string =>
 
 /** A line a second at most: bytes, speed, time left. */
 export function progress(say: (text: string) => void, model: string): (progress: PullProgress) => void {
-  let last = 0
+  let last = Number.NEGATIVE_INFINITY
   let first: { at: number; bytes: number } | undefined
   let status = ''
   return (now) => {
-    const at = Date.now()
+    const at = performance.now()
     const completed = now.completed ?? 0
     if (now.status !== status) first = undefined
     first ??= { at, bytes: completed }

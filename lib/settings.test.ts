@@ -88,6 +88,12 @@ describe('settings', () => {
       'limits.rows.GET /v1/models: there is no',
     )
     expect(faults('limits: { all: { waiting: 1 } }')).toContain('limits.all.waiting: there is no such setting')
+    expect(parse('limits: { per_second: 200KB, groups: { openai: { per_second: 1MB } } }').limits).toEqual({
+      per_second: 204_800,
+      groups: { openai: { per_second: 1_048_576 } },
+    })
+    expect(faults('limits: { per_second: 0KB }')).toContain('limits.per_second: from 1KB to 1GB')
+    expect(faults('limits: { all: { per_second: 1MB } }')).toContain('limits.all.per_second: there is no such setting')
     expect(faults('ban_after: 39')).toContain('ban_after: a number from 40')
   })
 
@@ -96,10 +102,11 @@ describe('settings', () => {
       first_byte: 2_100_000,
       groups: { embeddings: { whole: 86_400_000 } },
     })
-    for (const wrong of ['first_byte: 36m', 'silence: 500ms', 'whole: 25h', 'groups: { openai: { queue: 1s } }'])
-      expect(faults(`timeouts: { ${wrong} }`)).toContain(
-        `timeouts.${wrong.startsWith('g') ? 'groups.openai.queue' : wrong.split(':')[0]}: `,
-      )
+    for (const wrong of ['first_byte: 36m', 'silence: 500ms', 'whole: 25h', 'queue: 36m', 'wait: 1s'])
+      expect(faults(`timeouts: { ${wrong} }`)).toContain(`timeouts.${wrong.split(':')[0]}: `)
+    expect(faults('timeouts: { groups: { openai: { wait: 1s } } }')).toContain(
+      'timeouts.groups.openai.wait: there is no',
+    )
     expect(parse('limits: { per_day: "2h,1MB" }').limits.per_day).toEqual({ seconds: 7200, bytes: 1_048_576 })
     expect(faults('limits: { per_day: much }')).toContain('limits.per_day: a share of the day such as')
   })

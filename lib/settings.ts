@@ -19,6 +19,9 @@ const size = z
   .regex(/^\d{1,5}(KB|MB|GB)$/, 'a size such as 512KB or 32MB')
   .transform((text) => Number.parseInt(text, 10) * sizes[text.replace(/\d+/, '') as keyof typeof sizes])
 
+/** Bytes of answers a second. */
+const speed = size.refine((bytes) => bytes >= 1024 && bytes <= 1024 ** 3, 'from 1KB to 1GB')
+
 const port = z
   .int('a port number from 1024 to 65535')
   .min(1024, 'a port from 1024 to 65535')
@@ -83,11 +86,12 @@ const person = z
     burst: keyLimits.shape.burst,
     waiting: keyLimits.shape.waiting,
     per_day: budget.optional(),
+    per_second: speed.optional(),
   })
   .transform(
-    ({ groups, per_minute: perMinute, per_day: perDay, ...rest }): Limits => ({
+    ({ groups, per_minute: perMinute, per_day: perDay, per_second: perSecond, ...rest }): Limits => ({
       ...rest,
-      ...{ perMinute, perDay },
+      ...{ perMinute, perDay, perSecond },
       groups: groups && expandGroups(groups),
     }),
   )
@@ -108,19 +112,21 @@ const counted = z.strictObject({
 const limits = counted.extend({
   waiting: z.int().min(1).max(10_000).optional(),
   per_day: budget.optional(),
+  per_second: speed.optional(),
   all: counted.optional(),
-  groups: z.partialRecord(z.enum(modelGroups), counted).optional(),
+  groups: z.partialRecord(z.enum(modelGroups), counted.extend({ per_second: speed.optional() })).optional(),
   rows: z.partialRecord(z.enum(modelRows), counted).optional(),
 })
 
 const upTo = (hours: number) =>
   duration.refine((ms) => ms >= 1000 && ms <= hours * 3_600_000, `from 1s to ${hours * 60}m`)
 
-/** How long answers may take, in ms; HAProxy waits 35 minutes at most whatever is said here. */
+/** How long answers may take, and requests wait, in ms; HAProxy waits 35 minutes at most whatever is said here. */
 const times = z.strictObject({
   first_byte: upTo(35 / 60).optional(),
   silence: upTo(35 / 60).optional(),
   whole: upTo(24).optional(),
+  queue: upTo(35 / 60).optional(),
 })
 
 const fields = z.strictObject({

@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { memoryHost } from '../test/memory-host.ts'
 import { sha256 } from './command.ts'
 import { realHost } from './host.ts'
@@ -28,6 +28,18 @@ describe('the receipt', () => {
     expect(host.files.get(receipt.backups[0]?.backup ?? '')).toBe('somebody’s own')
     expect(host.files.get(file)).toBe('ours')
     expect((await readReceipt(host))?.files[file]).toBe(sha256('ours'))
+  })
+
+  it('keeps every copy, though a clock that was set back tells the same moment twice', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: new Date(2026, 10, 21) })
+    const host = memoryHost()
+    const receipt = emptyReceipt()
+    for (const text of ['one', 'two', 'three']) {
+      host.files.set(file, text)
+      await writeOurs(host, receipt, file, 'ours')
+    }
+    vi.useRealTimers()
+    expect(receipt.backups.map(({ backup }) => host.files.get(backup))).toEqual(['one', 'two', 'three'])
   })
 
   it('that cannot be read counts as none', async () => {
@@ -58,13 +70,18 @@ describe('the lock', () => {
   }
   const refusal = { code: 3, message: expect.stringContaining(`process ${process.ppid}`) }
 
-  it('of a dead run is taken over, and is gone after the release', async () => {
-    writeFileSync(lock(), dead)
-    const release = await takeLock(host())
-    expect(readFileSync(lock(), 'utf8')).toMatch(new RegExp(`^${process.pid} `))
-    await release()
-    expect(left()).toEqual([])
-  })
+  it.each([0, 3_600_000, 86_400_000])(
+    'of a dead run is taken over, and is gone after the release: %d ms ahead',
+    async (ahead) => {
+      writeFileSync(lock(), dead)
+      const then = new Date(Date.now() + ahead)
+      utimesSync(lock(), then, then)
+      const release = await takeLock(host())
+      expect(readFileSync(lock(), 'utf8')).toMatch(new RegExp(`^${process.pid} `))
+      await release()
+      expect(left()).toEqual([])
+    },
+  )
 
   it('that another run took between the look and the take-over is put back', async () => {
     writeFileSync(lock(), dead)

@@ -82,7 +82,7 @@ export async function isForeign(look: Look, receipt: Receipt, file: string): Pro
 /** Copies a file that is not as we wrote it to the backups; gives the copy's path. */
 export async function keepForeign(host: Host, receipt: Receipt, file: string): Promise<string | undefined> {
   if (!(await isForeign(host, receipt, file))) return undefined
-  const backup = path.join(places(host.home).backups, `${stamp()}-${path.basename(file)}`)
+  const backup = await backupPlace(host, path.basename(file))
   await host.folder(path.dirname(backup))
   await host.copy(file, backup)
   receipt.backups.push({ original: file, backup })
@@ -90,7 +90,14 @@ export async function keepForeign(host: Host, receipt: Receipt, file: string): P
   return backup
 }
 
-const stamp = (): string => new Date().toISOString().replaceAll(/[:.]/g, '-')
+/** A free place for a backup; its name begins with the time, which may be told twice where the clock is set back. */
+export async function backupPlace(look: Look, name: string): Promise<string> {
+  const stamp = new Date().toISOString().replaceAll(/[:.]/g, '-')
+  const taken = new Set(await look.list(places(look.home).backups))
+  let free = `${stamp}-${name}`
+  for (let again = 2; taken.has(free); again += 1) free = `${stamp}-${again}-${name}`
+  return path.join(places(look.home).backups, free)
+}
 
 /** Takes the one lock of all changing runs; throws `Stop` (exit 3) when another run holds it. A dead holder's lock is taken over. */
 export async function takeLock(host: Host): Promise<() => Promise<void>> {

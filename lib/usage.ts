@@ -1,7 +1,7 @@
 import type { Flags, Ui } from './cli.ts'
 import { exitCodes, Stop } from './command.ts'
 import { type Look, realLook } from './host.ts'
-import { dayOf, readUsage, type Share, usageDays } from './observer/usage.ts'
+import { dayOf, readUsage, type Share } from './observer/usage.ts'
 
 /** What somebody had of one model; who is the key, the person or the address. */
 export interface Usage extends Share {
@@ -28,9 +28,7 @@ export function sums(rows: Usage[]): Usage[] {
 
 /** The days from this one on (`YYYY-MM-DD`, local), as the observer keeps them; a day that cannot be read is left out. */
 export async function usageSince(look: Look, first: string): Promise<Usage[]> {
-  const days = (await usageDays(look)).filter((day) => day >= first)
-  const rows = await Promise.all(days.map(async (day) => rowsOf((await readUsage(look, day)).who)))
-  return sums(rows.flat())
+  return sums([...(await readUsage(look, first)).values()].flatMap(({ who }) => rowsOf(who)))
 }
 
 const rowsOf = (people: Record<string, Record<string, Share>>): Usage[] =>

@@ -6,7 +6,7 @@ import type { Flags, Ui } from './cli.ts'
 import { exitCodes, Stop } from './command.ts'
 import { openRows } from './endpoints.ts'
 import { type Host, realHost, realLook } from './host.ts'
-import { withProbeKey } from './keys/store.ts'
+import { type ProbeKeys, withProbeKeys } from './keys/probes.ts'
 import type { Machine } from './machine.ts'
 import { gatewayOf } from './parts/gateway.ts'
 import { smallest } from './parts/models.ts'
@@ -38,11 +38,11 @@ export async function test(ui: Ui, flags: Flags): Promise<number> {
       `The model ${JSON.stringify(model.slice(0, 80))} is not installed; get it with: npx tsx warm-models.ts ${smallest}`,
     )
   const all = flags.hostile === true ? attacks : everyCheck
-  const checksFor = (key?: string) => select(all(machine, setup, { ...target, key }), flags)
+  const checksFor = (keys?: ProbeKeys) => select(all(machine, setup, { ...target, keys }), flags)
   const checks = checksFor()
   if (checks.length === 0) throw new Stop(exitCodes.usage, `No check is called that; see: npx tsx test.ts --list`)
   if (flags.list) return list(ui, checks)
-  const results = await withProbeKey(host, setup.settings, (key) => observeAll(checksFor(key), host, ui.result))
+  const results = await withProbeKeys(host, setup.settings, (keys) => observeAll(checksFor(keys), host, ui.result))
   return report(ui, host, results, checks, flags, target)
 }
 
@@ -140,12 +140,12 @@ export async function status(ui: Ui, flags: Flags): Promise<number> {
 export async function prove(ui: Ui, look: Host, mode: Mode, before: Machine): Promise<Proof> {
   const { machine, setup } = await prepare(look, ui, { mode, before })
   const target = await findTarget(look, machine, setup)
-  const checksFor = (key?: string) =>
-    everyCheck(machine, setup, { ...target, key }).filter(
+  const checksFor = (keys?: ProbeKeys) =>
+    everyCheck(machine, setup, { ...target, keys }).filter(
       (check) => !check.disturbs && (!check.inference || quick.includes(check.id)),
     )
   const checks = checksFor()
-  const results = await withProbeKey(look, setup.settings, (key) => observeAll(checksFor(key), look, ui.result))
+  const results = await withProbeKeys(look, setup.settings, (keys) => observeAll(checksFor(keys), look, ui.result))
   const { code, text } = verdict(results, checks)
   ui.say(`\n${text}`)
   return {

@@ -5,8 +5,8 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Host, realHost } from '../lib/host.ts'
-import type { Registry } from '../lib/keys/registry.ts'
-import { hasLists, keep } from '../lib/keys/store.ts'
+import { noKeys, type Registry } from '../lib/keys/registry.ts'
+import { demandsOf, keep } from '../lib/keys/store.ts'
 import { places } from '../lib/places.ts'
 import { type Configuration, render, type Templates } from '../lib/proxy/config.ts'
 import type { Gateway, Listener } from '../lib/proxy/policy.ts'
@@ -87,10 +87,10 @@ export async function freePort(address: string): Promise<number> {
 export const names = ['studio.tail0lab.ts.net', 'studio']
 
 /** The gateway's description for these settings, as the install script would make it. */
-export function describe(home: string, listener: Listener, yaml: string, listed = false): Gateway {
+export function describe(home: string, listener: Listener, yaml: string, registry = noKeys): Gateway {
   const settings = parseSettings(yaml, 'settings.yaml')
   const hosts = [...listener.addresses, ...names, ...settings.hosts]
-  return { settings, listeners: [listener], hosts, home, listed }
+  return { settings, listeners: [listener], hosts, home, ...demandsOf(registry, settings) }
 }
 
 /** HAProxy, this or the usual one, with its libraries in its environment; `-v` tells the version. */
@@ -173,10 +173,7 @@ async function makeGateway(home: string, options: GatewayOptions) {
   const peers = await freePort('127.0.0.1')
   const yaml = (settings: string) =>
     `port: ${port}\nengine: { port: ${options.enginePort} }\npeers: { port: ${peers} }\n${settings}`
-  const of = (settings: string) => {
-    const registry = options.registry ?? { version: 1, keys: {} }
-    return describe(home, listener, yaml(settings), hasLists(registry, parseSettings(settings, 'settings.yaml')))
-  }
+  const of = (settings: string) => describe(home, listener, yaml(settings), options.registry)
   const rendered = (settings: string): Configuration => {
     const made = render(of(settings), templates())
     const altered = { ...made, text: options.alter?.(made.text) ?? made.text }

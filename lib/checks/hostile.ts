@@ -33,7 +33,7 @@ function distinct(names: string[]): string[] {
  * answer can be seen; what the engine gets is shown in the box. `limit` is the size of a body in bytes.
  */
 export function hostileChecks(target: Target, limit: number): Check[] {
-  const aim: Aim = { host: target.host, address: target.address, port: target.port, limit, key: target.key }
+  const aim: Aim = { host: target.host, address: target.address, port: target.port, limit, key: target.keys?.free }
   let version: Promise<Version | undefined> | undefined
   const known = (look: Look) => {
     version ??= workerInfo(look).then((info) => versionOf(info?.version))

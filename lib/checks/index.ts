@@ -29,12 +29,14 @@ export const partChecks = (machine: Machine, setup: Setup): Check[] => [
 
 /** What no step implies: the proof of every policy, and the answers of models through the gateway. */
 export function probes(target: Target, gateway: Gateway): Check[] {
+  const proofs = policies(gateway).flatMap((policy) => policy.proof?.(target) ?? [])
   return [
-    ...policies(gateway).flatMap((policy) => policy.proof?.(target) ?? []),
+    ...proofs.filter(({ inference }) => !inference),
     ...openai(target),
     ...anthropic(target),
     ...native(target),
     ...streaming(target),
+    ...proofs.filter(({ inference }) => inference),
     ...performance(target),
   ]
 }

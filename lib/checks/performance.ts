@@ -55,13 +55,13 @@ async function oneRound(look: Look, target: Target): Promise<Round | Finding> {
 }
 
 /** Each request on a new connection, on both sides alike. */
-const version = (look: Look, { address, port, key }: Pick<Target, 'address' | 'port' | 'key'>): Promise<RawAnswer> =>
+const version = (look: Look, { address, port, keys }: Pick<Target, 'address' | 'port' | 'keys'>): Promise<RawAnswer> =>
   look.probe({
     address,
     port,
     method: 'GET',
     target: '/api/version',
-    headers: { host: `${address}:${port}`, ...bearer({ key }) },
+    headers: { host: `${address}:${port}`, ...bearer({ keys }) },
   })
 
 /** The value below which this share (0 to 100) of the values lies, by nearest rank. */

@@ -1,5 +1,6 @@
-import type { Group } from '../endpoints.ts'
+import { type Endpoint, type Group, openRows } from '../endpoints.ts'
 import type { Look, RawAnswer } from '../host.ts'
+import type { ProbeKeys } from '../keys/probes.ts'
 
 /** Where the gateway is, and what may be asked of it. */
 export interface Target {
@@ -10,8 +11,8 @@ export interface Target {
   /** the engine itself, past the gateway */
   engine: { address: string; port: number }
   groups: Group[]
-  /** an API key, where the gateway asks for one */
-  key?: string
+  /** API keys of this run alone, where the gateway asks for one or counts */
+  keys?: ProbeKeys
   /** the model to ask; absent when none is installed */
   model?: ModelFacts
 }
@@ -23,7 +24,13 @@ export interface ModelFacts {
 }
 
 /** The header that says who asks; where no key is asked for, any word does. */
-export const bearer = (target: Pick<Target, 'key'>) => ({ authorization: `Bearer ${target.key ?? 'test'}` })
+export const bearer = ({ keys }: Pick<Target, 'keys'>, name: keyof ProbeKeys = 'free') => ({
+  authorization: `Bearer ${keys?.[name] ?? 'test'}`,
+})
+
+/** The open rows that ask a model. */
+export const modelRows = ({ groups }: Target): Endpoint[] =>
+  openRows(groups).filter(({ backend }) => backend === 'inference')
 
 /** Sends JSON through the gateway; ms as deadline, 120 s unless told, since a cold model loads first. */
 export function send(look: Look, target: Target, path: string, body: unknown, timeoutMs = 120_000): Promise<RawAnswer> {

@@ -154,6 +154,12 @@ describe('a refresh', () => {
       is: 'missed',
       saw: expect.stringMatching(/^2 addresses have a rule; 40\d s old, over 5 minutes$/),
     })
+    // As a clock leaves it that was set back by an hour.
+    host.files.set(`${keyMaps}/people.map`, text.replaceAll(/\|\d{10}\|/g, `|${then + 400 + 3900}|`))
+    expect(await identityStep(settings({ 'user-2@fake-control.example.net': {} })).check(host)).toMatchObject({
+      is: 'missed',
+      saw: expect.stringMatching(/^2 addresses have a rule; from 3(599|600) s ahead: the clock was set back$/),
+    })
   })
 })
 

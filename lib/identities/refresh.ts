@@ -45,6 +45,7 @@ async function look(at: Look, settings: Settings): Promise<Finding> {
   const age = Math.floor(Date.now() / 1000) + lifetime - Math.min(...[...known.values()].map(endOf))
   const saw = `${known.size} addresses have a rule`
   if (known.size === 0) return ok('no device has a rule')
+  if (age < -10) return missed(`${saw}; from ${-age} s ahead: the clock was set back`, later)
   return age < lifetime
     ? ok(`${saw}; ${Math.max(age, 0)} s old`)
     : missed(`${saw}; ${age} s old, over 5 minutes`, later)

@@ -41,7 +41,8 @@ describe('names', () => {
     '%j is none',
     (name) => {
       expect(keyName.safeParse(name).success).toBe(false)
-      expect(() => oneName([name], 'add')).toThrow(/nothing was changed/)
+      // In one line of bearable length, whatever the name is.
+      expect(() => oneName([name], 'add')).toThrow(/^keys\.ts add takes .{1,300}; nothing was changed\.$/)
     },
   )
 
@@ -72,6 +73,9 @@ describe('limits by flags', () => {
       perMinute: undefined,
       concurrent: 2,
     })
+    const paced = withFlags({}, { queue: '30s', 'per-second': '200KB' }, now)
+    expect(paced).toEqual({ queue: 30, perSecond: 204_800 })
+    expect(withFlags(paced, { queue: 'none', 'per-second': 'none' }, now)).toEqual({})
     expect(withFlags({}, { expires: '2027-01-31' }, now).expires).toBe('2027-01-31T00:00:00.000Z')
   })
 
@@ -86,6 +90,12 @@ describe('limits by flags', () => {
     { whole: '25h' },
     { 'first-byte': '36m' },
     { silence: '0s' },
+    { queue: '36m' },
+    { 'per-second': '0KB' },
+    { 'per-second': '2h' },
+    { 'per-second': '1KB,2h' },
+    { 'per-second': '2GB' },
+    { 'per-second': '200' },
     { 'per-day': '25h' },
     { expires: '0d' },
     { expires: 'tomorrow' },
@@ -124,13 +134,15 @@ describe('the map', () => {
           waiting: 3,
           silence: 60,
           whole: 600,
+          queue: 30,
+          perSecond: 204_800,
           expires: '2030-01-01T00:00:00.000Z',
           hashes: [{ sha256: hashKey('old'), until: '2029-01-01T00:00:00.000Z' }, { sha256: hashKey('new') }],
         }),
       },
     })
-    expect(lines.get(hashKey('old'))).toBe('bob|1861920000|1|6|2|-|9|3|0|60000|600')
-    expect(lines.get(hashKey('new'))).toBe('bob|1893456000|1|6|2|-|9|3|0|60000|600')
+    expect(lines.get(hashKey('old'))).toBe('bob|1861920000|1|6|2|-|9|3|0|60000|600|30000|204800')
+    expect(lines.get(hashKey('new'))).toBe('bob|1893456000|1|6|2|-|9|3|0|60000|600|30000|204800')
   })
 
   it('lets an admin key alone change the models, whatever its groups are', () => {
@@ -231,8 +243,8 @@ describe('bans', () => {
 })
 
 it('what a key may do is told with its time limits', () => {
-  expect(described(entry({ firstByte: 300, silence: 60, whole: 600 }))).toBe(
-    'no end · all open groups · 300 s to the first byte · 60 s of silence · 600 s a request',
+  expect(described(entry({ firstByte: 300, silence: 60, whole: 600, queue: 30, perSecond: 204_800 }))).toBe(
+    'no end · all open groups · 300 s to the first byte · 60 s of silence · 600 s a request · 30 s in the queue · 200KB a second',
   )
 })
 

@@ -15,7 +15,7 @@ export const allGroups = bitsOf((Object.keys(groups) as Group[]).filter((name) =
 
 const seconds = (iso: string | undefined): number => (iso ? Math.floor(Date.parse(iso) / 1000) : never)
 
-/** What HAProxy knows of somebody: `name|until (s)|groups (bits)|requests a minute|at once|model list or -|in 10 s|while every slot is taken|ms to the first byte|ms of silence|s of the whole request`; 0 is no limit. */
+/** What HAProxy knows of somebody: `name|until (s)|groups (bits)|requests a minute|at once|model list or -|in 10 s|while every slot is taken|ms to the first byte|ms of silence|s of the whole request|ms in the queue|bytes a second`; 0 is no limit. */
 export function recordOf(name: string, until: number, own: Limits, common: Settings['limits'] = {}): string {
   return [
     name,
@@ -29,8 +29,15 @@ export function recordOf(name: string, until: number, own: Limits, common: Setti
     (own.firstByte ?? 0) * 1000,
     (own.silence ?? 0) * 1000,
     own.whole ?? 0,
+    (own.queue ?? 0) * 1000,
+    own.perSecond ?? common.per_second ?? 0,
   ].join('|')
 }
+
+/** How the names begin under which a running test.ts asks; keys.ts gives none such. */
+export const probing = '-test'
+/** And of those that are not held to what everybody shares: test.ts asks every row, and would use it up. */
+export const exempt = `${probing}-`
 
 /** `keys.map`: the hash of each key -> its record. */
 export function keyLines(registry: Registry, limits: Settings['limits'] = {}): Map<string, string> {

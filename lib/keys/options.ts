@@ -62,6 +62,12 @@ function share(text: string, flag: string): Limits['perDay'] {
   return budget
 }
 
+function speed(text: string, flag: string): Limits['perSecond'] {
+  const { bytes, seconds } = parseBudget(text) ?? {}
+  if (!bytes || seconds || bytes > 1024 ** 3) throw usage(flag, text, 'a size from 1KB to 1GB, such as 200KB')
+  return bytes
+}
+
 const readers: Record<string, (text: string, flag: string, now: number) => Partial<Limits>> = {
   groups: (text, flag) => ({ groups: groupList(text, flag) }),
   models: (text, flag) => ({ models: modelList(text, flag) }),
@@ -73,6 +79,8 @@ const readers: Record<string, (text: string, flag: string, now: number) => Parti
   'first-byte': (text, flag) => ({ firstByte: within(text, flag, 2100) }),
   silence: (text, flag) => ({ silence: within(text, flag, 2100) }),
   whole: (text, flag) => ({ whole: within(text, flag, 86_400) }),
+  queue: (text, flag) => ({ queue: within(text, flag, 2100) }),
+  'per-second': (text, flag) => ({ perSecond: speed(text, flag) }),
   expires: (text, flag, now) => ({ expires: ending(text, flag, now) }),
   note: (text) => ({ note: text.replaceAll(/\s+/g, ' ') }),
 }
@@ -87,6 +95,8 @@ const fields: Record<string, keyof Limits> = {
   'first-byte': 'firstByte',
   silence: 'silence',
   whole: 'whole',
+  queue: 'queue',
+  'per-second': 'perSecond',
   expires: 'expires',
   note: 'note',
 }

@@ -30,6 +30,14 @@ export const limits = z.strictObject({
   firstByte: z.int().min(1).max(2100).optional(),
   silence: z.int().min(1).max(2100).optional(),
   whole: z.int().min(1).max(86_400).optional(),
+  /** seconds that a request may wait for a slot */
+  queue: z.int().min(1).max(2100).optional(),
+  /** bytes of answers a second */
+  perSecond: z
+    .int()
+    .min(1024)
+    .max(1024 ** 3)
+    .optional(),
   expires: z.iso.datetime().optional(),
   note: z
     .string()

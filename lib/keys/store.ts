@@ -1,17 +1,16 @@
 import { z } from 'zod'
-import { type Group, groups, openable } from '../endpoints.ts'
 import type { Host, Look } from '../host.ts'
 import { identifies, ruleLines } from '../identities/maps.ts'
 import { ensureIdentityFiles } from '../identities/refresh.ts'
 import { places } from '../places.ts'
-import { addRunning, removeRunning, runningMap, setRunningMap } from '../proxy/runtime.ts'
+import type { Gateway } from '../proxy/policy.ts'
+import { runningMap, setRunningMap } from '../proxy/runtime.ts'
 import { workersOf } from '../proxy/workers.ts'
 import { tilde } from '../resources.ts'
 import type { Settings } from '../settings.ts'
 import { type Finding, missed, ok, type Step } from '../step.ts'
-import { generateKey, hashKey } from './key.ts'
 import { catalogue, type Listed, listedOf, listMaps } from './lists.ts'
-import { budgetLines, keyLines, mapText, recordOf } from './maps.ts'
+import { budgetLines, keyLines, mapText, probing } from './maps.ts'
 import { type Registry, readRegistry, saveRegistry } from './registry.ts'
 
 const keysMap = 'keys.map'
@@ -50,9 +49,19 @@ async function listTexts(look: Look): Promise<Record<ListName, string>> {
 
 const fileOf = (look: Look, name: string): string => `${places(look.home).keyMaps}/${name}`
 
-/** Whether somebody has a list of models: only then does HAProxy hold whole bodies. */
-export const hasLists = (registry: Registry, settings: Pick<Settings, 'people'>): boolean =>
-  listedOf(registry, settings).length > 0
+/** What of keys and rules stands in HAProxy's rules and buffers, and not in maps: whether somebody has a list of models (only then it holds whole bodies), and how many bytes a second keys get. */
+export const demandsOf = (
+  registry: Registry,
+  settings: Pick<Settings, 'access' | 'people'>,
+): Required<Pick<Gateway, 'listed' | 'speeds'>> => ({
+  listed: listedOf(registry, settings).length > 0,
+  speeds: settings.access === 'tailnet' ? [] : speedsOf(registry),
+})
+
+/** The numbers of bytes a second that keys have, each once. */
+export const speedsOf = ({ keys }: Registry): number[] => [
+  ...new Set(Object.values(keys).flatMap(({ perSecond }) => perSecond ?? [])),
+]
 
 /** File first, then the running worker: what dies in between is healed by the next run, and a reload reads the file. */
 export async function publish(host: Host, registry: Registry, settings: Settings): Promise<void> {
@@ -62,7 +71,7 @@ export async function publish(host: Host, registry: Registry, settings: Settings
   const runs = (await workersOf(host)).length > 0
   for (const [name, lines] of Object.entries(await wantedMaps(host, registry, settings))) {
     await host.write(fileOf(host, name), mapText(lines))
-    if (runs) await setRunningMap(host, `keys/${name}`, lines, isProbe)
+    if (runs) await setRunningMap(host, `keys/${name}`, lines, (_key, value) => value.startsWith(probing))
   }
   // What is in it is the observer's to say; HAProxy only starts when it is there.
   if ((await host.read(fileOf(host, spentMap))) === undefined) await host.write(fileOf(host, spentMap), '')
@@ -100,29 +109,14 @@ async function renew(host: Host, name: string, lines: Map<string, string>): Prom
   await setRunningMap(host, `keys/${name}`, lines)
 }
 
-/** The key of a running test.ts: in the worker's memory alone, for ten minutes at most, and no name that keys.ts gives. */
-const probing = '-test-'
-const probeSeconds = 600
-const isProbe = (value: string): boolean => value.startsWith(`${probing}|`)
-
-/** Runs something with a key that only the running worker knows; undefined where no key is asked for. */
-export async function withProbeKey<T>(host: Host, settings: Settings, run: (key?: string) => Promise<T>): Promise<T> {
-  if (settings.access === 'tailnet') return run()
-  const key = generateKey()
-  const line = recordOf(probing, Math.floor(Date.now() / 1000) + probeSeconds, {
-    groups: (Object.keys(groups) as Group[]).filter(openable),
-  })
-  await addRunning(host, `keys/${keysMap}`, hashKey(key), line)
-  return run(key).finally(() => removeRunning(host, `keys/${keysMap}`, hashKey(key)))
-}
-
 const withoutProbe = (lines: Map<string, string>): Map<string, string> =>
-  new Map([...lines].filter(([, value]) => !isProbe(value)))
+  new Map([...lines].filter(([, value]) => !value.startsWith(probing)))
 
 async function fault(at: Look, name: string, wanted: Map<string, string>): Promise<Finding | undefined> {
   const file = fileOf(at, name)
   if ((await at.read(file)) !== mapText(wanted)) return missed(`${tilde(at, file)} is not what the keys give`, again)
-  if ((await at.stat(file))?.mode !== 0o600) return missed(`${tilde(at, file)} can be read by others`, again)
+  if ((await at.stat(file))?.mode !== 0o600)
+    return missed(`${tilde(at, file)} has not the mode 600: for its owner alone`, again)
   const running = await runningMap(at, `keys/${name}`)
   if (running && mapText(withoutProbe(running)) !== mapText(wanted))
     return missed(`the running gateway knows another ${name} than the file`, again)

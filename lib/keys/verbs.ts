@@ -4,23 +4,19 @@ import { exitCodes, Stop } from '../command.ts'
 import { type Host, realHost } from '../host.ts'
 import type { Machine } from '../machine.ts'
 import { baseUrl, clients } from '../next-steps.ts'
-import { gatewayOf } from '../parts/gateway.ts'
 import type { Setup } from '../parts/part.ts'
-import { places } from '../places.ts'
-import { render } from '../proxy/config.ts'
-import { fingerprintOf, swap } from '../proxy/reload.ts'
-import { runningFingerprint } from '../proxy/runtime.ts'
+import { keyNeeds } from '../proxy/needs.ts'
 import { contextLength } from '../settings.ts'
 import { installed, prepare } from '../setup.ts'
-import { currentReceipt, takeLock } from '../state.ts'
+import { takeLock } from '../state.ts'
 import { bans, unban } from './bans.ts'
 import { budgetText } from './budget.ts'
 import { cutStreams } from './cut.ts'
 import { readImport } from './import.ts'
+import { answered, fewSpeeds, newEnough, pending, putInForce, reloadFor } from './in-force.ts'
 import { generateKey, hashKey } from './key.ts'
 import { graceOf, oneName, withFlags } from './options.ts'
 import { type Entry, type Registry, readRegistry, saveRegistry } from './registry.ts'
-import { publish } from './store.ts'
 
 interface Call {
   ui: Ui
@@ -59,54 +55,19 @@ async function change<T>({ host, machine, setup }: Call, edit: (registry: Regist
     const registry = await readRegistry(host)
     const before = structuredClone(registry)
     const result = edit(registry)
+    fewSpeeds(registry, before)
+    await newEnough(host, setup, keyNeeds(registry, before))
     await saveRegistry(host, registry)
     if (await installed(host)) await putInForce(host, setup, registry, before)
     // The key is kept and known by now, so whoever asked for it must be shown it, whatever becomes of the reload.
-    const code = await judgeBodies(host, machine, { ...setup, registry }).catch((error: Error) => {
-      process.stderr.write(
-        `The change is kept, but keys with a model list may be refused until apply.ts is run: ${error.message}\n`,
-      )
+    const code = await reloadFor(host, machine, { ...setup, registry }, before).catch((error: Error) => {
+      process.stderr.write(`The change is kept, but ${pending}: ${error.message}\n`)
       return exitCodes.partly
     })
     return { result, code: code || (await answered(host, setup)) }
   } finally {
     await release()
   }
-}
-
-/** What cannot be written for HAProxy is not kept either: a key that was never shown would be nobody's. */
-async function putInForce(host: Host, { settings }: Setup, registry: Registry, before: Registry): Promise<void> {
-  await publish(host, registry, settings).catch(async (error: unknown) => {
-    await saveRegistry(host, before)
-    throw error
-  })
-}
-
-async function answered(host: Host, { mode, settings }: Setup): Promise<number> {
-  if (mode !== 'proxy' || settings.access === 'tailnet' || !(await installed(host))) return exitCodes.done
-  if (await runningFingerprint(host)) return exitCodes.done
-  process.stderr.write(
-    'The change is kept, and holds as soon as the gateway answers, which it does not now; see npx tsx status.ts.\n',
-  )
-  return exitCodes.partly
-}
-
-/** The first list of models, and the end of the last one, change HAProxy's rules and buffers: a reload, unless other changes wait for apply.ts. */
-async function judgeBodies(host: Host, machine: Machine, setup: Setup): Promise<number> {
-  if (setup.settings.access === 'tailnet' || !(await installed(host))) return exitCodes.done
-  const gateway = gatewayOf(machine, setup)
-  const wanted = render(gateway, setup.templates)
-  const there = fingerprintOf((await host.read(places(machine.home).config)) ?? '')
-  if (there === wanted.fingerprint) return exitCodes.done
-  if (there !== render({ ...gateway, listed: !gateway.listed }, setup.templates).fingerprint) {
-    if (!gateway.listed) return exitCodes.done
-    process.stderr.write(
-      'The change is kept; but other changes of settings.yaml are not in effect, and until apply.ts is run keys with a model list may be refused.\n',
-    )
-    return exitCodes.partly
-  }
-  await swap(host, { receipt: await currentReceipt(host), configuration: wanted, haproxy: setup.programs.haproxy })
-  return exitCodes.done
 }
 
 function known(registry: Registry, name: string): Entry {
@@ -280,6 +241,8 @@ export function described(entry: Entry): string {
     entry.firstByte ? `${entry.firstByte} s to the first byte` : '',
     entry.silence ? `${entry.silence} s of silence` : '',
     entry.whole ? `${entry.whole} s a request` : '',
+    entry.queue ? `${entry.queue} s in the queue` : '',
+    entry.perSecond ? `${budgetText({ bytes: entry.perSecond })} a second` : '',
     entry.hashes.some(({ until }) => until && Date.parse(until) > Date.now()) ? 'an old key still counts' : '',
     entry.note ?? '',
   ]

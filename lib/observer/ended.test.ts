@@ -64,6 +64,11 @@ describe('a line of the access log', () => {
     expect(parseEnded(line({ end: '----', status: 500, denied: 'limits' }))?.denied).toBe('')
   })
 
+  test('has no time below zero, whatever a clock does', () => {
+    const times = { queueMs: -86_400_000, firstByteMs: -5, totalMs: -3_600_000 }
+    expect(parseEnded(line(times))).toMatchObject({ queueMs: -1, firstByteMs: -1, totalMs: -1 })
+  })
+
   test.each(['', 'nonsense', '{}', '[]', 'null', line().slice(0, 60), line({ status: '200' })])(
     '%j is none',
     (text) => {

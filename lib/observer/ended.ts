@@ -39,6 +39,9 @@ export interface Ended {
   denied: string
 }
 
+/** A time below zero is none: HAProxy writes -1 for what it does not know. */
+const ms = z.number().transform((value) => Math.max(-1, value))
+
 /** HAProxy writes a dash for what it does not know. */
 const text = z.string().transform((value) => (value === '-' ? '' : value))
 
@@ -56,9 +59,9 @@ const schema = z.object({
   model: text,
   status: z.number(),
   bytes: z.number(),
-  queueMs: z.number(),
-  firstByteMs: z.number(),
-  totalMs: z.number(),
+  queueMs: ms,
+  firstByteMs: ms,
+  totalMs: ms,
   end: z.string(),
   denied: text,
 })

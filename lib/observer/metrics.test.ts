@@ -53,6 +53,15 @@ test('what clients choose does not grow without end', async () => {
   expect(text).toContain('who="others",model="others"')
 })
 
+test('names that a client invents are no labels and leave room for real ones', async () => {
+  const invented = Array.from({ length: 300 }, (_, at) => of({ model: `m${at}`, status: at % 2 ? 404 : -1 }))
+  const denied = of({ model: 'd', status: 200, end: 'denied', denied: 'limits' })
+  const text = await textOf([...invented, denied, of(), of({ status: 500 }), of({ model: '' })])
+  const models = new Set([...text.matchAll(/model="([^"]*)"/g)].map(([, name]) => name))
+  expect([...models].sort()).toEqual(['', 'others', 'qwen3'])
+  expect(text).toContain('model="qwen3",group="openai",status="5xx"} 1')
+})
+
 test('names with quotes and line ends stay one label', async () => {
   expect(await textOf([of({ model: 'a"b\\c\nd' })])).toContain('model="a\\"b\\\\c\\nd"')
 })

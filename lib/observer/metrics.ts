@@ -5,17 +5,20 @@ import type { Position } from './follow.ts'
 import type { Taker } from './requests.ts'
 import { secondsOf, whoOf } from './usage.ts'
 
-/** Values that a label may have besides `others`: clients choose names, and every one costs memory here and in Prometheus. */
+/** Values that a label may have besides `others`: every one costs memory here and in Prometheus. */
 const most = 200
 
-/** The same name for the first so many, one common name for the rest. */
-function bounded(): (name: string) => string {
-  const known = new Set<string>()
-  return (name) => {
-    if (known.size < most) known.add(name)
+/** The same name for the first so many that are real, one common name for the rest. */
+function bounded(): (name: string, real: boolean) => string {
+  const known = new Set([''])
+  return (name, real) => {
+    if (real && known.size < most) known.add(name)
     return known.has(name) ? name : 'others'
   }
 }
+
+/** Clients invent names of models; the engine answers only for those that it has. */
+const answered = ({ status, end }: Ended): boolean => end !== 'denied' && status >= 200 && status < 400
 
 const statusClass = (status: number): string => (status < 100 ? 'none' : `${Math.floor(status / 100)}xx`)
 const groupOf = ({ group }: Ended): string => (Object.hasOwn(groups, group) ? group : 'none')
@@ -68,7 +71,7 @@ export function metrics(): Metrics {
     badLines.inc(bad)
     for (const request of ended) {
       const group = groupOf(request)
-      const labels = { who: person(whoOf(request)), model: model(request.model) }
+      const labels = { who: person(whoOf(request), true), model: model(request.model, answered(request)) }
       requests.inc({ ...labels, group, status: statusClass(request.status) })
       ends.inc({ end: request.end })
       if (request.end === 'denied') refusals.inc({ policy: request.denied })

@@ -8,10 +8,11 @@ import { loaded } from './duties/loaded.ts'
 import { overlong } from './duties/overlong.ts'
 import { type Duty, keep } from './duty.ts'
 import { metrics } from './metrics.ts'
+import { ownLog } from './own-log.ts'
 import { requests } from './requests.ts'
 import { serving } from './serving.ts'
 import { signs } from './sign.ts'
-import { countedUpTo, usage } from './usage.ts'
+import { usage } from './usage.ts'
 
 const say = (line: string): void => void process.stderr.write(`${new Date().toISOString()} ${line}\n`)
 
@@ -30,12 +31,11 @@ function current() {
 
 /** observer.ts: does its duties until it is told to end, then finishes what has come. */
 export async function observe(host: Host = realHost()): Promise<void> {
-  const [settings, counted, measured, spending] = [current(), usage(), metrics(), budgets()]
+  const [settings, counted, measured] = [current(), await usage(host), metrics()]
   await settings.duty.run(host).catch(() => {})
-  const told = { take: (ended: Parameters<typeof spending.ended>[0][]) => ended.forEach(spending.ended) }
-  const reading = requests(host.home, settings.now, await countedUpTo(host), [counted, measured, told])
-  const books = [reading, counted, spending]
-  const kept = keep(host, [settings.duty, ...books], say)
+  const reading = requests(host.home, settings.now, counted.start, [counted, measured])
+  const books = [reading, counted, budgets(counted)]
+  const kept = keep(host, [settings.duty, ...books, ownLog], say)
   const helping = [loaded(settings.now), overlong(), identities, lists(settings.now), alerts(settings.now)]
   const others = keep(host, [serving(settings.now, measured), ...helping], say)
   const living = keep(host, [signs(() => [...kept.faults(), ...others.faults()])], say)

@@ -17,6 +17,9 @@ export type Sign = z.infer<typeof schema>
 /** ms after which an observer that has said nothing counts as stuck. */
 export const staleAfter = 20_000
 
+/** How far from now a sign was given, ms: one from ahead, by a clock that was set back since, is no better than an old one. */
+export const ageOf = ({ at }: Sign, now = Date.now()): number => Math.abs(now - at)
+
 /** The observer's last sign; undefined when there is none that can be read. */
 export async function readSign(look: Look): Promise<Sign | undefined> {
   try {

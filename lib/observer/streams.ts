@@ -51,6 +51,18 @@ export const sessionsOf = (rows: Map<string, Row>, text: string): Omit<Stream, '
     return row ? [{ ...row, session, server: server === '<none>' ? undefined : server }] : []
   })
 
+const nameOf = ({ client, started }: Stream): string => `${client} ${started}`
+
+/** How long (ms) each stream has been seen, from look to look, by a clock that nobody sets; those that are gone are forgotten. */
+export function sightings(steady: () => number): (found: Stream[]) => (stream: Stream) => number {
+  let since = new Map<string, number>()
+  return (found) => {
+    const now = steady()
+    since = new Map(found.map((stream) => [nameOf(stream), since.get(nameOf(stream)) ?? now]))
+    return (stream) => now - (since.get(nameOf(stream)) ?? now)
+  }
+}
+
 /** What HAProxy tells of one request only when asked for it. */
 export interface Details {
   /** in a server's queue */

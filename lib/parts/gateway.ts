@@ -1,4 +1,4 @@
-import { hasLists } from '../keys/store.ts'
+import { demandsOf } from '../keys/store.ts'
 import type { Machine } from '../machine.ts'
 import { labels, places } from '../places.ts'
 import { type Agent, fillAgent } from '../platform/launchd.ts'
@@ -21,7 +21,7 @@ export function gatewayOf(machine: Machine, setup: Setup): Gateway {
       { name: 'tailnet', addresses, port: setup.settings.port, sources: ['100.64.0.0/10', 'fd7a:115c:a1e0::/48'] },
     ],
     hosts: [...new Set(names.filter((entry): entry is string => Boolean(entry) && /^[\w.:-]+$/.test(entry ?? '')))],
-    listed: hasLists(setup.registry, setup.settings),
+    ...demandsOf(setup.registry, setup.settings),
     home: machine.home,
   }
 }

@@ -8,12 +8,11 @@ import { labels, places } from '../places.ts'
 import { launchd } from '../platform/launchd.ts'
 import { describe, listeners } from '../platform/listeners.ts'
 import type { Configuration } from '../proxy/config.ts'
-import { sharedLimits, sharedNeeds } from '../proxy/policies/shared.ts'
+import { keyNeeds, settingsNeeds, tooOldFor } from '../proxy/needs.ts'
 import { fingerprintOf, swap } from '../proxy/reload.ts'
 import { closeFrontend, engineUp, isDraining, runningFingerprint, workerInfo } from '../proxy/runtime.ts'
 import { absent, agentFileStep, folder, forget, packaged, service, tilde } from '../resources.ts'
-import type { Settings } from '../settings.ts'
-import { saveReceipt } from '../state.ts'
+import { backupPlace, saveReceipt } from '../state.ts'
 import { type Check, type Finding, missed, ok, type Step, skipped } from '../step.ts'
 import { editedFiles, ourFolder } from './consent.ts'
 import { awaitIdle } from './drain.ts'
@@ -127,13 +126,11 @@ function gatewayService(machine: Machine, setup: Setup): Step {
 
 const minimum = [2, 6]
 
-/** What the settings ask of HAProxy's version, beside the least that there must be. */
-function tooOld(version: string, { limits }: Settings): string | undefined {
-  const numbers = versionNumbers(version)
-  if (!atLeast(numbers, minimum)) return 'too old, 2.6 is needed'
-  const asked = sharedLimits(limits)
-  if (asked.length === 0 || atLeast(numbers, [...sharedNeeds])) return undefined
-  return `too old for ${asked.join(', ')} in settings.yaml, ${sharedNeeds.join('.')} is needed`
+/** What settings and keys ask of HAProxy's version, beside the least that there must be. */
+function tooOld(version: string, { settings, registry }: Setup): string | undefined {
+  if (!atLeast(versionNumbers(version), minimum)) return 'too old, 2.6 is needed'
+  const keys = settings.access === 'tailnet' ? [] : keyNeeds(registry)
+  return tooOldFor(version, [...settingsNeeds(settings), ...keys])
 }
 
 function program(machine: Machine, setup: Setup): Step {
@@ -143,7 +140,7 @@ function program(machine: Machine, setup: Setup): Step {
     machine,
     attended: setup.attended,
     program: [setup.programs.haproxy],
-    enough: (version) => tooOld(version, setup.settings),
+    enough: (version) => tooOld(version, setup),
     keeps: 'harmless; `brew uninstall haproxy` removes it',
   })
 }
@@ -187,7 +184,7 @@ function foreignFolder(machine: Machine, setup: Setup): Step {
     async apply(host) {
       if (setup.answers.keepEdited.includes(at.proxy))
         throw new Stop(4, '~/.haproxy is not ours and you want to keep it; move it away, or run install.ts --no-proxy.')
-      const backup = `${at.backups}/${Date.now()}-haproxy`
+      const backup = await backupPlace(host, 'haproxy')
       await host.move(at.proxy, backup)
       setup.receipt.backups.push({ original: at.proxy, backup })
       await saveReceipt(host, setup.receipt)

@@ -1,6 +1,6 @@
 import type { Look } from '../host.ts'
 import type { Machine } from '../machine.ts'
-import { readSign, staleAfter } from '../observer/sign.ts'
+import { ageOf, readSign, staleAfter } from '../observer/sign.ts'
 import { labels, places } from '../places.ts'
 import { fillAgent, launchd } from '../platform/launchd.ts'
 import { describe, listeners } from '../platform/listeners.ts'
@@ -13,7 +13,7 @@ const without = 'until it runs there is no log of requests, nothing is counted, 
 /** A process alone proves nothing: it must have given a sign of life a moment ago. */
 async function answers(look: Look, pid: number): Promise<Finding> {
   const sign = await readSign(look)
-  const age = sign?.pid === pid ? Date.now() - sign.at : undefined
+  const age = sign?.pid === pid ? ageOf(sign) : undefined
   if (age === undefined || age > staleAfter)
     return missed(
       `process ${pid} gives no sign of life; ${without}`,

@@ -188,9 +188,9 @@ describe('settings', () => {
     expect(file(made, 'together.map')).toBe('all 0|0|8\nembeddings 600|0|0\nPOST:/v1/embeddings 0|50|0\n')
     expect(section(made.text, 'frontend tailnet')).toEqual(
       expect.arrayContaining([
-        'http-request track-sc3 str(all) table together if inference',
-        'http-request track-sc4 var(txn.group) table together if inference',
-        'http-request track-sc5 var(txn.mp) table together if inference',
+        'http-request track-sc3 str(all) table together if inference !unlimited',
+        'http-request track-sc4 var(txn.group) table together if inference !unlimited',
+        'http-request track-sc5 var(txn.mp) table together if inference !unlimited',
       ]),
     )
     expect(made.text).toContain(
@@ -201,9 +201,47 @@ describe('settings', () => {
 
   test('of times are resolved for each open group', () => {
     const made = rendered('timeouts: { silence: 60s, groups: { anthropic: { whole: 90s, silence: 5s } } }')
-    expect(file(made, 'timeouts.map')).toMatch(/^openai 0\|60000\|0$/m)
-    expect(file(made, 'timeouts.map')).toMatch(/^anthropic 0\|5000\|90$/m)
+    expect(file(made, 'timeouts.map')).toMatch(/^openai 0\|60000\|0\|0$/m)
+    expect(file(made, 'timeouts.map')).toMatch(/^anthropic 0\|5000\|90\|0$/m)
     expect(rendered().text).not.toContain('set-timeout')
+  })
+
+  test('of the time in the queue are for HAProxy 3.4, and older ones get a sentence', () => {
+    const made = rendered('timeouts: { queue: 90s, groups: { anthropic: { queue: 5s } } }')
+    expect(file(made, 'timeouts.map')).toMatch(/^openai 0\|0\|0\|90000$/m)
+    expect(file(made, 'timeouts.map')).toMatch(/^anthropic 0\|0\|0\|5000$/m)
+    const [, gated] =
+      /\n\.if version_atleast\(3\.4\)\n( {4}http-request set-timeout queue .*?)\.endif/s.exec(made.text) ?? []
+    expect(gated).toContain(
+      '.else\n.alert "timeouts.queue, timeouts.groups.anthropic.queue in settings.yaml need HAProxy 3.4 or newer"\n',
+    )
+    const keyed = rendered('access: keys').text
+    expect(keyed).toContain('http-request set-timeout queue var(txn.queue)')
+    expect(keyed).not.toContain('.alert')
+  })
+
+  test('of bytes a second are a filter for each number and each group, from HAProxy 3.0 on; without them there is none', () => {
+    const yaml =
+      "access: either\nlimits: { per_second: 200KB, groups: { openai: { per_second: 1MB } } }\npeople: { 'tag:ci': { per_second: 1KB } }"
+    const made = render({ ...gateway(yaml), speeds: [4096, 1024] }, templates)
+    const lines = section(made.text, 'backend inference')
+    expect(lines.filter((line) => line.startsWith('filter'))).toEqual([
+      'filter bwlim-out person-1024 limit 1024 key var(txn.who) table bandwidth',
+      'filter bwlim-out person-4096 limit 4096 key var(txn.who) table bandwidth',
+      'filter bwlim-out person-204800 limit 204800 key var(txn.who) table bandwidth',
+      'filter bwlim-out group-openai limit 1048576 key var(txn.group) table group-bandwidth',
+    ])
+    expect(lines).toContain(
+      'http-response set-bandwidth-limit person-4096 if { var(txn.record),field(13,|) -m str 4096 }',
+    )
+    expect(lines).toContain(
+      '.alert "limits.per_second, limits.groups.openai.per_second, people.tag:ci.per_second in settings.yaml need HAProxy 3.0 or newer"',
+    )
+    expect(made.text).not.toMatch(/stick-counters|together/)
+    const open = rendered('limits: { per_second: 1KB }').text
+    expect(open).toContain('{ var(txn.record),field(13,|) -m str 1024 } or !{ var(txn.record) -m found }')
+    expect(render({ ...gateway('access: keys'), speeds: [1024] }, templates).text).not.toContain('.alert')
+    expect(rendered('access: keys\nlimits: { per_minute: 1 }').text).not.toContain('bandwidth')
   })
 
   test('open rows by group, exactly', () => {

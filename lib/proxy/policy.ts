@@ -38,6 +38,8 @@ export interface Gateway {
   hosts: string[]
   /** some key or rule has a list of models */
   listed?: boolean
+  /** bytes a second that keys are limited to, each number once */
+  speeds?: number[]
   home: string
 }
 

@@ -53,7 +53,7 @@ export async function engineUp(look: Look): Promise<boolean> {
 
 /** Switches new inference off (429 with Retry-After) or on again, without a reload. */
 export const setDraining = (host: Host, draining: boolean): Promise<void> =>
-  edit(host, engineMap, (id) => `set map #${id} draining ${draining ? 'yes' : 'no'}`)
+  edit(host, engineMap, (id) => [`set map #${id} draining ${draining ? 'yes' : 'no'}`])
 
 /** Whether new inference is being refused for a restart that was never finished. */
 export const isDraining = async (look: Look): Promise<boolean> =>
@@ -81,16 +81,18 @@ export async function runningMap(look: Look, file: string): Promise<Map<string, 
   return mapOf(ask, await mapId(ask, file))
 }
 
-/** Adds one entry to a map of the running workers alone. */
-export const addRunning = (host: Host, file: string, key: string, value: string): Promise<void> =>
-  edit(host, file, (id) => `add map #${id} ${key} ${value}`)
+/** Adds entries to a map of the running workers alone. */
+export const addRunning = (host: Host, file: string, lines: Map<string, string>): Promise<void> =>
+  edit(host, file, (id) => [...lines].map(([key, value]) => `add map #${id} ${key} ${value}`))
 
-/** Takes one entry out of a map of the running workers alone. */
-export const removeRunning = (host: Host, file: string, key: string): Promise<void> =>
-  edit(host, file, (id) => `del map #${id} ${key}`)
+/** Takes entries out of a map of the running workers alone. */
+export const removeRunning = (host: Host, file: string, keys: Iterable<string>): Promise<void> =>
+  edit(host, file, (id) => [...keys].map((key) => `del map #${id} ${key}`))
 
-const edit = (host: Host, file: string, command: (id: string) => string): Promise<void> =>
-  inEachWorker(host, file, async ({ id, tell }) => void (await tell(command(id))))
+const edit = (host: Host, file: string, commands: (id: string) => string[]): Promise<void> =>
+  inEachWorker(host, file, async ({ id, tell }) => {
+    for (const command of commands(id)) await tell(command)
+  })
 
 /** A map in one worker. */
 interface WorkerMap {
@@ -123,12 +125,12 @@ export const setRunningMap = (
   host: Host,
   file: string,
   wanted: Map<string, string>,
-  stays: (value: string) => boolean = () => false,
+  stays: (key: string, value: string) => boolean = () => false,
 ): Promise<void> =>
   inEachWorker(host, file, async (map) => {
     const now = await mapOf(map.ask, map.id)
     if (!now) return
-    const whole = new Map([...[...now].filter(([, value]) => stays(value)), ...wanted])
+    const whole = new Map([...[...now].filter(([key, value]) => stays(key, value)), ...wanted])
     const commands = differences(now, whole, map.id)
     if (commands.length > few(whole.size)) await replaceMap(map, whole)
     else for (const command of commands) await map.tell(command)

@@ -1,5 +1,8 @@
 import { generateKey, hashKey } from '../../lib/keys/key.ts'
+import { recordOf } from '../../lib/keys/maps.ts'
 import type { Entry, Registry } from '../../lib/keys/registry.ts'
+import { places } from '../../lib/places.ts'
+import { addRunning, removeRunning } from '../../lib/proxy/runtime.ts'
 import { eventually } from '../gateway.ts'
 import { illegal } from '../judge.ts'
 import { dial, type Exchange, exchange, request } from '../raw.ts'
@@ -21,6 +24,8 @@ export const secrets = {
   begun: generateKey(),
   hushed: generateKey(),
   calm: generateKey(),
+  brief: generateKey(),
+  paced: generateKey(),
 }
 const entry = (key: string, more: Partial<Entry> = {}): Entry => ({
   created: '2026-01-01T00:00:00.000Z',
@@ -45,6 +50,8 @@ export const registry: Registry = {
     begun: entry(secrets.begun, { firstByte: 1 }),
     hushed: entry(secrets.hushed, { silence: 1 }),
     calm: entry(secrets.calm, { firstByte: 2, silence: 1 }),
+    brief: entry(secrets.brief, { queue: 1 }),
+    paced: entry(secrets.paced, { perSecond: 1024 }),
   },
 }
 
@@ -80,6 +87,7 @@ async function opens(patient: Patient): Promise<void> {
   for (const line of ['GET /', 'GET /healthz', 'GET /api/tags']) passes(await ask(patient, line), line)
   for (const key of ['rop_wrong', secrets.old, secrets.bob])
     passes(await ask(patient, 'GET /api/tags', bearer(key)), 'a keyless group with a key that opens nothing')
+  refusal(await ask(patient, 'POST /v1/messages/count_tokens'), 403, 'clients then estimate')
 }
 
 const needed = 'an API key is needed'
@@ -140,6 +148,26 @@ async function runsOneAtOnce(patient: Patient): Promise<void> {
       'show table streams',
     )
     must(/key=busy\|127[^ ]*:\d+\|/.test(table ?? ''), `the stream is not found: ${table}`)
+  } finally {
+    client.hangUp()
+  }
+}
+
+async function isRevokedInTime(patient: Patient): Promise<void> {
+  const key = generateKey()
+  const lines = new Map([[hashKey(key), recordOf('leaver', 4_000_000_000, {})]])
+  await addRunning(patient.gateway.machine, 'keys/keys.map', lines)
+  const client = await dial(patient.gateway)
+  try {
+    const head = [`Host: ${patient.gateway.host}`, ...bearer(key), 'Content-Length: 2']
+    client.send(request('POST /v1/messages?&leaver HTTP/1.1', head))
+    const table = () => patient.gateway.machine.ask(places(patient.gateway.home).adminSocket, 'show table people')
+    await eventually('it is counted', async () => /key=leaver /.test((await table()) ?? ''), 1_000)
+    await removeRunning(patient.gateway.machine, 'keys/keys.map', lines.keys())
+    client.send('{}')
+    const [answer] = await client.settled(1, 2_000)
+    must(answer?.status === 401, `a revoked key got ${answer?.status}`)
+    must(client.bytes().includes('www-authenticate'), 'no challenge')
   } finally {
     client.hangUp()
   }
@@ -235,6 +263,7 @@ export const keyed: Expectation[] = [
   ['a wrong key is told apart', mustBeRight],
   ['a key has groups and a rate', hasGroupsAndRates],
   ['a key runs so many at once', runsOneAtOnce],
+  ['a key is revoked in time', isRevokedInTime],
   ['a key with a list names allowed models only', namesAllowedModels],
   ['a key with a list is judged whole', isJudgedWhole],
   ['a key with a list sees its own models', seesItsOwnLists],

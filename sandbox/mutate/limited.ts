@@ -50,6 +50,7 @@ async function hasAShare(patient: Patient): Promise<void> {
   await map(patient, 'keys/spent.map', [
     ['spent', `${now() + 100}|2h|2030-01-02`],
     ['alice', `${now() - 5}|2h|2030-01-02`],
+    ['calm', `${now() + 100_000}|2h|2030-01-02`],
   ])
   const over = await ask(patient, messages, bearer(secrets.spent))
   refusal(over, 429, 'spent has used up its 2h of this day; it begins anew on 2030-01-02.')
@@ -57,6 +58,7 @@ async function hasAShare(patient: Patient): Promise<void> {
   must(wait > 150 && wait <= 160 && over.headers['x-should-retry'] === 'false', `wait ${wait}`)
   passes(await ask(patient, 'GET /v1/models', bearer(secrets.spent)), 'a list without a share')
   passes(await ask(patient, messages, bearer(secrets.alice)), 'a share of a day that is over')
+  passes(await ask(patient, messages, bearer(secrets.calm)), 'a share of a day from before the clock was set back')
   await map(patient, 'keys/spent.map', [])
 }
 
@@ -101,6 +103,36 @@ async function hasTimes(patient: Patient): Promise<void> {
   must(cut.replies[0]?.whole === false, 'silence is not cut')
 }
 
+/** From HAProxy 3.4 on; an older one has one time for all. */
+async function hasATimeInTheQueue(patient: Patient): Promise<void> {
+  const [major, minor] = patient.gateway.version
+  if (major < 3 || (major === 3 && minor < 4)) return
+  await holding(patient, async (open) => {
+    for (let at = 0; at < 8; at += 1) await open('slots', secrets.alice)
+    await runs(patient, '&slots', 8)
+    const over = await ask(patient, messages, bearer(secrets.brief))
+    refusal(over, 429, 'no slot came free in the time that this key or group may wait')
+    const logged = () => patient.gateway.log().some((line) => line.includes('"denied":"timeouts"'))
+    await eventually('its reason is logged', logged, 1_500)
+  })
+}
+
+/** From HAProxy 3.0 on. */
+async function hasBytesASecond(patient: Patient): Promise<void> {
+  if (patient.gateway.version[0] < 3) return
+  const paced = await dial(patient.gateway)
+  const line = `${messages}?e=stream`
+  paced.send(request(`${line} HTTP/1.1`, [`Host: ${patient.gateway.host}`, ...bearer(secrets.paced)], '{"model":"m"}'))
+  try {
+    passes(await ask(patient, line, bearer(secrets.alice)), 'another key beside it')
+    await pause(300)
+    const [reply] = paced.replies()
+    must(reply?.status === 200 && !reply.whole, `not slowed: ${reply?.status} ${reply?.body.length} bytes`)
+  } finally {
+    paced.hangUp()
+  }
+}
+
 /** What whoever looks from outside is told of a request. */
 async function isWrittenDown(patient: Patient): Promise<void> {
   await holding(patient, async (open) => {
@@ -143,7 +175,7 @@ async function loadsOneAtATime(patient: Patient): Promise<void> {
       ['warm', 'yes'],
     ])
   const cold = (mark: string) => [mark, secrets.alice, `{"model":"${mark}"}`] as const
-  await loaded(now() + 60)
+  await loaded(now() + 12)
   await holding(patient, async (open) => {
     for (const mark of ['colda', 'coldb']) await open(...cold(mark))
     await eventually(
@@ -170,6 +202,8 @@ export const limited: Expectation[] = [
   ['a key has a share of the day', hasAShare],
   ['a key waits with few requests', waitsWithFew],
   ['a key and a group have times', hasTimes],
+  ['a key has a time in the queue', hasATimeInTheQueue],
+  ['a key has bytes a second', hasBytesASecond],
   ['what is under way is written down', isWrittenDown],
   ['one model is loaded at a time', loadsOneAtATime],
 ]

@@ -24,14 +24,18 @@ export const registry: Registry = {
 }
 export const people = 'people: { ann@example.com: { groups: [anthropic, native] } }'
 
-const at = { ann: '127.0.0.70', stale: '127.0.0.71', nobody: '127.0.0.72' }
+const at = { ann: '127.0.0.70', stale: '127.0.0.71', nobody: '127.0.0.72', ahead: '127.0.0.73' }
 
-/** What a refresh would have left: one whom it confirmed, and one whom it did not for too long. */
+/** What a refresh would have left: one whom it confirmed, one whom it did not for too long, and one from before the clock was set back. */
 async function known({ gateway }: Patient): Promise<void> {
   const record = ruleLines(gateway.gateway.settings).get('ann@example.com') ?? ''
   const until = (seconds: number) => record.replace('|0|', `|${Math.floor(Date.now() / 1000) + seconds}|`)
-  await addRunning(gateway.machine, 'keys/people.map', at.ann, until(300))
-  await addRunning(gateway.machine, 'keys/people.map', at.stale, until(-1))
+  const lines = new Map([
+    [at.ann, until(300)],
+    [at.stale, until(-1)],
+    [at.ahead, until(3600)],
+  ])
+  await addRunning(gateway.machine, 'keys/people.map', lines)
 }
 
 function ask({ gateway }: Patient, from: string, line: string, key?: string, withinMs = 2_000): Promise<Exchange> {
@@ -60,7 +64,7 @@ async function letsIn(patient: Patient): Promise<void> {
 
 async function isConfirmed(patient: Patient): Promise<void> {
   const reason = 'older than 5 minutes'
-  refusal(await ask(patient, at.stale, messages), 401, reason)
+  for (const from of [at.stale, at.ahead]) refusal(await ask(patient, from, messages), 401, reason)
   refusal(await ask(patient, at.stale, native), 403, reason, 'api')
   must((await ask(patient, at.stale, 'GET /api/tags')).status === 200, 'what needs no key')
   must((await ask(patient, at.stale, messages, secrets.bob)).status === 200, 'a key beside it')

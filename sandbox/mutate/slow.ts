@@ -267,7 +267,7 @@ const logged: Expectation = [
   async (patient) => {
     const { gateway } = patient
     const agent = ['User-Agent: log "x"']
-    await addRunning(gateway.machine, 'keys/devices.map', '127.0.0.1', 'ann@example.com|laptop')
+    await addRunning(gateway.machine, 'keys/devices.map', new Map([['127.0.0.1', 'ann@example.com|laptop']]))
     await ask(patient, 'POST /api/pull?secret', agent)
     await ask(patient, 'POST /v1/messages?e=nonsense', agent)
     await ask(patient, 'GET /api/version', ['User-Agent: works'])

@@ -40,7 +40,8 @@ const ofNames = ({ policy, gone }: Mutant): boolean =>
   policy === 'manage' || (policy === 'keys' && /\bnamed\b|people\.map/.test(gone))
 
 const ofKeys = ({ policy, gone }: Mutant): boolean =>
-  /^(keys|limits|models|timeouts|running|asked|loading)$/.test(policy) || /^authentication_/.test(gone)
+  /^(keys|revoked|limits|bandwidth|models|timeouts|running|asked|loading)$/.test(policy) ||
+  /^authentication_/.test(gone)
 
 /** One whom the tailnet alone protects, one that asks for keys, and one that asks either. */
 export const variants: Variant[] = [
@@ -55,7 +56,7 @@ export const variants: Variant[] = [
     title: 'keys',
     tries: (mutant) => ofKeys(mutant) && !ofNames(mutant),
     options: {
-      settings: `${common}\naccess: keys\nkeyless: [metadata]\ntimeouts: { groups: { anthropic: { whole: 300s }, native: { first_byte: 5s, silence: 2s, whole: 30s } } }`,
+      settings: `${common}\naccess: keys\nkeyless: [metadata, count-tokens]\ntimeouts: { groups: { anthropic: { whole: 300s }, native: { first_byte: 5s, silence: 2s, whole: 30s } } }`,
       alter,
       registry,
     },

@@ -2,8 +2,12 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { generateKey, hashKey } from '../../lib/keys/key.ts'
 import type { Limits } from '../../lib/keys/registry.ts'
 import { keep } from '../../lib/keys/store.ts'
-import { type BudgetsDuty, budgets, usedFile } from '../../lib/observer/duties/budgets.ts'
+import { budgets } from '../../lib/observer/duties/budgets.ts'
+import type { Duty } from '../../lib/observer/duty.ts'
+import type { Ended } from '../../lib/observer/ended.ts'
 import { streams } from '../../lib/observer/streams.ts'
+import { type Counter, dayOf, usage } from '../../lib/observer/usage.ts'
+import { places } from '../../lib/places.ts'
 import { swap } from '../../lib/proxy/reload.ts'
 import { emptyReceipt } from '../../lib/state.ts'
 import { eventually, type RunningGateway, startGateway } from '../gateway.ts'
@@ -12,7 +16,9 @@ import { events, json, type Recorder, silent, startRecorder } from '../recorder.
 
 let engine: Recorder
 let gateway: RunningGateway
-let duty: BudgetsDuty
+let counted: Counter
+let duty: Duty
+let taken = 0
 let clients: Client[] = []
 let people = 0
 
@@ -24,10 +30,15 @@ afterAll(async () => {
   await gateway?.stop()
   await engine?.stop()
 })
-beforeEach(() => {
-  duty = budgets()
+beforeEach(async () => {
+  await begin()
   engine.answer = json()
 })
+/** A new observer, which knows what the one before it kept. */
+async function begin(): Promise<void> {
+  counted = await usage(gateway.machine)
+  duty = budgets(counted)
+}
 afterEach(() => {
   for (const client of clients) client.hangUp()
   clients = []
@@ -47,10 +58,14 @@ const bytes = (line: string, key: string) =>
     line.startsWith('POST') ? '{"model":"m"}' : undefined,
   )
 const ask = (key: string, line = 'POST /v1/messages'): Promise<Exchange> => exchange(gateway, bytes(line, key))
-const used = (who: string, more: object = {}) => ({
-  ...{ who, method: 'POST', path: '/v1/messages', end: 'done' as const, totalMs: 0, queueMs: 0, bytes: 0 },
-  ...more,
-})
+/** A request has ended just now. */
+function ended(who: string, more: Partial<Ended> = {}): void {
+  const nothing = { id: '', address: '', login: '', device: '', agent: '', group: '', model: '', denied: '' }
+  const one = { who, method: 'POST', path: '/v1/messages', end: 'done' as const, status: 200 }
+  const none = { firstByteMs: 0, totalMs: 0, queueMs: 0, bytes: 0 }
+  const time = new Date(Date.now() - (more.totalMs ?? 0)).toISOString()
+  counted.take([{ ...nothing, ...one, ...none, time, ...more }], { id: 'a', offset: ++taken })
+}
 const midnight = () => {
   const now = new Date()
   return new Date(now.getFullYear(), now.getMonth(), now.getDate() + 1).getTime() / 1000
@@ -66,13 +81,13 @@ const until = (status: number, key: string) =>
 describe('a share of the day', () => {
   test('that is spent ends with 429 until midnight, says which it was, and leaves lists alone', async () => {
     const { name, key } = await person({ perDay: { seconds: 7200, bytes: 1000 } })
-    duty.ended(used(name, { totalMs: 7_100_000, queueMs: 20_000, bytes: 999 }))
-    duty.ended(used(name, { path: '/v1/models', method: 'GET', bytes: 5000 }))
-    duty.ended(used(name, { end: 'denied', bytes: 5000 }))
-    duty.ended(used('somebody', { bytes: 5000 }))
+    ended(name, { totalMs: 7_100_000, queueMs: 20_000, bytes: 999 })
+    ended(name, { path: '/v1/models', method: 'GET', bytes: 5000 })
+    ended(name, { end: 'denied', bytes: 5000 })
+    ended('somebody', { bytes: 5000 })
     await duty.run(gateway.machine)
     expect((await ask(key)).status).toBe(200)
-    duty.ended(used(name, { totalMs: 121_000 }))
+    ended(name, { totalMs: 121_000 })
     await duty.run(gateway.machine)
     const told = await ask(key)
     expect([told.status, told.headers['x-should-retry']]).toEqual([429, 'false'])
@@ -86,9 +101,10 @@ describe('a share of the day', () => {
 
   test('is still spent after the observer began anew, after a reload, and free at once when it is raised', async () => {
     const { name, key } = await person({ perDay: { bytes: 1024 } })
-    duty.ended(used(name, { bytes: 2048 }))
+    ended(name, { bytes: 2048 })
     await until(429, key)
-    duty = budgets()
+    await counted.run(gateway.machine)
+    await begin()
     await duty.run(gateway.machine)
     expect(JSON.parse((await ask(key)).body).error.message).toContain('used up its 1KB of this day')
     const configuration = gateway.rendered('access: keys\nqueue: { max: 62 }')
@@ -103,9 +119,9 @@ describe('a share of the day', () => {
 
   test('begins anew on the next day', async () => {
     const { name, key } = await person({ perDay: { seconds: 1 } })
-    duty.ended(used(name, { totalMs: 1000 }))
+    ended(name, { totalMs: 1000 })
     await until(429, key)
-    duty = budgets(() => new Date(Date.now() + 86_400_000))
+    duty = budgets(counted, () => new Date(Date.now() + 86_400_000))
     await duty.run(gateway.machine)
     expect((await ask(key)).status).toBe(200)
   })
@@ -140,8 +156,12 @@ describe('a share of the day', () => {
       client.send(bytes('POST /v1/messages', key))
       await eventually('it is under way', async () => (await streams(gateway.machine)).length === under)
     }
-    let now = Date.now()
-    duty = budgets(() => new Date(now))
+    let now = 0
+    duty = budgets(
+      counted,
+      () => new Date(),
+      () => now,
+    )
     const spent = async (seconds: number) => {
       now += seconds * 1000
       await duty.run(gateway.machine)
@@ -156,7 +176,7 @@ describe('a share of the day', () => {
   test('counts what ends while the file is being written, and once, though a full disk refused it at first', async () => {
     const { name, key } = await person({ perDay: { bytes: 1024 } })
     const writes = [
-      () => duty.ended(used(name, { bytes: 1000 })),
+      () => ended(name, { bytes: 1000 }),
       () => {
         throw new Error('no space left')
       },
@@ -164,25 +184,18 @@ describe('a share of the day', () => {
     const meanwhile = {
       ...gateway.machine,
       async write(file: string, text: string, mode?: number) {
-        if (file === usedFile(gateway.home)) writes.shift()?.()
+        if (file.startsWith(places(gateway.home).usage)) writes.shift()?.()
         await gateway.machine.write(file, text, mode)
       },
     }
-    duty.ended(used(name, { bytes: 24 }))
-    await duty.run(meanwhile)
-    await expect(duty.run(meanwhile)).rejects.toThrow('no space left')
-    await duty.run(meanwhile)
-    expect((await ask(key)).status).toBe(429)
-    const kept = JSON.parse((await gateway.machine.read(usedFile(gateway.home))) ?? '')
-    expect(kept.used[name]).toEqual({ ms: 0, bytes: 1024 })
-  })
-
-  test('a file of what was used that somebody broke is begun anew', async () => {
-    const { name, key } = await person({ perDay: { bytes: 1024 } })
-    await gateway.machine.write(usedFile(gateway.home), '{ nonsense')
+    ended(name, { bytes: 24 })
+    await counted.run(meanwhile)
+    await expect(counted.run(meanwhile)).rejects.toThrow('no space left')
     await duty.run(gateway.machine)
-    duty.ended(used(name, { bytes: 1024 }))
-    await until(429, key)
+    expect((await ask(key)).status).toBe(429)
+    await counted.run(meanwhile)
+    await begin()
+    expect((await counted.used(gateway.machine, dayOf(new Date())))[name]).toEqual({ ms: 0, bytes: 1024 })
   })
 })
 
@@ -193,8 +206,8 @@ test('without keys every address has the share of the settings', async () => {
   await keep(gateway.machine, { version: 1, keys: {} }, settings)
   const post = async () => (await exchange(gateway, bytes('POST /v1/messages', 'none'))).status
   expect(await post()).toBe(200)
-  duty.ended(used(gateway.address, { totalMs: 3_600_000 }))
-  duty.ended(used('127.0.0.1', { totalMs: 3_600_000 }))
+  ended(gateway.address, { totalMs: 3_600_000 })
+  ended('127.0.0.1', { totalMs: 3_600_000 })
   await duty.run(gateway.machine)
   expect(await post()).toBe(429)
 })

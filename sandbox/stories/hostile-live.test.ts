@@ -5,7 +5,7 @@ import { expected, hostile } from '../../lib/checks/hostile/table.ts'
 import { hostileChecks } from '../../lib/checks/hostile.ts'
 import type { Target } from '../../lib/checks/target.ts'
 import type { Group } from '../../lib/endpoints.ts'
-import { withProbeKey } from '../../lib/keys/store.ts'
+import { withProbeKeys } from '../../lib/keys/probes.ts'
 import { openGroups } from '../../lib/settings.ts'
 import { observeAll, type Result } from '../../lib/step.ts'
 import type { Box } from '../box.ts'
@@ -93,9 +93,9 @@ describe('the hostile checks of test.ts', () => {
 
   test('a gateway that asks for keys is attacked with one, and other keys than that get nowhere', async () => {
     const one = await start({ settings: 'access: keys' })
-    const { results, key } = await withProbeKey(one.machine, one.gateway.settings, async (probe) => ({
-      key: probe ?? '',
-      results: await observeAll(hostileChecks({ ...targetOf(one), key: probe }, 2 ** 25), one.machine),
+    const { results, key } = await withProbeKeys(one.machine, one.gateway.settings, async (keys) => ({
+      key: keys?.free ?? '',
+      results: await observeAll(hostileChecks({ ...targetOf(one), keys }, 2 ** 25), one.machine),
     }))
     expect(missedOf(results)).toEqual([])
     expect(results.filter(({ saw }) => saw.endsWith('its key is none of ours')).length).toBeGreaterThan(2)

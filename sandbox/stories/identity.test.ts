@@ -136,10 +136,15 @@ describe('with access: either', () => {
   })
 
   test('a share of the day that is used up holds for the person, not for a device with a rule of its own', async () => {
-    const end = Math.floor(Date.now() / 1000) + 600
-    await addRunning(gateway.machine, 'keys/spent.map', 'ann@example.com', `${end}|2h|tomorrow`)
+    const spentFor = (seconds: number) =>
+      new Map([['ann@example.com', `${Math.floor(Date.now() / 1000) + seconds}|2h|tomorrow`]])
+    await addRunning(gateway.machine, 'keys/spent.map', spentFor(600))
     expect([await status(at.ann, chat), await status(at.phone, 'POST /v1/messages')]).toEqual([429, 200])
-    await removeRunning(gateway.machine, 'keys/spent.map', 'ann@example.com')
+    await removeRunning(gateway.machine, 'keys/spent.map', ['ann@example.com'])
+    // Longer than a day: written before somebody set the clock back.
+    await addRunning(gateway.machine, 'keys/spent.map', spentFor(2 * 86_400))
+    expect(await status(at.ann, chat)).toBe(200)
+    await removeRunning(gateway.machine, 'keys/spent.map', ['ann@example.com'])
     expect(await status(at.ann, chat)).toBe(200)
   })
 
@@ -169,6 +174,18 @@ describe('with access: either', () => {
     await lastRefresh(290)
     expect(await status(at.ann, chat)).toBe(200)
   })
+
+  test.each([3600, 86_400])(
+    'an identity from %d s ahead, as a clock leaves it that was set back, counts as old until the next refresh',
+    async (ahead) => {
+      await lastRefresh(-ahead)
+      expect(message(await ask(at.ann, chat))).toContain('older than 5 minutes')
+      expect(engine.received).toEqual([])
+      expect(await status(at.ann, chat, bearer(secret))).toBe(200)
+      await refresh()
+      expect(await status(at.ann, chat)).toBe(200)
+    },
+  )
 
   test('a refresh takes away and gives at the next request, and sends what changed alone', async () => {
     await refresh(said(3))

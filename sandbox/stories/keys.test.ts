@@ -3,6 +3,7 @@ import { generateKey, hashKey } from '../../lib/keys/key.ts'
 import type { Entry, Registry } from '../../lib/keys/registry.ts'
 import { keep } from '../../lib/keys/store.ts'
 import { streams } from '../../lib/observer/streams.ts'
+import { places } from '../../lib/places.ts'
 import { swap } from '../../lib/proxy/reload.ts'
 import { engineLoad, runningMap } from '../../lib/proxy/runtime.ts'
 import { emptyReceipt } from '../../lib/state.ts'
@@ -183,6 +184,25 @@ describe('changes while it runs', () => {
     expect((await stream).body).toContain('[DONE]')
   })
 
+  test('a key that is revoked while its request still sends the body is refused, and the engine is not asked', async () => {
+    const key = generateKey()
+    await change({ carol: entry(key) })
+    const slow = await dial(gateway)
+    const head = [`Host: ${gateway.host}`, ...bearer(key), `Content-Length: ${chat.length}`]
+    slow.send(request('POST /v1/messages HTTP/1.1', head))
+    slow.send(chat.slice(0, 5))
+    await eventually('it is counted', async () => {
+      const rows = await gateway.machine.ask(places(gateway.home).adminSocket, 'show table people')
+      return /key=carol .*conn_cur=1/.test(rows ?? '')
+    })
+    await change({})
+    slow.send(chat.slice(5))
+    expect(await slow.sees('this API key was revoked while the request was being sent.')).toBe(true)
+    expect(slow.replies()[0]?.status).toBe(401)
+    expect(engine.received).toEqual([])
+    slow.hangUp()
+  })
+
   test('hundreds of keys come and go at once, and no request of another key notices', async () => {
     const made = Array.from({ length: 600 }, (_, at): [string, string] => [`many-${at}`, generateKey()])
     const many = Object.fromEntries(made.map(([name, key]) => [name, entry(key)]))
@@ -215,6 +235,19 @@ describe('changes while it runs', () => {
     expect([(await ask('GET /api/version')).status, (await ask('GET /v1/models')).status]).toEqual([200, 401])
     await reloaded('access: tailnet')
     expect((await ask('GET /v1/models')).status).toBe(200)
+    await reloaded('access: keys')
+  })
+
+  test('the quiet refusal of count_tokens needs no key where the settings say so', async () => {
+    const count = 'POST /v1/messages/count_tokens?beta=true'
+    expect((await ask(count)).status).toBe(401)
+    await reloaded('access: keys\nkeyless: [count-tokens]')
+    for (const headers of [[], bearer('sk-dummy')]) {
+      const answer = await ask(count, headers)
+      expect([answer.status, answer.body]).toEqual([403, expect.stringContaining('clients then estimate')])
+    }
+    for (const line of ['GET /v1/messages/count_tokens', 'POST /v1/messages', 'POST /nothing'])
+      expect((await ask(line)).status).toBe(401)
     await reloaded('access: keys')
   })
 

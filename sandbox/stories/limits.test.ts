@@ -7,7 +7,7 @@ import { places } from '../../lib/places.ts'
 import { swap } from '../../lib/proxy/reload.ts'
 import { engineLoad } from '../../lib/proxy/runtime.ts'
 import { emptyReceipt } from '../../lib/state.ts'
-import { eventually, type RunningGateway, startGateway } from '../gateway.ts'
+import { eventually, type RunningGateway, startGateway, withoutLine } from '../gateway.ts'
 import { type Client, dial, type Exchange, exchange, request } from '../raw.ts'
 import { json, type Recorder, silent, startRecorder } from '../recorder.ts'
 import { haproxyOf } from '../versions/debian.ts'
@@ -150,6 +150,37 @@ test('requests a minute are counted on over a reload', async () => {
   await eventually('the count was handed over', async () => (await post(key)).status === 429)
   expect(engine.received.length).toBeLessThan(6)
   await reloaded('access: keys')
+})
+
+test('of many requests that come at the same moment no more run than may', async () => {
+  const { key } = await newcomer({ concurrent: 2 })
+  engine.answer = silent
+  for (let round = 0; round < 30; round += 1) {
+    engine.received.length = 0
+    const many = await Promise.all(Array.from({ length: 12 }, () => dial(gateway)))
+    clients.push(...many)
+    for (const client of many) client.send(bytes('POST /v1/messages', key))
+    await eventually('most are refused', () => many.filter(({ replies }) => replies().length > 0).length >= 10)
+    const refused = many.filter(({ replies }) => replies()[0]?.status === 429).length
+    await eventually('the rest runs', () => engine.received.length >= 12 - refused)
+    expect(engine.received.length).toBeLessThanOrEqual(2)
+    for (const client of many) client.hangUp()
+    await eventually('nobody runs', async () => (await engineLoad(gateway.machine))?.running === 0)
+  }
+})
+
+test('a request that the first look let through, since another thread’s came at that moment, is refused by the second', async (context) => {
+  const usual = gateway
+  context.onTestFinished(async () => {
+    if (gateway !== usual) await gateway.stop()
+    gateway = usual
+  })
+  const options = { enginePort: engine.port, settings: 'access: keys', registry: registry({ concurrent: 1 }) }
+  gateway = await startGateway({ ...options, alter: withoutLine(/txn\.beyond/) })
+  engine.answer = silent
+  await open(secrets.alice)
+  await eventually('it runs', () => engine.received.length === 1)
+  expect(message(await post(secrets.alice))).toBe('Gateway: alice may have 1 requests running at once.')
 })
 
 test('more than its burst in 10 seconds gets 429 with a wait that is short', async () => {

@@ -15,7 +15,7 @@ let has: { model: string; wire: Answering }[]
 beforeEach(async () => {
   ;[clients, listed, has] = [[], ['warm:latest'], []]
   engine = await startRecorder((wire, received) => {
-    const models = JSON.stringify({ models: listed.map((name) => ({ name })) })
+    const models = JSON.stringify({ models: listed.map((name) => ({ name, size: 1 })) })
     if (received.target === '/api/ps') return json(models)(wire, received)
     has.push({ model: JSON.parse(received.body.toString()).model, wire })
   })
@@ -94,9 +94,10 @@ test('the queue before the loading slot is bounded, and loaded models still have
 })
 
 test('a model that is long listed counts as loaded, though its first request wants one whole answer', async () => {
-  let now = Date.now()
+  let now = 0
   const duty = loaded(
     () => gateway.gateway.settings,
+    Date.now,
     () => now,
   )
   await duty.run(gateway.machine)
@@ -120,6 +121,17 @@ test('without news from the observer, or without a model that can be seen, all g
   ).run(gateway.machine)
   await open('cold-c')
   await arrived('cold-a', 'cold-b', 'cold-c')
+  for (const client of clients) client.hangUp()
+  await eventually('nothing is under way', async () => (await streams(gateway.machine)).length === 0)
+  // From before somebody set the clock back.
+  await loaded(
+    () => gateway.gateway.settings,
+    () => Date.now() + 3_600_000,
+  ).run(gateway.machine)
+  has.length = 0
+  await open('cold-a')
+  await open('cold-b')
+  await arrived('cold-a', 'cold-b')
   for (const client of clients) client.hangUp()
   await eventually('nothing is under way', async () => (await streams(gateway.machine)).length === 0)
   await loaded(() => gateway.gateway.settings).run(gateway.machine)

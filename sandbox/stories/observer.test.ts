@@ -2,7 +2,7 @@ import { createServer } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { generateKey, hashKey } from '../../lib/keys/key.ts'
 import type { Entry, Registry } from '../../lib/keys/registry.ts'
-import { dayOf, readUsage } from '../../lib/observer/usage.ts'
+import { countedUpTo, dayOf, readUsage } from '../../lib/observer/usage.ts'
 import { places } from '../../lib/places.ts'
 import { eventually, freePort, type RunningGateway, startGateway } from '../gateway.ts'
 import { type RunningObserver, startObserver } from '../observer.ts'
@@ -40,16 +40,16 @@ const ask = (line: string, headers: string[] = [], body?: string): Promise<Excha
   exchange(gateway, request(`${line} HTTP/1.1`, [`Host: ${gateway.host}`, ...headers], body))
 const chat = () => ask('POST /v1/chat/completions', bearer(secrets.alice), '{"model":"m"}')
 const served = async () => (await observer.served())?.text ?? ''
-const today = () => readUsage(gateway.machine, dayOf(new Date()))
+const today = async () => (await readUsage(gateway.machine)).get(dayOf(new Date()))
 const requestsOf = async (who: string) =>
-  Object.values((await today()).who[who] ?? {}).reduce((sum, { requests }) => sum + requests, 0)
+  Object.values((await today())?.who[who] ?? {}).reduce((sum, { requests }) => sum + requests, 0)
 /** HAProxy writes a line a moment after the answer. */
 const allCounted = () =>
   eventually('all that HAProxy wrote is counted', async () => {
     const written = (await gateway.machine.stat(places(gateway.home).access))?.size
     await new Promise((resolve) => setTimeout(resolve, 100))
     const still = (await gateway.machine.stat(places(gateway.home).access))?.size
-    return written === still && (await today()).read?.offset === still
+    return written === still && (await countedUpTo(gateway.machine))?.offset === still
   })
 const settle = (log = 'requests') =>
   gateway.machine.write(

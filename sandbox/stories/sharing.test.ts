@@ -108,6 +108,8 @@ describe.skipIf(cannot)(titled('a server that is shared by keys'), () => {
     for (const words of [
       ['add', 'bob'],
       ['add', '../x'],
+      ['add', `a b\n"é"${'x'.repeat(300)}`],
+      ['add', 'carol', '--expires', '2020-01-01'],
       ['add', 'carol', '--per-minute', 'often'],
       ['add', 'carol', '--per-day', '25h'],
       ['unban', '100.64.0.9'],
@@ -118,6 +120,34 @@ describe.skipIf(cannot)(titled('a server that is shared by keys'), () => {
       expect([code, stderr.trim().split('\n').length], words.join(' ')).toEqual([2, 1])
     }
     expect(box.read(at(box).keys)).toBe(before)
+  })
+
+  it('takes bytes a second and a time in the queue where HAProxy has them, and refuses them in one sentence where it has not', async () => {
+    const { stdout } = await box.run(['/opt/homebrew/opt/haproxy/bin/haproxy', '-v'])
+    const [, major, minor] = /version (\d+)\.(\d+)/.exec(stdout) ?? []
+    const version = Number(major) * 100 + Number(minor)
+    for (const { limit, value, since, shown } of [
+      { limit: '--per-second', value: '7KB', since: 300, shown: '7KB a second' },
+      { limit: '--queue', value: '30s', since: 304, shown: '30 s in the queue' },
+    ]) {
+      const before = [box.read(at(box).keys), box.read(at(box).config)]
+      const { code, stdout, stderr } = await keys('limits', 'bob', limit, value)
+      if (version < since) {
+        expect([code, stderr]).toEqual([
+          3,
+          expect.stringMatching(/^HAProxy \S+ is too old for --\S+ of the key bob, 3\.\d is needed; .* changed\.\n$/),
+        ])
+        expect([box.read(at(box).keys), box.read(at(box).config)]).toEqual(before)
+      } else {
+        expect([code, stdout, stderr]).toEqual([0, expect.stringContaining(shown), ''])
+        // Bytes a second are a rule of HAProxy's, so there was a reload.
+        expect(box.read(at(box).config).includes('bwlim-out person-7168')).toBe(limit === '--per-second')
+        expect(await status(made.bob)).toBe(200)
+        expect((await keys('limits', 'bob', limit, 'none')).stdout).not.toContain(shown)
+        expect(box.read(at(box).config)).toBe(before[1])
+        expectGreen((await statusOf(box)).code, 'status.ts')
+      }
+    }
   })
 
   it('lists an address that guesses keys, and lets it in again', async () => {

@@ -19,7 +19,7 @@ beforeAll(async () => {
   gateway = await startGateway({
     enginePort: engine.port,
     settings:
-      'access: keys\nlog: errors\ngroups: [agents, embeddings]\ntimeouts: { groups: { embeddings: { first_byte: 1s }, anthropic: { whole: 30s } } }',
+      'access: keys\nlog: errors\ngroups: [agents, embeddings]\ntimeouts: { groups: { embeddings: { first_byte: 1s }, responses: { first_byte: 1s, silence: 2s }, anthropic: { whole: 30s } } }',
   })
   const created = '2026-01-01T00:00:00.000Z'
   const entries = Object.entries(keys).map(([name, limits]) => [
@@ -43,10 +43,10 @@ afterEach(async () => {
 
 const bytes = (path: string, who: string) =>
   request(`POST ${path} HTTP/1.1`, [`Host: ${gateway.host}`, `Authorization: Bearer ${secrets[who]}`], '{"model":"M"}')
-async function open(who: string): Promise<Client> {
+async function open(who: string, path = '/v1/messages'): Promise<Client> {
   const client = await dial(gateway)
   clients.push(client)
-  client.send(bytes('/v1/messages', who))
+  client.send(bytes(path, who))
   return client
 }
 const ask = (path: string, who: string) => exchange(gateway, bytes(path, who))
@@ -77,16 +77,18 @@ test('an answer that does not begin in the time of its group or its key is 504, 
   expect((await client.settled(1, 1_500)).length).toBe(0)
 })
 
-test('silence within an answer has its own time, after which the answer is cut', async () => {
+test('silence within an answer has the time of its group or its key, after which the answer is cut', async () => {
   engine.answer = begins
   const lines = gateway.log().length
-  const client = await open('hasty')
-  expect(await client.sees('data: one')).toBe(true)
+  const both = [await open('hasty'), await open('plain', '/v1/responses')]
+  for (const client of both) expect(await client.sees('data: one')).toBe(true)
   const begun = performance.now()
-  expect(await client.ended()).not.toBe('open')
-  if (gateway.version[0] >= 3) expect(performance.now() - begun).toBeGreaterThan(1_500)
-  expect(client.replies()[0]).toMatchObject({ status: 200, whole: false })
-  await expectEnd(lines, /^sD/)
+  for (const client of both) {
+    expect(await client.ended()).not.toBe('open')
+    if (gateway.version[0] >= 3) expect(performance.now() - begun).toBeGreaterThan(1_500)
+    expect(client.replies()[0]).toMatchObject({ status: 200, whole: false })
+  }
+  for (const line of [lines, lines + 1]) await expectEnd(line, /^sD/)
 })
 
 test('an answer that takes longer than its group or its key may is cut, and no other', async () => {

@@ -1,85 +1,45 @@
-import { z } from 'zod'
-import { endpoints } from '../../endpoints.ts'
 import { type Budget, budgetText } from '../../keys/budget.ts'
-import { mapText, parseMap } from '../../keys/maps.ts'
+import { mapText, parseMap, probing } from '../../keys/maps.ts'
 import type { Host, Look } from '../../look.ts'
 import { places } from '../../places.ts'
 import { setRunningMap } from '../../proxy/runtime.ts'
 import type { Duty } from '../duty.ts'
-import { detailsOf, type Stream, streams } from '../streams.ts'
-import { secondsOf, type Timed } from '../usage.ts'
+import { detailsOf, type Stream, sightings, streams } from '../streams.ts'
+import { type Counter, dayOf, type Use } from '../usage.ts'
 
-const use = z.object({ ms: z.number(), bytes: z.number() })
-const schema = z.object({ day: z.string(), used: z.record(z.string(), use) })
-type Use = z.infer<typeof use>
-
-/** What it has to know of a request that has ended. */
-export interface Spending extends Timed {
-  who: string
-  bytes: number
-}
-
-/** Says who has used up the share of this day; `ended` is to hear of every request that has ended. */
-export interface BudgetsDuty extends Duty {
-  ended(entry: Spending): void
-}
-
-/** The file of what was used today, which outlives the observer. */
-export const usedFile = (home: string): string => `${places(home).state}/budgets.json`
 const spentFile = (look: Look): string => `${places(look.home).keyMaps}/spent.map`
 
-/** The day on this machine's clock. */
-const dayOf = (at: Date): string =>
-  [at.getFullYear(), at.getMonth() + 1, at.getDate()].map((part) => `${part}`.padStart(2, '0')).join('-')
 const midnightAfter = (at: Date): Date => new Date(at.getFullYear(), at.getMonth(), at.getDate() + 1)
 
-/** Counts what everybody uses, and tells HAProxy who gets no more until midnight. */
-export function budgets(now: () => Date = () => new Date()): BudgetsDuty {
-  let ledger: z.infer<typeof schema> | undefined
-  let saved = ''
-  const unsaved: Spending[] = []
-  const since = new Map<string, number>()
-  const add = (who: string, ms: number, bytes: number) => {
-    if (ledger) ledger.used[who] = plus(ledger.used[who], { ms, bytes })
-  }
+/** Tells HAProxy who gets no more until midnight, by what was counted of this day and by what runs now. */
+export function budgets(
+  { used }: Pick<Counter, 'used'>,
+  now = () => new Date(),
+  steady = () => performance.now(),
+): Duty {
+  const sight = sightings(steady)
+  /** whether the last word reached the running gateway */
+  let heard = false
   return {
     name: 'budgets',
     everyMs: 1000,
-    ended: (entry) => void (entry.who && entry.end !== 'denied' && asksModel(entry) && unsaved.push(entry)),
     async run(host) {
       const at = now()
       const given = await readBudgets(host)
-      ledger = today(ledger ?? (await readUsed(host)), dayOf(at))
-      if (given.size === 0) unsaved.length = 0
-      for (const one of unsaved.splice(0)) add(one.who, secondsOf(one) * 1000, one.bytes)
-      const text = `${JSON.stringify(ledger)}\n`
-      if (given.size > 0 && text !== saved) await host.write(usedFile(host.home), text)
-      saved = text
-      const open = given.size > 0 ? await follow(host, since, given, at.getTime()) : new Map<string, Use>()
-      await publish(host, spent(given, ledger.used, open, midnightAfter(at)))
+      const counted = given.size > 0 ? await used(host, dayOf(at)) : {}
+      const open = given.size > 0 ? await underWay(host, given, sight) : new Map<string, Use>()
+      const before = heard
+      heard = false
+      await publish(host, spent(given, counted, open, midnightAfter(at)), before)
+      heard = true
     },
   }
 }
-
-const asksModel = ({ method, path }: Spending): boolean =>
-  endpoints.some((row) => row.backend === 'inference' && row.method === method && row.path === path)
 
 const plus = (one: Use = { ms: 0, bytes: 0 }, other: Use = { ms: 0, bytes: 0 }): Use => ({
   ms: one.ms + other.ms,
   bytes: one.bytes + other.bytes,
 })
-
-const today = (ledger: z.infer<typeof schema> | undefined, day: string): z.infer<typeof schema> =>
-  ledger?.day === day ? ledger : { day, used: {} }
-
-/** What was used is a help, not a truth to stop for: a file that somebody broke is begun anew. */
-async function readUsed(look: Look): Promise<z.infer<typeof schema> | undefined> {
-  try {
-    return schema.parse(JSON.parse((await look.read(usedFile(look.home))) ?? ''))
-  } catch {
-    return undefined
-  }
-}
 
 /** `budgets.map` as keys.ts writes it: who, or `*` for everybody else -> `seconds|bytes`, 0 is no end. */
 async function readBudgets(look: Look): Promise<Map<string, Budget>> {
@@ -101,22 +61,18 @@ async function running(look: Look): Promise<Stream[]> {
 }
 
 /** What the requests that the engine has now use, by who, since they were first seen there: HAProxy tells nobody of them before they end. */
-async function follow(
+async function underWay(
   look: Look,
-  since: Map<string, number>,
   given: Map<string, Budget>,
-  now: number,
+  sight: ReturnType<typeof sightings>,
 ): Promise<Map<string, Use>> {
   const uses = new Map<string, Use>()
   const found = await running(look)
-  const name = ({ client, started }: Stream) => `${client} ${started}`
-  for (const known of since.keys()) if (!found.some((stream) => name(stream) === known)) since.delete(known)
+  const seenFor = sight(found)
   for (const stream of found) {
-    const from = since.get(name(stream)) ?? now
-    since.set(name(stream), from)
     const limited = (given.get(stream.who) ?? given.get('*'))?.bytes !== undefined
     const bytes = limited ? (await detailsOf(look, stream)).bytes : 0
-    uses.set(stream.who, plus(uses.get(stream.who), { ms: now - from, bytes }))
+    uses.set(stream.who, plus(uses.get(stream.who), { ms: seenFor(stream), bytes }))
   }
   return uses
 }
@@ -140,11 +96,11 @@ function spent(
   )
 }
 
-/** File first; the running worker is asked each time, since one that came meanwhile may have read an older file. */
-async function publish(host: Host, lines: Map<string, string>): Promise<void> {
+/** File first; the running worker is asked each time, since one that came meanwhile may have read an older file, and once more when the last word, or that of an observer before this one, may not have reached it. */
+async function publish(host: Host, lines: Map<string, string>, heard: boolean): Promise<void> {
   const text = mapText(lines)
   const before = (await host.read(spentFile(host))) ?? ''
-  if (before === '' && text === '') return
+  if (heard && before === '' && text === '') return
   if (before !== text) await host.write(spentFile(host), text)
-  await setRunningMap(host, 'keys/spent.map', lines)
+  await setRunningMap(host, 'keys/spent.map', lines, (who) => who.startsWith(probing))
 }

@@ -1,19 +1,20 @@
-import { z } from 'zod'
-import { getAt, type Host, type Look } from '../../host.ts'
+import type { Host } from '../../host.ts'
 import { spellings } from '../../keys/lists.ts'
+import { running } from '../../models.ts'
 import { places } from '../../places.ts'
-import { believedUntil, loadedMap } from '../../proxy/policies/loading.ts'
+import { plainModel } from '../../proxy/policies/asked.ts'
+import { believed, believedUntil, loadedMap } from '../../proxy/policies/loading.ts'
 import { setRunningMap } from '../../proxy/runtime.ts'
+import { workersOf } from '../../proxy/workers.ts'
 import type { Settings } from '../../settings.ts'
 import type { Duty } from '../duty.ts'
-import { detailsOf, type Stream, streams } from '../streams.ts'
+import { detailsOf, type Stream, sightings, streams } from '../streams.ts'
 
-/** Seconds for which HAProxy believes what it was told; without news all requests then go the usual way again. */
-const believed = 5
 /** Ms after which a model that Ollama lists counts as loaded, though the request that asked for it is silent: it wants one whole answer. */
 const patience = 60_000
 
-const answer = z.object({ models: z.array(z.object({ name: z.string() })).nullable() })
+/** What HAProxy could never compare with a request's model is left out. */
+const plain = new RegExp(plainModel)
 
 interface Slot extends Stream {
   waiting: boolean
@@ -21,30 +22,35 @@ interface Slot extends Stream {
 }
 
 /** Tells HAProxy which models are loaded, and opens the loading slot for the next as soon as a load has finished. */
-export function loaded(settings: () => Settings, now: () => number = Date.now): Duty {
-  const silentSince = new Map<string, number>()
+export function loaded(settings: () => Settings, now: () => number = Date.now, steady = () => performance.now()): Duty {
+  const sight = sightings(steady)
   const told = new Map<string, number>()
   return {
     name: 'loaded',
     everyMs: 1500,
     async run(host) {
       const { engine, inference } = settings()
-      const names = await listed(host, engine.port)
-      if (!names) return
+      // It lists a model that is being loaded, too (Ollama's PsHandler).
+      const listed = await running(host, '127.0.0.1', engine.port)
+      if (!listed) return
       const all = await streams(host)
       const slots = await Promise.all(
         all
           .filter(({ server }) => server === 'loading')
           .map(async (one) => ({ ...one, ...(await detailsOf(host, one)) })),
       )
-      const loading = stillLoading(slots, silentSince, now())
+      const silent = slots.filter(({ waiting, answering }) => !waiting && !answering)
+      const silentFor = sight(silent)
+      // Ollama sends no byte before the model is loaded (ollama.md §1.7).
+      const loading = silent.filter((one) => silentFor(one) < patience)
       const cold = loading.flatMap(({ model }) => spellings(model))
-      const warm = names.flatMap(spellings).filter((name) => !cold.includes(name))
+      const names = listed.flatMap(({ name }) => spellings(name))
+      const warm = names.filter((name) => plain.test(name) && !cold.includes(name))
       const until = `${Math.floor(now() / 1000) + believed}`
       await setRunningMap(
         host,
         loadedMap,
-        new Map([[believedUntil, until], ...warm.map((name): [string, string] => [name, 'yes'])]),
+        new Map([...warm.map((name): [string, string] => [name, 'yes']), [believedUntil, until]]),
       )
       const through = slots.filter((one) => !one.waiting && !loading.includes(one))
       await widen(host, through, inference.slots - all.filter(({ server }) => server === 'engine').length, told)
@@ -52,30 +58,18 @@ export function loaded(settings: () => Settings, now: () => number = Date.now): 
   }
 }
 
-/** What Ollama lists as loaded; it lists a model that is being loaded, too (Ollama's PsHandler). Undefined when it does not answer. */
-async function listed(look: Look, port: number): Promise<string[] | undefined> {
-  const { status, body } = await getAt(look, { address: '127.0.0.1', port }, '/api/ps', 2000)
-  const found = status === 200 ? answer.safeParse(JSON.parse(body)) : undefined
-  return found?.success ? (found.data.models ?? []).map(({ name }) => name) : undefined
-}
-
-/** The requests whose model is being loaded: Ollama sends no byte before that is done (ollama.md §1.7). */
-function stillLoading(slots: Slot[], silentSince: Map<string, number>, now: number): Slot[] {
-  const silent = slots.filter(({ waiting, answering }) => !waiting && !answering)
-  const name = ({ client, started }: Stream) => `${client} ${started}`
-  for (const known of silentSince.keys()) if (!silent.some((one) => name(one) === known)) silentSince.delete(known)
-  for (const one of silent) if (!silentSince.has(name(one))) silentSince.set(name(one), now)
-  return silent.filter((one) => now - (silentSince.get(name(one)) ?? now) < patience)
-}
-
-/** A request whose load is over keeps its place to its end, so there is one more for the next, as long as the engine has slots. */
+/**
+ * A request whose load is over keeps its place to its end, so there is one more for the next, as long as the engine has slots.
+ * Each worker is told when it is first met, too: an observer that was killed may have left its slot wide.
+ */
 async function widen(host: Host, through: Slot[], free: number, told: Map<string, number>): Promise<void> {
-  for (const pid of new Set([...told.keys(), ...through.map((one) => one.pid)])) {
+  const pids = await workersOf(host)
+  for (const gone of [...told.keys()].filter((pid) => !pids.includes(pid))) told.delete(gone)
+  for (const pid of pids) {
     const own = through.filter((one) => one.pid === pid).length
     const room = 1 + Math.max(0, Math.min(own, free))
-    if ((told.get(pid) ?? 1) !== room)
-      await host.tell(places(host.home).masterSocket, `@!${pid} set maxconn server inference/loading ${room}`)
-    if (room === 1) told.delete(pid)
-    else told.set(pid, room)
+    if (told.get(pid) === room) continue
+    await host.tell(places(host.home).masterSocket, `@!${pid} set maxconn server inference/loading ${room}`)
+    told.set(pid, room)
   }
 }

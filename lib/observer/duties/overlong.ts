@@ -1,13 +1,20 @@
 import { cut } from '../../keys/cut.ts'
 import type { Duty } from '../duty.ts'
-import { streams } from '../streams.ts'
+import { sightings, streams } from '../streams.ts'
 
 /** Ends requests that took longer than their key or group may; HAProxy has no limit for a whole request. The log says that it was killed. */
-export const overlong = (now: () => number = Date.now): Duty => ({
-  name: 'overlong',
-  everyMs: 1000,
-  async run(host) {
-    for (const stream of await streams(host))
-      if (stream.whole > 0 && now() - stream.started >= stream.whole * 1000) await cut(host, stream)
-  },
-})
+export function overlong(now: () => number = Date.now, steady = () => performance.now()): Duty {
+  const sight = sightings(steady)
+  return {
+    name: 'overlong',
+    everyMs: 1000,
+    async run(host) {
+      const found = await streams(host)
+      const seenFor = sight(found)
+      // By HAProxy's word for its start, and where the clock was set back since, by what was seen of it.
+      for (const stream of found)
+        if (stream.whole > 0 && Math.max(now() - stream.started, seenFor(stream)) >= stream.whole * 1000)
+          await cut(host, stream)
+    },
+  }
+}

@@ -3,6 +3,9 @@ import type { Policy } from '../policy.ts'
 /** How much of a large body is waited for to find its model; smaller ones are here whole (bodies.ts). */
 const enough = 65_536
 
+/** The letters of a model's name as HAProxy, its maps and its commands take them. */
+export const plainModel = '^[a-z0-9._:/-]{1,200}$'
+
 /**
  * Which model a request asks, as far as it can be seen: for the log, the table of streams and the choice of a slot. Only plain
  * letters, since it stands in answers of HAProxy's sockets. Nothing is refused by it; that is models.ts's.
@@ -13,7 +16,7 @@ export const asked = (): Policy => ({
     inspect: [
       `http-request wait-for-body time 60s at-least ${enough} if inference`,
       "http-request set-var(txn.model) req.body,json_query('$.model'),lower if !{ var(txn.model) -m found }",
-      'http-request unset-var(txn.model) if !{ var(txn.model) -m reg ^[a-z0-9._:/-]{1,200}$ }',
+      `http-request unset-var(txn.model) if !{ var(txn.model) -m reg ${plainModel} }`,
     ],
   },
 })

@@ -5,6 +5,8 @@ export interface Counted {
   key: string
   table: string
   called: string
+  /** the variable with how many may run at once; 0 is no limit */
+  most: string
 }
 
 /** A rate over so many seconds. It slides, so the wait is an estimate within 1 to 60 s. */
@@ -24,13 +26,24 @@ const rate = ({ key, table, called }: Counted, limit: string, count: string, sec
 export const checked = (counted: Counted): string[] => [
   ...rate(counted, 'txn.minute', 'http_req_rate', 60, 'a minute'),
   ...rate(counted, 'txn.burst', 'gpc0_rate', 10, 'in 10 seconds'),
-  `http-request set-var(txn.beyond) ${counted.key},table_conn_cur(${counted.table}),sub(txn.most),add(1) if { var(txn.most) -m int gt 0 }`,
+  `http-request set-var(txn.beyond) ${counted.key},table_conn_cur(${counted.table}),sub(${counted.most}),add(1) if { var(${counted.most}) -m int gt 0 }`,
+  tooMany(counted, '{ var(txn.beyond) -m int gt 0 }'),
+]
+
+const tooMany = ({ called, most }: Counted, when: string): string =>
   refuse({
     status: 429,
-    message: `${counted.called} may have %[var(txn.most)] requests running at once.`,
-    when: ['{ var(txn.beyond) -m int gt 0 }'],
+    message: `${called} may have %[var(${most})] requests running at once.`,
+    when: [when],
     headers: { 'retry-after': '5' },
-  }),
+  })
+
+/** Counts a request in the counter of that number. Two threads may have read at the same moment, so what is running is looked at once more. */
+export const tracked = (counted: Counted, counter: number, when: string): string[] => [
+  `http-request track-sc${counter} ${counted.key} table ${counted.table} if ${when}`,
+  `http-request sc-inc-gpc0(${counter}) if ${when}`,
+  `http-request set-var(txn.tied) sc_conn_cur(${counter},${counted.table}),sub(${counted.most}) if ${when} { var(${counted.most}) -m int gt 0 }`,
+  tooMany(counted, '{ var(txn.tied) -m int gt 0 }'),
 ]
 
 /** What a stick table holds of each of them. */

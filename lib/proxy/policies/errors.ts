@@ -17,7 +17,7 @@ const later: [number, string, string][] = [
 ]
 
 const afterwards: Record<number, string> = {
-  429: 'all slots stayed busy, or Ollama is restarting; try again shortly.',
+  429: `%[var(txn.queue,0),bool,iif(no slot came free in the time that this key or group may wait,all slots stayed busy)], or Ollama is restarting; try again shortly.`,
   502: 'Ollama gave no valid answer (it may have crashed or been restarted).',
   503: 'Ollama does not answer, or is restarting; try again shortly.',
   504: 'Ollama stayed silent for too long.',

@@ -2,6 +2,7 @@ import type { Gateway, Policy } from '../policy.ts'
 import { sign } from '../refusal.ts'
 import { admin } from './admin.ts'
 import { asked } from './asked.ts'
+import { bandwidth } from './bandwidth.ts'
 import { bodies } from './bodies.ts'
 import { connections } from './connections.ts'
 import { errors } from './errors.ts'
@@ -15,6 +16,7 @@ import { models } from './models.ts'
 import { names } from './names.ts'
 import { peers } from './peers.ts'
 import { queue } from './queue.ts'
+import { revoked } from './revoked.ts'
 import { rewrite } from './rewrite.ts'
 import { rows } from './rows.ts'
 import { running } from './running.ts'
@@ -47,9 +49,11 @@ const policiesOf = (gateway: Gateway): Policy[] => [
   keys(gateway),
   timeouts(gateway),
   limits(gateway),
+  bandwidth(gateway),
   bodies(gateway),
   models(gateway),
   asked(),
+  revoked(gateway),
   loading(gateway),
   queue(gateway),
   running(),

@@ -1,14 +1,17 @@
 import { refusedAs } from '../../checks/refused.ts'
-import type { Target } from '../../checks/target.ts'
+import { bearer, type Target } from '../../checks/target.ts'
 import { expandGroups, type Group } from '../../endpoints.ts'
 import { identifies, lifetime, ruleLines } from '../../identities/maps.ts'
+import { probing } from '../../keys/maps.ts'
 import type { Check } from '../../step.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { refuse } from '../refusal.ts'
+import { counting } from './limits.ts'
 import { keptBy } from './peers.ts'
 
 const final = { 'x-should-retry': 'false' }
-const challenge = { 'www-authenticate': `"Bearer realm=\\"gateway\\""`, ...final }
+/** What goes with every 401: whoever gets it need not try again. */
+export const challenge = { 'www-authenticate': `"Bearer realm=\\"gateway\\""`, ...final }
 const how = 'send it as Authorization: Bearer KEY; its owner makes one with keys.ts add.'
 
 /** The one place that takes the key out of a request: Authorization counts, the other header only without it. */
@@ -22,7 +25,8 @@ const extract = [
   'http-request set-var(txn.key) req.fhdr(x-api-key) if !{ req.fhdr(authorization) -m found }',
   'http-request unset-var(txn.key) if { var(txn.key) -m str ollama } or { var(txn.key) -m len 0 }',
   'http-request set-var(txn.offered) bool(true) if { var(txn.key) -m found }',
-  'http-request set-var(txn.record) var(txn.key),sha2(256),hex,map_str({{keys}}/keys.map) if { var(txn.key) -m found }',
+  'http-request set-var(txn.hash) var(txn.key),sha2(256),hex if { var(txn.key) -m found }',
+  'http-request set-var(txn.record) var(txn.hash),map_str({{keys}}/keys.map) if { var(txn.hash) -m found }',
   'http-request unset-var(txn.key)',
 ]
 
@@ -32,16 +36,24 @@ const named = [
   'http-request set-var(txn.named) bool(true) if !{ var(txn.offered) -m found } { var(txn.record) -m found }',
 ]
 
+/** One that claims to be good for longer than any refresh gives was written before somebody set the clock back; corrections by some seconds are none. */
+const inTime = `http-request unset-var(txn.who) if { var(txn.named) -m found } { var(txn.left) -m int gt ${lifetime + 10} }`
+
 const timed = [
   'http-request set-var(txn.left) var(txn.record),field(2,|),sub(txn.now)',
   'http-request set-var(txn.who) var(txn.record),field(1,|) if { var(txn.left) -m int gt 0 }',
 ]
 
-/** Without keys a rule only takes away, so one that is old is better than none. */
-const ruled = [
-  'http-request set-var(txn.record) src,map_ip({{keys}}/people.map)',
-  'http-request set-var(txn.who) var(txn.record),field(1,|) if { var(txn.record) -m found }',
+/** Where nobody needs a key, those of a running test.ts are the only ones that are looked at. */
+const probed = [
+  'http-request set-var(txn.record) http_auth_bearer,sha2(256),hex,map_str({{keys}}/keys.map) if { req.fhdr(authorization) -m sub rop_ }',
+  `http-request unset-var(txn.record) if !{ var(txn.record) -m beg -- ${probing} }`,
 ]
+
+/** Without keys a rule only takes away, so one that is old is better than none. */
+const ruled = ['http-request set-var(txn.record) src,map_ip({{keys}}/people.map) if !{ var(txn.record) -m found }']
+
+const called = ['http-request set-var(txn.who) var(txn.record),field(1,|) if { var(txn.record) -m found }']
 
 const old = `the list of who is who on the tailnet is older than ${lifetime / 60} minutes, so nobody gets in by it; the owner sees why with status.ts.`
 
@@ -66,10 +78,16 @@ const ban = (wrongAMinute: number): string[] => [
   }),
 ]
 
-const judge = (keyless: string[], wrongAMinute: number, either: boolean): string[] => [
+/** What needs no key: groups, and a refusal that has no row to have its group from. */
+const free = (keyless: Group[]): string[] => [
+  `acl keyless var(txn.group) -m str ${keyless.join(' ')}`,
+  ...(keyless.includes('count-tokens') ? ['acl keyless var(txn.mp) -m str POST:/v1/messages/count_tokens'] : []),
+]
+
+const judge = (keyless: Group[], wrongAMinute: number, either: boolean): string[] => [
   'acl known var(txn.who) -m found',
   'acl offered var(txn.offered) -m found',
-  `acl keyless var(txn.group) -m str ${keyless.join(' ')}`,
+  ...free(keyless),
   ...(either ? confirmed : []),
   ...ban(wrongAMinute),
   refuse({
@@ -104,11 +122,12 @@ export function keys(gateway: Gateway): Policy {
   const { access, ban_after: wrongAMinute } = gateway.settings
   const either = access === 'either'
   const keyless = ['probe' as const, ...expandGroups(gateway.settings.keyless)]
-  if (access === 'tailnet') return { name: 'keys', lines: identifies(gateway.settings) ? rules(keyless) : {} }
+  if (access === 'tailnet')
+    return { name: 'keys', lines: counting(gateway.settings) ? rules(keyless, identifies(gateway.settings)) : {} }
   return {
     name: 'keys',
     lines: {
-      identify: [...extract, ...(either ? named : []), ...timed],
+      identify: [...extract, ...(either ? named : []), ...timed, ...(either ? [inTime] : [])],
       authenticate: judge(keyless, wrongAMinute, either),
       allow: granted,
     },
@@ -119,8 +138,8 @@ export function keys(gateway: Gateway): Policy {
   }
 }
 
-const rules = (keyless: Group[]): Policy['lines'] => ({
-  identify: ruled,
+const rules = (keyless: Group[], people: boolean): Policy['lines'] => ({
+  identify: [...probed, ...(people ? ruled : []), ...called],
   authenticate: ['acl known var(txn.record) -m found', `acl keyless var(txn.group) -m str ${keyless.join(' ')}`],
   allow: granted,
 })
@@ -169,5 +188,19 @@ const asked = (target: Target): Check[] => [
     status: 401,
     path: '/v1/models',
     headers: { authorization: 'Bearer rop_unknown' },
+  }),
+  refusedAs(target, {
+    id: 'keys.expired',
+    title: 'An API key that has ended is refused',
+    status: 401,
+    path: '/v1/models',
+    headers: bearer(target, 'expired'),
+  }),
+  refusedAs(target, {
+    id: 'keys.groups',
+    title: 'An API key opens its own groups only',
+    status: 403,
+    path: '/v1/models',
+    headers: bearer(target, 'narrow'),
   }),
 ]

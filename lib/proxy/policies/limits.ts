@@ -1,12 +1,14 @@
+import { limited, spent } from '../../checks/limited.ts'
 import { identifies } from '../../identities/maps.ts'
 import { budgeted, type Settings } from '../../settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { refuse } from '../refusal.ts'
-import { type Counted, checked, counts } from './counting.ts'
+import { type Counted, checked, counts, tracked } from './counting.ts'
 import { keptBy } from './peers.ts'
 import { shared } from './shared.ts'
 import { timed } from './timeouts.ts'
 
+/** Nobody but a running test.ts has a record where neither keys nor rules count. */
 const ofRecord = [
   'http-request set-var(txn.minute) var(txn.record),field(4,|),add(0) if known inference',
   'http-request set-var(txn.most) var(txn.record),field(5,|),add(0) if known inference',
@@ -15,26 +17,28 @@ const ofRecord = [
 ]
 
 /** Everybody whom no rule names: by address, all alike. */
-function ofSettings(limits: Settings['limits'], unknown: string): string[] {
+function ofSettings(limits: Settings['limits']): string[] {
   const { per_minute = 0, concurrent = 0, burst = 0, waiting = 0 } = limits
   return [
-    `http-request set-var(txn.minute) int(${per_minute}) if inference${unknown}`,
-    `http-request set-var(txn.most) int(${concurrent}) if inference${unknown}`,
-    `http-request set-var(txn.burst) int(${burst}) if inference${unknown}`,
-    `http-request set-var(txn.waiting) int(${waiting}) if inference${unknown}`,
-    `http-request set-var(txn.who) src if inference${unknown}`,
+    `http-request set-var(txn.minute) int(${per_minute}) if inference !known`,
+    `http-request set-var(txn.most) int(${concurrent}) if inference !known`,
+    `http-request set-var(txn.burst) int(${burst}) if inference !known`,
+    `http-request set-var(txn.waiting) int(${waiting}) if inference !known`,
+    `http-request set-var(txn.who) src if inference !known`,
   ]
 }
 
 /** Where a person's limits stand: in their record (0 is none), or in the settings for every address alike. */
 function sources({ settings }: Gateway): string[] {
-  const { access, limits } = settings
   return [
-    ...(access !== 'tailnet' || identifies(settings) ? ofRecord : []),
-    ...(access === 'tailnet' ? ofSettings(limits, identifies(settings) ? ' !known' : '') : []),
+    ...ofRecord,
+    ...(settings.access === 'tailnet' ? ofSettings(settings.limits) : []),
     'acl counted var(txn.who) -m found',
   ]
 }
+
+/** Seconds; what would last longer was written before somebody set the clock back. */
+const longestDay = 25 * 3600
 
 /** Who has used up a share of the day (the observer says so) is told when the next begins: over a minute, so that no client stays to wait. */
 const budgets = [
@@ -44,19 +48,15 @@ const budgets = [
     status: 429,
     message:
       '%[var(txn.who)] has used up its %[var(txn.spent),field(2,|)] of this day; it begins anew on %[var(txn.spent),field(3,|)].',
-    when: ['{ var(txn.rest) -m int gt 0 }'],
+    when: [`{ var(txn.rest) -m int 1:${longestDay} }`],
     headers: { 'retry-after': '%[var(txn.rest),add(60)]', 'x-should-retry': 'false' },
   }),
 ]
 
-const person: Counted = { key: 'var(txn.who)', table: 'people', called: '%[var(txn.who)]' }
+const person: Counted = { key: 'var(txn.who)', table: 'people', called: '%[var(txn.who)]', most: 'txn.most' }
 
-const tracked = [
-  'http-request track-sc1 var(txn.who) table people if counted inference',
-  'http-request sc-inc-gpc0(1) if counted inference',
-  // Who has much under way waits behind who has little.
-  'http-request set-priority-class var(txn.who),table_conn_cur(people) if counted inference',
-]
+/** Who has much under way waits behind who has little. */
+const fair = 'http-request set-priority-class var(txn.who),table_conn_cur(people) if counted inference'
 
 /** HAProxy cannot tell a person's waiting requests from the running ones, so while every slot is taken both count; once the body is here, as in queue.ts. */
 const waiting = (slots: number): string[] => [
@@ -87,7 +87,8 @@ export function limits(gateway: Gateway): Policy {
         ...(budgeted(gateway.settings) ? budgets : []),
         ...checked(person),
         ...together.checks,
-        ...tracked,
+        ...tracked(person, 1, 'counted inference'),
+        fair,
         ...together.tracks,
       ],
       inspect: waiting(inference.slots),
@@ -97,5 +98,10 @@ export function limits(gateway: Gateway): Policy {
       ...together.sections,
     ],
     files: together.files,
+    proof: (target) => [
+      ...limited(target),
+      ...(budgeted(gateway.settings) ? spent(target) : []),
+      ...together.proof(target),
+    ],
   }
 }

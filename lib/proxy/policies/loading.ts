@@ -1,3 +1,4 @@
+import { loadingSlot } from '../../checks/observed.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { refuse } from '../refusal.ts'
 import { full } from './queue.ts'
@@ -5,6 +6,10 @@ import { full } from './queue.ts'
 /** What the running worker is told of loaded models: each spelling of them, and until when (unix time) that is to be believed. */
 export const loadedMap = 'loaded.map'
 export const believedUntil = '-until'
+/** Seconds for which HAProxy believes what it was told; without news all requests then go the usual way again. */
+export const believed = 5
+/** What ends later was told before somebody set the clock back; corrections by some seconds are none. */
+const inTime = `{ var(txn.believed) -m int 1:${believed + 10} }`
 
 /**
  * A model that must be loaded first is asked through one slot, so that others wait here and not in Ollama, which leaks a
@@ -15,8 +20,8 @@ export const loading = (gateway: Gateway): Policy => ({
   lines: {
     inspect: [
       `http-request set-var(txn.believed) str(${believedUntil}),map_str({{files}}/${loadedMap}),sub(txn.now) if inference`,
-      `http-request set-var(txn.loaded) var(txn.model),map_str({{files}}/${loadedMap}) if { var(txn.believed) -m int gt 0 }`,
-      'http-request set-var(txn.cold) bool(true) if { var(txn.believed) -m int gt 0 } { var(txn.model) -m found } !{ var(txn.loaded) -m found }',
+      `http-request set-var(txn.loaded) var(txn.model),map_str({{files}}/${loadedMap}) if ${inTime}`,
+      `http-request set-var(txn.cold) bool(true) if ${inTime} { var(txn.model) -m found } !{ var(txn.loaded) -m found }`,
       refuse({
         status: 429,
         message: full(gateway.settings.queue.max),
@@ -32,4 +37,5 @@ export const loading = (gateway: Gateway): Policy => ({
     ],
   },
   files: { [loadedMap]: `${believedUntil} 0\n` },
+  proof: (target) => (gateway.settings.observer === 'on' ? loadingSlot(target) : []),
 })

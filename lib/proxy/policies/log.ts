@@ -1,3 +1,4 @@
+import { writtenDown } from '../../checks/observed.ts'
 import type { Gateway, Policy } from '../policy.ts'
 
 const text = (name: string, fetch: string): string => `"${name}":"%[${fetch},json(utf8s)]"`
@@ -66,5 +67,6 @@ export function log({ settings }: Gateway): Policy {
       ],
       afterResponse: named,
     },
+    proof: (target) => (settings.observer === 'on' ? [writtenDown(target)] : []),
   }
 }

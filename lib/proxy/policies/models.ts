@@ -1,3 +1,4 @@
+import { listed } from '../../checks/limited.ts'
 import { identifies } from '../../identities/maps.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { refuse } from '../refusal.ts'
@@ -98,5 +99,6 @@ export function models(gateway: Gateway): Policy {
       ],
     },
     files: { 'body.re': `${bodyPattern}\n` },
+    proof: listed,
   }
 }

@@ -1,22 +1,34 @@
+import { sharedCounted } from '../../checks/limited.ts'
+import { modelRows, type Target } from '../../checks/target.ts'
+import type { Endpoint } from '../../endpoints.ts'
+import { exempt } from '../../keys/maps.ts'
 import type { Settings } from '../../settings.ts'
-import { type Counted, checked, counts } from './counting.ts'
+import type { Check } from '../../step.ts'
+import { type Counted, checked, counts, tracked } from './counting.ts'
 import { keptBy } from './peers.ts'
+import { type Since, since } from './since.ts'
 
 type Wanted = Settings['limits']
 type Together = NonNullable<Wanted['all']>
 
 /** The first HAProxy that can follow more than three counters in one request (tune.stick-counters). */
-export const sharedNeeds = [2, 8] as const
+export const sharedNeeds: Since = [2, 8]
+
+/** Bytes a second are not counted here, but in bandwidth.ts. */
+const counting = ({ groups = {} }: Wanted): boolean =>
+  Object.values(groups).some(({ per_second: _, ...counted }) => Object.keys(counted).length > 0)
 
 /** The settings that ask for it, as the owner writes them. */
 export const sharedLimits = (limits: Wanted): string[] =>
-  (['all', 'groups', 'rows'] as const).filter((name) => limits[name] !== undefined).map((name) => `limits.${name}`)
+  (['all', 'groups', 'rows'] as const)
+    .filter((name) => (name === 'groups' ? counting(limits) : limits[name] !== undefined))
+    .map((name) => `limits.${name}`)
 
-const scope = (key: string, called: string): Counted => ({ key, table: 'together', called })
+const scope = (most: string, key: string, called: string): Counted => ({ key, table: 'together', called, most })
 const scopes = {
-  all: scope('str(all)', 'all people together'),
-  groups: scope('var(txn.group)', 'all people together in the group %[var(txn.group)]'),
-  rows: scope('var(txn.mp)', 'all people together at %[var(txn.path),json(utf8s)]'),
+  all: scope('txn.most_all', 'str(all)', 'all people together'),
+  groups: scope('txn.most_group', 'var(txn.group)', 'all people together in the group %[var(txn.group)]'),
+  rows: scope('txn.most_row', 'var(txn.mp)', 'all people together at %[var(txn.path),json(utf8s)]'),
 }
 
 const written = ({ per_minute = 0, burst = 0, concurrent = 0 }: Together = {}): string =>
@@ -32,10 +44,10 @@ function together({ all, groups = {}, rows = {} }: Wanted): string {
   return `${lines.join('\n')}\n`
 }
 
-const read = ({ key }: Counted): string[] => [
-  `http-request set-var(txn.together) ${key},map_str({{files}}/together.map,0|0|0) if inference`,
-  ...['minute', 'burst', 'most'].map(
-    (name, at) => `http-request set-var(txn.${name}) var(txn.together),field(${at + 1},|),add(0) if inference`,
+const read = ({ key, most }: Counted): string[] => [
+  `http-request set-var(txn.together) ${key},map_str({{files}}/together.map,0|0|0) if inference !unlimited`,
+  ...['txn.minute', 'txn.burst', most].map(
+    (name, at) => `http-request set-var(${name}) var(txn.together),field(${at + 1},|),add(0) if inference !unlimited`,
   ),
 ]
 
@@ -45,27 +57,47 @@ interface Shared {
   tracks: string[]
   sections: string[]
   files: Record<string, string>
+  proof(target: Target): Check[]
+}
+
+/** Each kind of limit, by one row that it holds for. */
+function proofs(target: Target, { all, groups = {}, rows = {} }: Wanted): Check[] {
+  const open = modelRows(target)
+  const named = ({ method, path }: Endpoint) => `${method} ${path}`
+  const kinds = [
+    { called: 'all', row: all && open[0], of: () => 'all', says: 'together may' },
+    {
+      called: 'groups',
+      row: open.find(({ group }) => group in groups),
+      of: ({ group }: Endpoint) => group,
+      says: 'together in the group',
+    },
+    {
+      called: 'rows',
+      row: open.find((row) => named(row) in rows),
+      of: (row: Endpoint) => named(row).replace(' ', ':'),
+      says: 'together at',
+    },
+  ]
+  return kinds.flatMap(({ row, of, ...kind }) =>
+    row ? [sharedCounted(target, { ...kind, row, counter: of(row) })] : [],
+  )
 }
 
 /** Limits that everybody shares: in all, in a group, at one row of the table. Each needs a counter of its own beside those of a person. */
 export function shared(limits: Wanted): Shared {
   const names = sharedLimits(limits)
-  if (names.length === 0) return { global: [], checks: [], tracks: [], sections: [], files: {} }
+  if (names.length === 0) return { global: [], checks: [], tracks: [], sections: [], files: {}, proof: () => [] }
   const wanted = Object.entries(scopes).filter(([name]) => names.includes(`limits.${name}`))
   return {
-    global: [
-      `.if version_atleast(${sharedNeeds.join('.')})`,
-      'tune.stick-counters 6',
-      '.else',
-      `.alert "${names.join(', ')} in settings.yaml need HAProxy ${sharedNeeds.join('.')} or newer"`,
-      '.endif',
+    global: since(sharedNeeds, ['tune.stick-counters 6'], names),
+    checks: [
+      `acl unlimited var(txn.who) -m beg -- ${exempt}`,
+      ...wanted.flatMap(([, counted]) => [...read(counted), ...checked(counted)]),
     ],
-    checks: wanted.flatMap(([, counted]) => [...read(counted), ...checked(counted)]),
-    tracks: wanted.flatMap(([, { key }], at) => [
-      `http-request track-sc${at + 3} ${key} table together if inference`,
-      `http-request sc-inc-gpc0(${at + 3}) if inference`,
-    ]),
+    tracks: wanted.flatMap(([, counted], at) => tracked(counted, at + 3, 'inference !unlimited')),
     sections: [`backend together\n    stick-table type string len 80 size 1k expire 2m store ${counts} ${keptBy}`],
     files: { 'together.map': together(limits) },
+    proof: (target) => proofs(target, limits),
   }
 }

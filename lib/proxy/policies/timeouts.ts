@@ -1,5 +1,16 @@
+import { timeLimits } from '../../checks/timed.ts'
 import { openGroups, type Settings } from '../../settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
+import { type Since, since } from './since.ts'
+
+/** The first HAProxy that can be told for each request how long it may wait for a slot (`set-timeout queue`). */
+export const queueNeeds: Since = [3, 4]
+
+/** The settings that ask for it, as the owner writes them. */
+export const queueTimes = ({ queue, groups = {} }: Settings['timeouts']): string[] => [
+  ...(queue ? ['timeouts.queue'] : []),
+  ...Object.entries(groups).flatMap(([group, times]) => (times.queue ? [`timeouts.groups.${group}.queue`] : [])),
+]
 
 /** Where each limit stands, in the group's entry and in the key's record. */
 const kinds = [
@@ -7,33 +18,35 @@ const kinds = [
   { name: 'txn.silence', group: 2, record: 10 },
   { name: 'txn.whole', group: 3, record: 11 },
 ]
+const waiting = { name: 'txn.queue', group: 4, record: 12 }
 
 /** Whether a request may end by a time limit of the owner's: any key can have one, and the settings. */
 export const timed = ({ access, timeouts }: Settings): boolean =>
   access !== 'tailnet' || Object.keys(timeouts).length > 0
 
-/** `group` -> `ms to the first byte|ms of silence after it|s of the whole request`; 0 is no limit but the general 35 minutes. */
+/** `group` -> `ms to the first byte|ms of silence after it|s of the whole request|ms in the queue`; 0 is no limit but the general 35 minutes, and `queue.wait`. */
 function groupTimes(settings: Settings): string {
   const { groups = {}, ...all } = settings.timeouts
   const lines = openGroups(settings).flatMap((group) => {
-    const { first_byte = 0, silence = 0, whole = 0 } = { ...all, ...groups[group as keyof typeof groups] }
-    return first_byte || silence || whole ? [`${group} ${first_byte}|${silence}|${Math.ceil(whole / 1000)}`] : []
+    const own = { ...all, ...groups[group as keyof typeof groups] }
+    const { first_byte = 0, silence = 0, whole = 0, queue = 0 } = own
+    const fields = [first_byte, silence, Math.ceil(whole / 1000), queue]
+    return fields.some(Boolean) ? [`${group} ${fields.join('|')}`] : []
   })
   return `${lines.join('\n')}\n`
 }
 
 /** A limit of the key's own counts before the group's. */
-const sources = (byKey: boolean): string[] => [
+const source = ({ name, group, record }: typeof waiting): string[] => [
+  `http-request set-var(${name}) var(txn.times),field(${group},|),add(0) if inference`,
+  `http-request set-var(txn.own) var(txn.record),field(${record},|),add(0)`,
+  `http-request set-var(${name}) var(txn.own) if { var(txn.own) -m int gt 0 }`,
+]
+
+const sources = [
   'http-request set-var(txn.times) var(txn.group),map_str({{files}}/timeouts.map) if inference',
-  ...kinds.flatMap(({ name, group, record }) => [
-    `http-request set-var(${name}) var(txn.times),field(${group},|),add(0) if inference`,
-    ...(byKey
-      ? [
-          `http-request set-var(txn.own) var(txn.record),field(${record},|),add(0)`,
-          `http-request set-var(${name}) var(txn.own) if { var(txn.own) -m int gt 0 }`,
-        ]
-      : []),
-  ]),
+  ...kinds.flatMap(source),
+  ...since(queueNeeds, source(waiting)),
 ]
 
 /** HAProxy 3.0 and newer tell silence before the first byte from silence after it; older ones have one limit, the larger of the two. */
@@ -49,13 +62,20 @@ const enforced = [
   '.endif',
 ]
 
-/** How long an answer may take: to its first byte (504), in silence after it (a hard close), and as a whole, which the observer ends. */
+/** Whoever waited in vain is told so by queue.ts; here it is said in the log that it was this limit, and not the common one. */
+const queued = [
+  'http-request set-timeout queue var(txn.queue) if { var(txn.queue) -m int gt 0 }',
+  'http-after-response set-var(txn.denied) str(timeouts) if { var(txn.queue) -m int gt 0 } { txn.sess_term_state -m beg sQ }',
+]
+
+/** How long a request may wait for a slot (429), and an answer may take: to its first byte (504), in silence after it (a hard close), and as a whole, which the observer ends. */
 export function timeouts(gateway: Gateway): Policy {
   const { settings } = gateway
   if (!timed(settings)) return { name: 'timeouts', lines: {} }
   return {
     name: 'timeouts',
-    lines: { limit: sources(settings.access !== 'tailnet'), inference: enforced },
+    lines: { limit: sources, inference: [...enforced, ...since(queueNeeds, queued, queueTimes(settings.timeouts))] },
     files: { 'timeouts.map': groupTimes(settings) },
+    proof: (target) => timeLimits(target, settings.observer === 'on'),
   }
 }

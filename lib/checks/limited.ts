@@ -1,0 +1,153 @@
+import type { Endpoint } from '../endpoints.ts'
+import type { Look, RawAnswer } from '../host.ts'
+import type { ProbeKeys } from '../keys/probes.ts'
+import { places } from '../places.ts'
+import { type Check, type Finding, missed, ok, skipped } from '../step.ts'
+import { probe } from './refused.ts'
+import { bearer, json, modelRows, type Target } from './target.ts'
+
+const again = 'Run install.ts again.'
+
+/** Checks that any row will do for; none where no row asks a model. */
+const ofFirst = (target: Target, checks: (row: Endpoint) => Check[]): Check[] =>
+  modelRows(target).slice(0, 1).flatMap(checks)
+
+interface Over {
+  id: string
+  title: string
+  /** the key that reaches its limit */
+  key: keyof ProbeKeys
+  /** requests that are let through before */
+  before: number
+  /** what the refusal says */
+  says: RegExp
+  /** seconds that Retry-After may name */
+  wait: [number, number]
+}
+
+/** One of a row's requests with a key of its own; Ollama answers an empty body without asking a model. */
+const ask = (look: Look, target: Target, row: Endpoint, key: keyof ProbeKeys): Promise<RawAnswer> =>
+  probe(look, target, row.method, row.path, bearer(target, key))
+
+const told = ({ status, error, body }: RawAnswer): string => `${status || error} ${body.slice(0, 120)}`.trim()
+
+function judged(answer: RawAnswer, { says, wait: [least, most] }: Pick<Over, 'says' | 'wait'>): Finding {
+  const wait = Number(answer.headers['retry-after'])
+  return answer.status === 429 && says.test(answer.body) && wait >= least && wait <= most
+    ? ok(`429, Retry-After ${wait}`)
+    : missed(told(answer), again)
+}
+
+/** That a request over a limit is refused, and that the ones before were not. */
+function over(target: Target, row: Endpoint, what: Over): Check {
+  return {
+    id: what.id,
+    title: what.title,
+    needs: ['haproxy.service'],
+    async check(look) {
+      for (let at = 0; at < what.before; at += 1) {
+        const answer = await ask(look, target, row, what.key)
+        if (/"Gateway: /.test(answer.body)) return missed(`refused too early: ${told(answer)}`, again)
+      }
+      return judged(await ask(look, target, row, what.key), what)
+    },
+  }
+}
+
+/** A request that has sent its head and no body is under way. */
+const single = (target: Target, row: Endpoint): Check => ({
+  id: 'limits.concurrent',
+  title: 'Who may have one request at once gets 429 for a second one',
+  needs: ['haproxy.service'],
+  async check(look) {
+    const headers = { host: target.host, ...bearer(target, 'single'), 'content-length': '2' }
+    const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+    const bytes = Buffer.from(`${row.method} ${row.path} HTTP/1.1\r\n${head.join('')}\r\n`)
+    let answer: RawAnswer | undefined
+    await look.until('the second one is not the first to arrive', 5000, async () => {
+      const open = look.raw({ ...target, bytes, enough: () => false, timeoutMs: 300 })
+      answer = await ask(look, target, row, 'single')
+      await open
+      return answer.status === 429
+    })
+    return answer
+      ? judged(answer, { says: /may have 1 requests running at once/, wait: [5, 5] })
+      : missed('none', again)
+  },
+})
+
+/** A limit that everybody shares: a row that it holds for, its counter, its name in the settings, and the words of its refusal. */
+export interface Sharing {
+  row: Endpoint
+  counter: string
+  called: string
+  says: string
+}
+
+/** What everybody shares cannot be used up here without refusing others; that it is counted can be seen. */
+export const sharedCounted = (target: Target, { row, counter, called, says }: Sharing): Check => ({
+  id: `limits.${called}`,
+  title: `Requests count in what everybody shares (limits.${called})`,
+  needs: ['haproxy.service'],
+  async check(look) {
+    const count = async () => {
+      const rows = await look.ask(places(look.home).adminSocket, `show table together key ${counter}`)
+      return Number(/gpc0=(\d+)/.exec(rows ?? '')?.[1] ?? 0)
+    }
+    const before = await count()
+    const answer = await ask(look, target, row, 'shared')
+    if (answer.status === 429 && answer.body.includes(says)) return ok('used up, and 429 says so')
+    if (answer.status === 429) return skipped('another limit is used up')
+    return (await count()) > before ? ok('counted') : missed(`${told(answer)}, and not counted`, again)
+  },
+})
+
+/** Each limit that a person can have, reached by a key of its own. */
+export const limited = (target: Target): Check[] =>
+  ofFirst(target, (row) => [
+    over(target, row, {
+      id: 'limits.minute',
+      title: 'Who may start one request a minute gets 429 for the second',
+      ...{ key: 'minute', before: 1, wait: [1, 60] },
+      says: /may start 1 requests a minute/,
+    }),
+    over(target, row, {
+      id: 'limits.burst',
+      title: 'Who may start one request in 10 seconds gets 429 for the second',
+      ...{ key: 'burst', before: 1, wait: [1, 11] },
+      says: /may start 1 requests in 10 seconds/,
+    }),
+    single(target, row),
+  ])
+
+/** That a share of the day is heeded which the observer called spent. */
+export const spent = (target: Target): Check[] =>
+  ofFirst(target, (row) => [
+    over(target, row, {
+      id: 'limits.per-day',
+      title: 'Who has used up the share of the day gets 429 with a long wait',
+      ...{ key: 'spent', before: 0, wait: [61, 90_000] },
+      says: /has used up its 1s of this day/,
+    }),
+  ])
+
+/** That the model list of a key is heeded: its list is empty here. */
+export const listed = (target: Target): Check[] =>
+  ofFirst(target, (row) => [
+    {
+      id: 'models.list',
+      title: 'A key with a list of models may not use another model',
+      needs: ['haproxy.service'],
+      async check(look) {
+        const answer = await look.probe({
+          ...{ address: target.address, port: target.port, method: row.method, target: row.path },
+          headers: { host: target.host, 'content-type': 'application/json', ...bearer(target, 'listed') },
+          body: '{"model":"no-such-model"}',
+        })
+        const said = (json(answer) as { error?: unknown } | undefined)?.error
+        return answer.status === 403 && /may not use the model/.test(JSON.stringify(said))
+          ? ok('403')
+          : missed(told(answer), again)
+      },
+    },
+  ])

@@ -1,0 +1,55 @@
+import type { Look } from '../host.ts'
+import { places } from '../places.ts'
+import { type Check, missed, ok } from '../step.ts'
+import { probe } from './refused.ts'
+import { bearer, modelRows, type Target } from './target.ts'
+
+/** How many requests the loading slot has had, from `show stat` (its column stot). */
+async function had(look: Look): Promise<number> {
+  const [head = '', ...rows] = ((await look.ask(places(look.home).adminSocket, 'show stat')) ?? '').split('\n')
+  const row = rows.find((line) => line.startsWith('inference,loading,')) ?? ''
+  return Number(row.split(',')[head.replace('# ', '').split(',').indexOf('stot')] ?? 0)
+}
+
+/** That a model which is not in memory goes the way of its own; Ollama says at once that there is none of this name. */
+export const loadingSlot = (target: Target): Check[] =>
+  modelRows(target)
+    .slice(0, 1)
+    .map((row) => ({
+      id: 'loading.slot',
+      title: 'A request for a model that is not in memory goes through the loading slot',
+      needs: ['haproxy.service', 'observer.service'],
+      async check(look) {
+        const before = await had(look)
+        const ask = () =>
+          look.probe({
+            ...{ address: target.address, port: target.port, method: row.method, target: row.path },
+            headers: { host: target.host, 'content-type': 'application/json', ...bearer(target) },
+            body: '{"model":"no-such-model"}',
+          })
+        // An observer that has just begun has not said yet what is loaded.
+        const through = await look.until('the slot is used', 5000, async () => {
+          await ask()
+          return (await had(look)) > before
+        })
+        return through ? ok('it does') : missed('past the slot', 'See what status.ts says of the observer.')
+      },
+    }))
+
+/** That a request is written down under the id that its client is told. */
+export const writtenDown = (target: Target): Check => ({
+  id: 'log.line',
+  title: 'A request is written down under the id that its client got',
+  needs: ['haproxy.service', 'observer.service'],
+  async check(look) {
+    const { headers } = await probe(look, target, 'GET', '/api/version')
+    const id = headers['x-request-id']
+    if (!id) return missed('the answer has no x-request-id', 'Run install.ts again.')
+    const { access } = places(look.home)
+    const found = await look.until('its line is there', 5000, async () => {
+      const texts = await Promise.all([access, `${access}.1`].map((file) => look.read(file)))
+      return texts.some((text) => text?.includes(`"id":"${id}"`))
+    })
+    return found ? ok(id) : missed(`nothing of ${id}`, 'See what status.ts says of the observer.')
+  },
+})

@@ -1,0 +1,33 @@
+import type { ProbeKeys } from '../keys/probes.ts'
+import { places } from '../places.ts'
+import { type Check, missed, ok } from '../step.ts'
+import { probe } from './refused.ts'
+import { bearer, modelRows, type Target } from './target.ts'
+
+/** Where a filter counts the bytes that it lets through, and for whom. */
+export interface Paced {
+  table: string
+  key: keyof ProbeKeys
+  /** what its entry is called, or begins with */
+  entry: string
+  /** the group whose rows are asked; any when absent */
+  group?: string
+}
+
+/** How slow an answer becomes is for a test with time; that its filter counts it can be seen at once. */
+export const paced = (target: Target, { table, key, entry, group }: Paced): Check[] =>
+  modelRows(target)
+    .filter((row) => group === undefined || row.group === group)
+    .slice(0, 1)
+    .map((row) => ({
+      id: `bandwidth.${group ?? 'person'}`,
+      title: `Answers pass the limit of bytes a second of ${group ? `the group ${group}` : 'each person'}`,
+      needs: ['haproxy.service'],
+      async check(look) {
+        const { status } = await probe(look, target, row.method, row.path, bearer(target, key))
+        const rows = (await look.ask(places(look.home).adminSocket, `show table ${table}`)) ?? ''
+        return rows.includes(` key=${entry}`)
+          ? ok('counted')
+          : missed(`${status}, and not counted`, 'Run install.ts again; it says so when HAProxy is older than 3.0.')
+      },
+    }))

@@ -1,0 +1,81 @@
+import { exitCodes, Stop } from '../command.ts'
+import type { Host, Look } from '../host.ts'
+import type { Machine } from '../machine.ts'
+import { gatewayOf } from '../parts/gateway.ts'
+import type { Setup } from '../parts/part.ts'
+import { places } from '../places.ts'
+import { render } from '../proxy/config.ts'
+import { type Need, tooOldFor } from '../proxy/needs.ts'
+import { fingerprintOf, swap } from '../proxy/reload.ts'
+import { runningFingerprint, workerInfo } from '../proxy/runtime.ts'
+import { installed } from '../setup.ts'
+import { currentReceipt } from '../state.ts'
+import { type Registry, saveRegistry } from './registry.ts'
+import { demandsOf, publish, speedsOf } from './store.ts'
+
+/** What is not as it should be while a reload is wanting. */
+export const pending =
+  'until apply.ts is run keys with a model list may be refused, and those with bytes a second have no such limit'
+
+/** Each is a filter that every answer passes: 16 cost nothing that could be measured, 100 a tenth of a millisecond. */
+const mostSpeeds = 16
+
+/** Throws `Stop` (exit 2) when keys get too many different numbers of bytes a second. */
+export function fewSpeeds(registry: Registry, before: Registry): void {
+  const count = speedsOf(registry).length
+  if (count > mostSpeeds && count > speedsOf(before).length)
+    throw new Stop(
+      exitCodes.usage,
+      `Keys may have ${mostSpeeds} different numbers of bytes a second in all (--per-second); use one that another key has. Nothing was changed.`,
+    )
+}
+
+/** A limit that HAProxy does not know would be none. The program is asked, and the worker, which may still be of an older one; where none is installed yet, install.ts asks. */
+export async function newEnough(look: Look, { programs }: Setup, needs: Need[]): Promise<void> {
+  if (needs.length === 0) return
+  const said = (await look.query([programs.haproxy, '-v'])).stdout
+  for (const version of [/version (\S+)/i.exec(said)?.[1], (await workerInfo(look))?.version]) {
+    const fault = version && tooOldFor(version, needs)
+    if (fault)
+      throw new Stop(
+        exitCodes.precondition,
+        `HAProxy ${version} is ${fault}; upgrade it (brew upgrade haproxy) and run install.ts. Nothing was changed.`,
+      )
+  }
+}
+
+/** What cannot be written for HAProxy is not kept either: a key that was never shown would be nobody's. */
+export async function putInForce(host: Host, { settings }: Setup, registry: Registry, before: Registry): Promise<void> {
+  await publish(host, registry, settings).catch(async (error: unknown) => {
+    await saveRegistry(host, before)
+    throw error
+  })
+}
+
+export async function answered(host: Host, { mode, settings }: Setup): Promise<number> {
+  if (mode !== 'proxy' || settings.access === 'tailnet' || !(await installed(host))) return exitCodes.done
+  if (await runningFingerprint(host)) return exitCodes.done
+  process.stderr.write(
+    'The change is kept, and holds as soon as the gateway answers, which it does not now; see npx tsx status.ts.\n',
+  )
+  return exitCodes.partly
+}
+
+/** What stands in HAProxy's rules and buffers (the first list of models, a new number of bytes a second) needs a reload, unless other changes wait for apply.ts. */
+export async function reloadFor(host: Host, machine: Machine, setup: Setup, before: Registry): Promise<number> {
+  if (setup.settings.access === 'tailnet' || !(await installed(host))) return exitCodes.done
+  const gateway = gatewayOf(machine, setup)
+  const wanted = render(gateway, setup.templates)
+  const there = fingerprintOf((await host.read(places(machine.home).config)) ?? '')
+  if (there === wanted.fingerprint) return exitCodes.done
+  const { listed, speeds } = demandsOf(setup.registry, setup.settings)
+  // As it was before, or as a reload that failed has left it.
+  const earlier = [demandsOf(before, setup.settings), { listed: !listed, speeds }, { listed, speeds: [] }]
+  if (!earlier.some((one) => render({ ...gateway, ...one }, setup.templates).fingerprint === there)) {
+    if (!listed && speeds.length === 0) return exitCodes.done
+    process.stderr.write(`The change is kept; but other changes of settings.yaml are not in effect, and ${pending}.\n`)
+    return exitCodes.partly
+  }
+  await swap(host, { receipt: await currentReceipt(host), configuration: wanted, haproxy: setup.programs.haproxy })
+  return exitCodes.done
+}

@@ -1,0 +1,22 @@
+import type { Gateway, Policy } from '../policy.ts'
+import { refuse } from '../refusal.ts'
+import { challenge } from './keys.ts'
+
+/** A key may be revoked while its request still sends the body; such a request is no running answer yet, so it is judged once more when the body is here. */
+export const revoked = ({ settings }: Gateway): Policy => ({
+  name: 'revoked',
+  lines:
+    settings.access === 'tailnet'
+      ? {}
+      : {
+          inspect: [
+            'http-request set-var(txn.still) var(txn.hash),map_str({{keys}}/keys.map) if known inference { var(txn.hash) -m found }',
+            refuse({
+              status: 401,
+              message: 'this API key was revoked while the request was being sent.',
+              when: ['known inference { var(txn.hash) -m found } !{ var(txn.still) -m found }'],
+              headers: challenge,
+            }),
+          ],
+        },
+})

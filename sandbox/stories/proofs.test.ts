@@ -1,0 +1,161 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { rows } from '../../lib/checks/rows.ts'
+import type { Target } from '../../lib/checks/target.ts'
+import { generateKey, hashKey } from '../../lib/keys/key.ts'
+import { withProbeKeys } from '../../lib/keys/probes.ts'
+import type { Registry } from '../../lib/keys/registry.ts'
+import { loaded } from '../../lib/observer/duties/loaded.ts'
+import { overlong } from '../../lib/observer/duties/overlong.ts'
+import { policies } from '../../lib/proxy/policies/index.ts'
+import { runningMap } from '../../lib/proxy/runtime.ts'
+import { openGroups } from '../../lib/settings.ts'
+import { type Check, observeAll, type Result } from '../../lib/step.ts'
+import { type GatewayOptions, type RunningGateway, startGateway, withoutLine } from '../gateway.ts'
+import { events, json, type Recorder, startRecorder } from '../recorder.ts'
+import { haproxyOf } from '../versions/debian.ts'
+
+let engine: Recorder
+let gateway: RunningGateway | undefined
+
+beforeAll(async () => {
+  engine = await startRecorder((wire, received) => {
+    if (received.target === '/api/ps') return json('{"models":[]}')(wire, received)
+    const stream = received.body.includes('"stream":true')
+    // No model begins within a millisecond.
+    if (stream) setTimeout(() => events({ count: 200, gap: 20 })(wire, received), 50)
+    else json()(wire, received)
+  })
+})
+afterAll(() => engine?.stop())
+afterEach(async () => {
+  await gateway?.stop()
+  gateway = undefined
+})
+
+const registry: Registry = {
+  version: 1,
+  keys: {
+    bob: { created: '2026-01-01T00:00:00.000Z', hashes: [{ sha256: hashKey(generateKey()) }], models: ['qwen3*'] },
+  },
+}
+const settings = 'access: keys\ntimeouts: { first_byte: 60s }'
+
+async function start(options: Omit<GatewayOptions, 'enginePort'>): Promise<RunningGateway> {
+  gateway = await startGateway({ enginePort: engine.port, registry, ...options })
+  return gateway
+}
+
+/** What test.ts would report of these checks, with the two duties of the observer that they rest on. */
+async function report(one: RunningGateway, checks: (target: Target) => Check[]): Promise<Result[]> {
+  const target: Target = {
+    ...{ address: one.address, port: one.port, host: one.host },
+    engine: { address: '127.0.0.1', port: engine.port },
+    groups: openGroups(one.gateway.settings),
+    model: { name: 'm', capabilities: ['completion'] },
+  }
+  const duties = [loaded(() => one.gateway.settings), overlong()]
+  const once = () => Promise.all(duties.map((duty) => duty.run(one.machine)))
+  await once()
+  let last = Promise.resolve<unknown>(undefined)
+  const timer = setInterval(() => {
+    last = last.then(once)
+  }, 500)
+  try {
+    return await withProbeKeys(one.machine, one.gateway.settings, (keys) =>
+      observeAll(checks({ ...target, keys }), one.machine),
+    )
+  } finally {
+    clearInterval(timer)
+    await last
+  }
+}
+const proofs = (one: RunningGateway) => (target: Target) =>
+  policies(one.gateway).flatMap((policy) => policy.proof?.(target) ?? [])
+const ofKeys = [
+  ...['keys.expired', 'keys.groups', 'keys.missing', 'keys.missing-native', 'keys.unknown'],
+  ...['limits.burst', 'limits.concurrent', 'limits.minute', 'limits.per-day'],
+  ...['loading.slot', 'log.line', 'models.list', 'timeouts.first-byte', 'timeouts.whole'],
+]
+const notOk = (results: Result[]) => results.filter(({ state }) => state !== 'ok')
+
+describe('test.ts', () => {
+  test('proves each policy on the running gateway by keys of its own, and leaves none of them behind', async () => {
+    const one = await start({ settings })
+    const results = await report(one, proofs(one))
+    expect(notOk(results)).toEqual([])
+    expect(results.map(({ id }) => id)).toEqual(expect.arrayContaining(ofKeys))
+    expect((await runningMap(one.machine, 'keys/keys.map'))?.size).toBe(1)
+    expect((await runningMap(one.machine, 'keys/spent.map'))?.size).toBe(0)
+  })
+
+  test('is not held back by limits of the settings that are lower than what it asks', async () => {
+    const one = await start({ settings: 'limits: { per_minute: 1, concurrent: 1, per_day: 1s }' })
+    const results = await report(one, (target) => [...rows(target), ...proofs(one)(target), ...rows(target)])
+    expect(notOk(results)).toEqual([])
+    expect(results.map(({ id }) => id)).toEqual(expect.arrayContaining(['limits.minute', 'limits.per-day']))
+  })
+
+  test('sees that what everybody shares is counted, and is not held back by it', async (context) => {
+    const [major, minor] = (await start({ settings })).version
+    const haproxy = major === 2 && minor < 8 ? await haproxyOf('sid').catch(() => undefined) : undefined
+    if (major === 2 && minor < 8 && !haproxy)
+      return context.skip('no HAProxy that follows more than three counters is to be had')
+    await gateway?.stop()
+    const shared =
+      'limits: { all: { per_minute: 3 }, groups: { anthropic: { burst: 1 } }, rows: { "POST /v1/responses": { burst: 1 } } }'
+    const one = await start({ settings: `access: keys\n${shared}`, haproxy })
+    const results = await report(one, (target) => [...rows(target), ...proofs(one)(target)])
+    expect(notOk(results)).toEqual([])
+    expect(results.map(({ id }) => id)).toEqual(expect.arrayContaining(['limits.all', 'limits.groups', 'limits.rows']))
+    await gateway?.stop()
+    const uncounted = await start({
+      settings: `access: keys\n${shared}`,
+      haproxy,
+      alter: withoutLine(/sc-inc-gpc0\([345]\)/),
+    })
+    expect(notOk(await report(uncounted, proofs(uncounted))).map(({ id }) => id)).toEqual([
+      'limits.all',
+      'limits.groups',
+      'limits.rows',
+    ])
+  })
+
+  test('sees that bytes a second are counted of each person and group, and says so when they are not', async (context) => {
+    const older = (await start({ settings })).version[0] < 3
+    const haproxy = older ? await haproxyOf('trixie').catch(() => undefined) : undefined
+    if (older && !haproxy) return context.skip('no HAProxy that can slow answers down is to be had')
+    const paced = `access: keys\nlimits: { per_second: 1MB, groups: { anthropic: { per_second: 2MB } } }`
+    const found: Result[][] = []
+    for (const alter of [undefined, withoutLine(/set-bandwidth-limit/)]) {
+      await gateway?.stop()
+      const one = await start({ settings: paced, haproxy, alter })
+      found.push(await report(one, (target) => proofs(one)(target).filter(({ id }) => id.startsWith('bandwidth.'))))
+    }
+    const states = (state: string) => ['bandwidth.person', 'bandwidth.anthropic'].map((id) => ({ id, state }))
+    expect(found.map((results) => results.map(({ id, state }) => ({ id, state })))).toEqual([
+      states('ok'),
+      states('missed'),
+    ])
+  })
+
+  test.each([
+    ['keys.expired', / if \{ var\(txn\.left\) -m int gt 0 \}/],
+    ['keys.groups', /may not use the group/],
+    ['limits.minute', /may start .* a minute/],
+    ['limits.burst', /in 10 seconds/],
+    ['limits.concurrent', /requests running at once/],
+    ['limits.per-day', /of this day/],
+    ['models.list', /may not use the model/],
+    ['loading.slot', /use-server loading/],
+    ['log.line', /log stdout/],
+    ['timeouts.first-byte', /set-timeout server/],
+    ['timeouts.whole', /set-var-fmt\(txn\.stream\)/],
+  ])('says so when %s is not as promised', async (id, lines) => {
+    const one = await start({
+      settings,
+      alter: id === 'keys.expired' ? (text) => text.replace(lines, '') : withoutLine(lines),
+    })
+    const results = await report(one, (target) => proofs(one)(target).filter((check) => check.id === id))
+    expect(results.map(({ state }) => state)).toEqual(['missed'])
+  })
+})
