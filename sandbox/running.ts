@@ -137,7 +137,8 @@ export function launch({ argv, env, cwd, enters }: Launch, input?: string): Runn
 
 function kill(child: ChildProcess, name: NodeJS.Signals, enters: boolean): void {
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
-  if (enters) signalFollowers(child.pid, name)
+  // Who enters the box stops with the program, and does not go on with it.
+  if (enters && name !== 'SIGCONT') signalFollowers(child.pid, name)
   else signalGroup(child.pid, name)
 }
 
