@@ -1,7 +1,5 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
-import { checkbox, confirm } from '@inquirer/prompts'
 import { Chalk, type ChalkInstance } from 'chalk'
-import ora from 'ora'
 import { exitCodes, Stop } from './command.ts'
 import { openLog } from './host.ts'
 import { places } from './places.ts'
@@ -61,12 +59,7 @@ async function attempt(script: Script, argv: string[]): Promise<number> {
     process.stdout.write(`${script.usage}\n`)
     return exitCodes.done
   }
-  if (!script.log || flags['dry-run'])
-    return script.run(
-      makeUi(flags, () => {}),
-      flags,
-      positionals,
-    )
+  if (!script.log || flags['dry-run']) return script.run(await makeUi(flags, () => {}), flags, positionals)
   const file = `${places(process.env.HOME ?? '').logs}/${new Date().toISOString().replaceAll(/[:.]/g, '-')}-${script.log}.log`
   const log = await openLog(file).catch((error: Error) => {
     throw new Stop(
@@ -78,7 +71,7 @@ async function attempt(script: Script, argv: string[]): Promise<number> {
     log.note(line)
     if (flags.verbose) process.stderr.write(`${line}\n`)
   }
-  const ui = makeUi(flags, note)
+  const ui = await makeUi(flags, note)
   ui.say(ui.chalk.dim(`log: ${file}`))
   try {
     return await script.run(ui, flags, positionals)
@@ -128,13 +121,15 @@ function explain(error: unknown): number {
   return exitCodes.failed
 }
 
-/** chalk and ora look at the terminal; NO_COLOR (no-color.org) is looked at here. */
-function makeUi(flags: Flags, note: (line: string) => void): Ui {
+/** chalk and ora look at the terminal; NO_COLOR (no-color.org) is looked at here. What only a person needs is loaded for one. */
+async function makeUi(flags: Flags, note: (line: string) => void): Promise<Ui> {
   const json = flags.json === true || flags.tap === true
   const attended = process.stdin.isTTY === true && process.stdout.isTTY === true && !json
   const chalk = process.env.NO_COLOR || !process.stdout.isTTY ? new Chalk({ level: 0 }) : new Chalk()
   const quiet = flags.quiet === true
   const verbose = flags.verbose === true
+  const prompts = attended ? await import('@inquirer/prompts') : undefined
+  const spinner = process.stderr.isTTY && !json && !quiet ? (await import('ora')).default : undefined
   const ui: Ui = {
     attended,
     json,
@@ -155,14 +150,13 @@ function makeUi(flags: Flags, note: (line: string) => void): Ui {
       process.stdout.write(`${line(result, chalk)}\n`)
     },
     busy(text) {
-      if (!process.stderr.isTTY || json || quiet) return () => {}
-      const spinner = ora({ text, discardStdin: false, color: process.env.NO_COLOR ? undefined : 'cyan' }).start()
-      return () => void spinner.stop()
+      const turning = spinner?.({ text, discardStdin: false, color: process.env.NO_COLOR ? undefined : 'cyan' }).start()
+      return () => void turning?.stop()
     },
     confirm: (text, initial) =>
-      ui.attended && !ui.yes ? confirm({ message: text, default: initial }) : Promise.resolve(initial),
+      prompts && !ui.yes ? prompts.confirm({ message: text, default: initial }) : Promise.resolve(initial),
     choose(text, choices) {
-      if (ui.attended && !ui.yes) return checkbox({ message: text, choices })
+      if (prompts && !ui.yes) return prompts.checkbox({ message: text, choices })
       return Promise.resolve(choices.filter((choice) => choice.checked).map((choice) => choice.value))
     },
     note,

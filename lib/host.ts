@@ -4,7 +4,7 @@ import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { $ } from 'zx'
+import { $ } from 'zx/core'
 import { type Output, Unexpected } from './command.ts'
 import type {
   FileFacts,

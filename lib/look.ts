@@ -110,3 +110,25 @@ export interface Host extends Look {
   /** Starts a command that outlives no one: it ends with this process. Gives back a stop. */
   beside(argv: string[]): () => void
 }
+
+/**
+ * A look that runs each query once and gives its output to whoever asks the same again, so that the checks of one
+ * pass see one machine, and sooner. `until` waits for a change, so each of its rounds asks anew.
+ */
+export function askingOnce(look: Look): Look {
+  const known = new Map<string, Promise<Output>>()
+  return {
+    ...look,
+    query(argv, options) {
+      const question = JSON.stringify([argv, options])
+      const output = known.get(question) ?? look.query(argv, options)
+      known.set(question, output)
+      return output
+    },
+    until: (what, withinMs, test) =>
+      look.until(what, withinMs, () => {
+        known.clear()
+        return test()
+      }),
+  }
+}

@@ -2,6 +2,7 @@ import type { Ui } from './cli.ts'
 import { exitCodes, Stop } from './command.ts'
 import { dryHost, type Intent } from './dry-run.ts'
 import type { Host, Look } from './host.ts'
+import { askingOnce } from './look.ts'
 import { type Machine, survey } from './machine.ts'
 import { consent, consentQuestion, exposeQuestion } from './parts/consent.ts'
 import { engineAddress, engineProgram } from './parts/engine.ts'
@@ -64,7 +65,7 @@ export async function askOne(ui: Ui, question: Question, setup: Setup): Promise<
 /** Goes through every step with a host that only says. Throws `Stop` when a precondition is missed. */
 export async function makePlan(look: Look, machine: Machine, setup: Setup): Promise<Plan> {
   const plan: Plan = { results: [], intents: [] }
-  const host = dryHost(look, (intent) => plan.intents.push(intent))
+  const host = dryHost(askingOnce(look), (intent) => plan.intents.push(intent))
   // What is only imagined must not get into the receipt of what was done.
   const imagined = { ...setup, receipt: structuredClone(setup.receipt) }
   for (const part of partsOf(setup.mode)) {

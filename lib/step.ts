@@ -1,5 +1,6 @@
 import { exitCodes, Stop, Unexpected } from './command.ts'
 import type { Host, Look } from './host.ts'
+import { askingOnce } from './look.ts'
 
 /** What a check saw. Advice never changes an exit code. */
 export type Finding =
@@ -88,9 +89,12 @@ export async function observeAll(
   tell: (result: Result) => void = () => {},
 ): Promise<Result[]> {
   const results = new Map<string, Result>()
+  const once = askingOnce(at)
   for (const check of checks) {
     const broken = check.needs?.find((id) => ['missed', 'skipped'].includes(results.get(id)?.state ?? 'ok'))
-    const result = broken ? toResult(check, { is: 'skipped', why: `rests on ${broken}` }, 0) : await observe(check, at)
+    const result = broken
+      ? toResult(check, { is: 'skipped', why: `rests on ${broken}` }, 0)
+      : await observe(check, once)
     results.set(check.id, result)
     tell(result)
   }

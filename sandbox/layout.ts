@@ -17,6 +17,7 @@ import { net, servedProgram } from './init.ts'
 import { bundle, cacheFolder, checkout, node, usualPaths } from './paths.ts'
 import { quote } from './quote.ts'
 import type { RootPlan } from './root.ts'
+import { askResident } from './standins/ask.ts'
 import { absolutePlaces, offPath, standIns } from './standins/index.ts'
 
 /** A unix socket's path holds 107 bytes; the longest in a box is about 60 bytes below its folder. */
@@ -51,7 +52,7 @@ const FOLDERS = [
 const AT_ROOT = ['/Applications', '/Library', '/Users', '/Volumes', '/opt/homebrew', '/tmp', '/usr/local/bin']
 
 function wrapper(dir: string, name: string): string {
-  return `#!/bin/sh\nBOX=${quote(dir)} exec ${quote(node)} ${quote(join(dir, 'standins.mjs'))} ${name} "$@"\n`
+  return `#!/bin/sh\n${askResident(dir, name)}BOX=${quote(dir)} exec ${quote(node)} ${quote(join(dir, 'standins.mjs'))} ${name} "$@"\n`
 }
 
 function writeProgram(path: string, text: string): void {

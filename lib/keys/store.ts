@@ -115,7 +115,8 @@ const withoutProbe = (lines: Map<string, string>): Map<string, string> =>
 async function fault(at: Look, name: string, wanted: Map<string, string>): Promise<Finding | undefined> {
   const file = fileOf(at, name)
   if ((await at.read(file)) !== mapText(wanted)) return missed(`${tilde(at, file)} is not what the keys give`, again)
-  if ((await at.stat(file))?.mode !== 0o600) return missed(`${tilde(at, file)} can be read by others`, again)
+  if ((await at.stat(file))?.mode !== 0o600)
+    return missed(`${tilde(at, file)} has not the mode 600: for its owner alone`, again)
   const running = await runningMap(at, `keys/${name}`)
   if (running && mapText(withoutProbe(running)) !== mapText(wanted))
     return missed(`the running gateway knows another ${name} than the file`, again)

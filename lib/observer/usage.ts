@@ -119,7 +119,7 @@ export function count({ who: people, used }: Usage, request: Ended): void {
   own.bytes += request.bytes
   if (!request.who || !generated(request)) return
   // Not bounded: who it is was known to the gateway.
-  const spent = entry(used, request.who, Number.POSITIVE_INFINITY, () => ({ ms: 0, bytes: 0 }))
+  const spent = entry(used, whoOf(request), Number.POSITIVE_INFINITY, () => ({ ms: 0, bytes: 0 }))
   spent.ms += secondsOf(request) * 1000
   spent.bytes += request.bytes
 }

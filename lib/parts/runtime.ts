@@ -56,8 +56,8 @@ function copy(setup: Setup): Step {
       const half = `${whole}.new`
       await host.remove(half)
       await host.folder(half)
-      for (const name of [...copied, ...(await packages(host, setup.checkout))])
-        await host.copy(`${setup.checkout}/${name}`, `${half}/${name}`)
+      const names = [...copied, ...(await packages(host, setup.checkout))]
+      await Promise.all(names.map((name) => host.copy(`${setup.checkout}/${name}`, `${half}/${name}`)))
       await host.write(`${half}/complete`, `${setup.version}\n`)
       await host.remove(whole)
       await host.move(half, whole)

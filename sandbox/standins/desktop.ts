@@ -51,6 +51,14 @@ export function open(argv: string[], box: Box): number {
   return existsSync(target) ? 0 : complain(`The file ${target} does not exist.`)
 }
 
+function end(pid: number): void {
+  try {
+    process.kill(pid, 'SIGTERM')
+  } catch {
+    // Its own server may have ended with the app.
+  }
+}
+
 /** An app that is told to quit ends its processes; its own server ends with it. */
 async function quit(box: Box, app: string): Promise<number> {
   if (app === 'Tailscale') {
@@ -60,7 +68,7 @@ async function quit(box: Box, app: string): Promise<number> {
   }
   const folder = join(box.mac.applications, `${app}.app`)
   const found = ownProcesses(box).filter(({ args }) => args[0]?.startsWith(`${folder}/`))
-  for (const { pid } of found) process.kill(pid, 'SIGTERM')
+  for (const { pid } of found) end(pid)
   for (let waited = 0; found.some(({ pid }) => alive(pid)) && waited < 10_000; waited += 50) await sleep(50)
   if (app === 'Ollama') {
     box.save(({ ollamaApp }) => {

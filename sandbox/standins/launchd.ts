@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import type { Box } from './box.ts'
 import { readMac } from './launchd/mac.ts'
 import { listen } from './launchd/serve.ts'
-import { shutdown, start } from './launchd/session.ts'
+import { followDesktop, shutdown, start } from './launchd/session.ts'
 import { ask } from './launchd/wire.ts'
 import { newWorld, type World } from './launchd/world.ts'
+import { openDoor } from './resident.ts'
 
 /** A box is closed within this time, whatever ExitTimeOut its jobs have. */
 const CLOSING_MS = 3000
@@ -39,10 +40,12 @@ export async function main(_argv: string[], box: Box): Promise<number> {
   const world = newWorld(box, process.env.HOME ?? '/', readMac(box).uid, logger(box))
   surviveErrors(world.log)
   const server = await listen(world)
+  const closeDoor = openDoor(world, () => followDesktop(world))
   writeFileSync(join(box.dir, 'run/launchd.pid'), `${process.pid}\n`)
   start(world)
   await ended
   server.close()
+  closeDoor()
   await shutdown(world, CLOSING_MS)
   return 0
 }

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { constants } from 'node:os'
 import { type Box, isRoot, type MacState } from './box.ts'
+import type { Answer } from './launchd/answer.ts'
 
 /** Kernel and build of some releases; other versions get a release of the right generation (macos_version.rb of Homebrew). */
 const releases: Record<string, [kernel: string, build: string]> = {
@@ -21,16 +22,34 @@ function release({ macos, kernel, build }: MacState): { kernel: string; build: s
   return { kernel: kernel ?? known[0], build: build ?? known[1] }
 }
 
+/** What is said is kept here instead of being written, while somebody listens. */
+let kept: { stdout: string; stderr: string } | undefined
+
 /** Says a line on stdout; gives exit code 0. */
 export function say(line: string): number {
-  process.stdout.write(`${line}\n`)
+  if (kept) kept.stdout += `${line}\n`
+  else process.stdout.write(`${line}\n`)
   return 0
 }
 
 /** Says a line on stderr; gives an exit code. */
 export function complain(line: string, code = 1): number {
-  process.stderr.write(`${line}\n`)
+  if (kept) kept.stderr += `${line}\n`
+  else process.stderr.write(`${line}\n`)
   return code
+}
+
+/** What a stand-in says before it waits for anything, and its exit code; undefined when it does not answer. */
+export async function overheard(work: () => number | Promise<number> | undefined): Promise<Answer | undefined> {
+  const said = { stdout: '', stderr: '' }
+  kept = said
+  let code: number | Promise<number> | undefined
+  try {
+    code = work()
+  } finally {
+    kept = undefined
+  }
+  return code === undefined ? undefined : { code: await code, ...said }
 }
 
 /** Becomes another command as far as a process can: same terminal, same exit code. */

@@ -43,8 +43,11 @@ describe.skipIf(cannot)(titled('keys on a machine that will not do'), () => {
       () => box.write(`${maps()}/keys.map`, box.read(`${maps()}/keys.map`).slice(0, 40), 0o600),
     ],
     [
-      'lengthened by a line',
-      () => box.write(`${maps()}/keys.map`, `${box.read(`${maps()}/keys.map`)}AB eve|9|1|0\n`, 0o600),
+      'lengthened by a line and made read-only',
+      () => {
+        box.write(`${maps()}/keys.map`, `${box.read(`${maps()}/keys.map`)}AB eve|9|1|0\n`, 0o600)
+        chmodSync(box.outside(`${maps()}/keys.map`), 0o400)
+      },
     ],
     ['opened to everybody', () => chmodSync(box.outside(`${maps()}/keys.map`), 0o644)],
   ])('a map that was %s is named, and the next change of a key heals it', async (_how, spoil) => {

@@ -108,6 +108,8 @@ describe.skipIf(cannot)(titled('a server that is shared by keys'), () => {
     for (const words of [
       ['add', 'bob'],
       ['add', '../x'],
+      ['add', `a b\n"é"${'x'.repeat(300)}`],
+      ['add', 'carol', '--expires', '2020-01-01'],
       ['add', 'carol', '--per-minute', 'often'],
       ['add', 'carol', '--per-day', '25h'],
       ['unban', '100.64.0.9'],

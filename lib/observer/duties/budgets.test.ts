@@ -37,6 +37,29 @@ test('a share of the day is used up by what the engine did, not by a body that n
   expect(host.files.get(spent)).toMatch(/^bob \d+\|1m\|/)
 })
 
+test('nobody stays locked out by an observer that was killed between the file and the running gateway', async () => {
+  const host = machine()
+  host.files.set(spent, '')
+  const told: string[] = []
+  const answers: Record<string, string> = {
+    'show proc': '12 worker\n',
+    '@!12 show map': '7 (/x/keys/spent.map) pattern\n',
+    '@!12 show map #7': '0x1 bob 1763769600|1m|2026-11-22\n',
+  }
+  host.ask = async (_socket, command) => answers[command] ?? ''
+  host.tell = async (_socket, command) => {
+    told.push(command)
+    return ''
+  }
+  const duty = budgets({ used: async () => ({}) })
+  const tell = host.tell
+  host.tell = async () => Promise.reject(new Error('no answer within 10 s'))
+  await expect(duty.run(host)).rejects.toThrow('no answer')
+  host.tell = tell
+  for (const _ of [1, 2]) await duty.run(host)
+  expect(told).toEqual(['@!12 del map #7 bob'])
+})
+
 test.each([1, 24])('a clock that is set back by %d h locks nobody out for longer than its day', async (hours) => {
   const host = machine()
   const days: Record<string, Record<string, Use>> = {

@@ -18,15 +18,20 @@ export function budgets(
   steady = () => performance.now(),
 ): Duty {
   const sight = sightings(steady)
+  /** whether the last word reached the running gateway */
+  let heard = false
   return {
     name: 'budgets',
     everyMs: 1000,
     async run(host) {
       const at = now()
       const given = await readBudgets(host)
-      if (given.size === 0) return publish(host, new Map())
-      const counted = await used(host, dayOf(at))
-      await publish(host, spent(given, counted, await underWay(host, given, sight), midnightAfter(at)))
+      const counted = given.size > 0 ? await used(host, dayOf(at)) : {}
+      const open = given.size > 0 ? await underWay(host, given, sight) : new Map<string, Use>()
+      const before = heard
+      heard = false
+      await publish(host, spent(given, counted, open, midnightAfter(at)), before)
+      heard = true
     },
   }
 }
@@ -91,11 +96,11 @@ function spent(
   )
 }
 
-/** File first; the running worker is asked each time, since one that came meanwhile may have read an older file. */
-async function publish(host: Host, lines: Map<string, string>): Promise<void> {
+/** File first; the running worker is asked each time, since one that came meanwhile may have read an older file, and once more when the last word, or that of an observer before this one, may not have reached it. */
+async function publish(host: Host, lines: Map<string, string>, heard: boolean): Promise<void> {
   const text = mapText(lines)
   const before = (await host.read(spentFile(host))) ?? ''
-  if (before === '' && text === '') return
+  if (heard && before === '' && text === '') return
   if (before !== text) await host.write(spentFile(host), text)
   await setRunningMap(host, 'keys/spent.map', lines, (who) => who.startsWith(probing))
 }

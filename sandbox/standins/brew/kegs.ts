@@ -1,5 +1,6 @@
 import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
+import { askResident } from '../ask.ts'
 import type { Box } from '../box.ts'
 import { copyWithLibraries } from './elf.ts'
 
@@ -24,7 +25,7 @@ function quoted(text: string): string {
 /** A shell script that is the stand-in `name`; it tells ps and lsof by which path it was called. */
 export function wrapper(box: Box, name: string): string {
   const program = [process.execPath, join(box.dir, 'standins.mjs')].map(quoted).join(' ')
-  return `#!/bin/sh\nBOX=${quoted(box.dir)} BOX_ARGV0="$0" exec ${program} ${name} "$@"\n`
+  return `#!/bin/sh\n${askResident(box.dir, name)}BOX=${quoted(box.dir)} BOX_ARGV0="$0" exec ${program} ${name} "$@"\n`
 }
 
 /** Writes a program, whole or not at all: it may be running. */
