@@ -3,8 +3,9 @@ import { closeSync, constants, openSync, rmSync, writeSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { between, type Looking } from './ask.ts'
+import { between } from './ask.ts'
 import type { Box } from './box.ts'
+import { main as brew } from './brew.ts'
 import { main as socketfilterfw } from './firewall.ts'
 import { main as ifconfig } from './ifconfig.ts'
 import type { Answer } from './launchd/answer.ts'
@@ -12,9 +13,12 @@ import { answer } from './launchd/verbs.ts'
 import type { World } from './launchd/world.ts'
 import { main as lsof } from './lsof.ts'
 import { main as netstat } from './netstat.ts'
+import { unconnected } from './ollama/cli.ts'
+import { versionOf } from './ollama/faults.ts'
 import { defaults, fdesetup, pmset } from './power.ts'
+import { main as ps } from './ps.ts'
 import { main as sysctl } from './sysctl.ts'
-import { id, overheard, swVers, uname } from './system.ts'
+import { id, overheard, say, swVers, uname } from './system.ts'
 import { main as tailscale } from './tailscale.ts'
 
 type Look = (argv: string[], box: Box) => number | Promise<number> | undefined
@@ -23,7 +27,17 @@ type Look = (argv: string[], box: Box) => number | Promise<number> | undefined
 const tailscaleLook: Look = (argv, box) =>
   ['status', 'ip', 'whois', 'version', 'serve'].includes(argv[0] ?? '') ? tailscale(argv, box) : undefined
 
-const looks: Record<Exclude<Looking, 'launchctl' | 'Tailscale'> | 'Tailscale1', Look> = {
+/** Its other verbs take their time. */
+const brewLook: Look = (argv, box) => (argv[0] === '--prefix' ? brew(argv, box) : undefined)
+
+/** Among all processes whoever asks would not be found by its name. */
+const psLook: Look = (argv, box) => (argv.includes('-p') ? ps(argv, box) : undefined)
+
+/** With an OLLAMA_HOST where nobody listens, as the scripts ask it. */
+const ollamaLook: Look = (argv, box) =>
+  argv.join(' ') === '--version' ? say(unconnected(versionOf(box.dir))) : undefined
+
+const looks: Record<string, Look> = {
   lsof,
   netstat,
   ifconfig,
@@ -35,17 +49,22 @@ const looks: Record<Exclude<Looking, 'launchctl' | 'Tailscale'> | 'Tailscale1', 
   uname,
   id,
   sw_vers: swVers,
+  brew: brewLook,
+  ps: psLook,
   tailscale: tailscaleLook,
   // The app's program with TAILSCALE_BE_CLI=1.
   Tailscale1: tailscaleLook,
+  'ollama127.0.0.1:1': ollamaLook,
 }
 
 /** A pipe holds 64 kB, and an answer is written at once. */
 const LONGEST = 60_000
 
 async function answerTo(world: World, name: string, cwd: string, argv: string[]): Promise<Answer | undefined> {
+  // Its client says how it is used, and runs what goes `asuser`.
+  if (name === 'launchctl' && [undefined, 'asuser'].includes(argv[0])) return undefined
   if (name === 'launchctl') return answer(world, { argv, cwd, tty: false, root: false, ssh: false })
-  const look: Look | undefined = Object.hasOwn(looks, name) ? looks[name as keyof typeof looks] : undefined
+  const look = Object.hasOwn(looks, name) ? looks[name] : undefined
   return look && overheard(() => look(argv, world.box))
 }
 

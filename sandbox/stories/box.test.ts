@@ -1,6 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import type { Socket } from 'node:net'
 import { homedir, networkInterfaces, tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
@@ -243,6 +252,32 @@ describe.each(kinds)('%s', (_kind, options) => {
     await expect.poll(() => box.exists('job'), { timeout: 20_000 }).toBe(true)
     await box.logout()
     expect((await box.run(['launchctl', 'print', 'gui/501/story'])).code).not.toBe(0)
+  })
+
+  test('has its launchd answer what only looks, in the words of a Node of its own, which answers for sudo', async () => {
+    const box = await make({ ...options, mac: { ...joined, brew: { present: true } } })
+    const looks = [
+      ['sw_vers', '-productVersion'],
+      ['sysctl', '-n', 'hw.memsize', 'hw.nothing'],
+      ['sysctl', 'hw.nothing'],
+      ['lsof', '-nP', '-iTCP:1', '-sTCP:LISTEN'],
+      ['netstat', '-anl', '-p', 'tcp', '-f', 'inet6'],
+      ['launchctl', 'print', 'gui/501/no such job'],
+      ['launchctl', 'getenv', 'HOME'],
+      ['launchctl'],
+      ['id', '-un'],
+      [join(box.prefix, 'bin/brew'), '--prefix'],
+      ['ps', '-o', 'pid=', '-p', '999999'],
+    ]
+    const ownNode = { env: { SSH_TTY: 'a question that is not for launchd' } }
+    for (const argv of looks) expect(await box.run(argv), argv.join(' ')).toEqual(await box.run(argv, ownNode))
+    renameSync(join(box.dir, 'standins.mjs'), join(box.dir, 'gone.mjs'))
+    for (const argv of looks.filter(([name, word]) => word !== '-n' && !(name === 'launchctl' && !word))) {
+      expect((await box.run(argv)).stderr, argv.join(' ')).not.toContain('standins.mjs')
+      expect((await box.run(argv, ownNode)).stderr, argv.join(' ')).toContain('standins.mjs')
+    }
+    expect((await box.run(['id', '-u'], { env: { SUDO_UID: '501' } })).stderr).toContain('standins.mjs')
+    if (box.namespaced) expect((await box.run(['netstat', '-an'], { on: 'laptop' })).stderr).toContain('standins.mjs')
   })
 
   test('tells which files of HOME were changed', async () => {

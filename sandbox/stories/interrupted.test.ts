@@ -97,6 +97,7 @@ describe.skipIf(cannot)(titled('an install that does not come to its end'), () =
     box.write(at(box).settings, `queue: { max: 62 }\n${modest}`, 0o600)
     const first = box.startScript('install.ts', ['--yes'])
     await eventually('the first run holds the lock', () => box.exists(at(box).lock), patience)
+    first.kill('SIGSTOP')
     const second = await run(box, 'install.ts', '--yes')
     const third = await run(box, 'uninstall.ts', '--yes')
     for (const outcome of [second, third]) {
@@ -105,6 +106,7 @@ describe.skipIf(cannot)(titled('an install that does not come to its end'), () =
         /^Another run of remote-ollama-proxy is at work \(process \d+\); wait for it, then run again\.\n$/,
       )
     }
+    first.kill('SIGCONT')
     const { code } = await first.done
     expectGreen(code, first.output())
     expect(await answer(box, 'laptop', '/api/version')).toBe(200)

@@ -218,6 +218,7 @@ describe.skipIf(cannot)(titled('uninstall and a job under our label that'), () =
     box.write(path(), text)
     const loaded = await box.run(['launchctl', 'bootstrap', 'gui/501', path()])
     expect(loaded.code, told(loaded)).toBe(0)
+    await expect.poll(async () => (await job(box, labels.engine))?.pid, { timeout: 60_000 }).toBeDefined()
   }
 
   it('somebody else made, where we never installed: it runs on, its file stays, and both are said', async () => {

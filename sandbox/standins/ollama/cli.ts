@@ -146,12 +146,16 @@ const remove = async (models: string[]): Promise<void> => {
   }
 }
 
+/** What `--version` says where nobody listens. */
+export const unconnected = (own: string): string =>
+  `Warning: could not connect to a running Ollama instance\nWarning: client version is ${own}`
+
 const version = async (box: string): Promise<void> => {
   const own = versionOf(box)
   const server = await call('GET', '/api/version').catch(() => undefined)
-  if (!server) out('Warning: could not connect to a running Ollama instance')
-  if (server) out(`ollama version is ${text(server.version)}`)
-  if (text(server?.version) !== own) out(`Warning: client version is ${own}`)
+  if (!server) return out(unconnected(own))
+  out(`ollama version is ${text(server.version)}`)
+  if (text(server.version) !== own) out(`Warning: client version is ${own}`)
 }
 
 const VERBS: Record<string, { needs: number; do: (args: string[]) => Promise<void> }> = {
