@@ -177,7 +177,9 @@ async function loadsOneAtATime(patient: Patient): Promise<void> {
   const cold = (mark: string) => [mark, secrets.alice, `{"model":"${mark}"}`] as const
   await loaded(now() + 12)
   await holding(patient, async (open) => {
-    for (const mark of ['colda', 'coldb']) await open(...cold(mark))
+    await open(...cold('colda'))
+    await runs(patient, '&colda')
+    await open(...cold('coldb'))
     await eventually(
       'both are known',
       async () => ((await show(patient, underWay)).match(/\|cold/g) ?? []).length === 2,

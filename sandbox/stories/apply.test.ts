@@ -95,11 +95,13 @@ describe.skipIf(cannot)(titled('changed settings'), () => {
     expect([outcome.code, outcome.stderr]).toEqual([2, expect.stringContaining('nothing was changed')])
     const { stdout: haproxy } = await box.run(['/opt/homebrew/opt/haproxy/bin/haproxy', '-v'])
     if (/version 2\.[67]\./.test(haproxy)) {
-      change('limits: { all: { concurrent: 8 } }\n')
+      change('limits: { all: { concurrent: 8 }, per_second: 1MB }\ntimeouts: { queue: 30s }\n')
       const { code, stderr } = await run(box, 'apply.ts')
       expect([code, stderr]).toEqual([
         1,
-        expect.stringMatching(/^haproxy 2\.\S+: too old for limits\.all in settings\.yaml, 2\.8 is needed; upgrade it/),
+        expect.stringMatching(
+          /^haproxy 2\.\S+: too old for limits\.all in settings\.yaml, limits\.per_second in settings\.yaml, timeouts\.queue in settings\.yaml, 3\.4 is needed; upgrade it/,
+        ),
       ])
     }
     expect(await pids(box)).toEqual(before)

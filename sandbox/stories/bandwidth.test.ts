@@ -27,10 +27,10 @@ const registry: Registry = {
     ]),
   ),
 }
-const whole = json(JSON.stringify('x'.repeat(24 * 1024)))
+const answer = json(JSON.stringify('x'.repeat(24 * 1024)))
 
 beforeAll(async () => {
-  engine = await startRecorder(whole)
+  engine = await startRecorder(answer)
 })
 afterEach(async () => {
   for (const client of clients) client.hangUp()
@@ -82,12 +82,13 @@ describe('bytes of answers a second', () => {
     const slower = await open(at, { who: 'slower' })
     for (const who of ['plain', 'other']) expect((await (await open(at, { who })).settled())[0]?.whole).toBe(true)
     expect([...slow, ...group, slower].map(done)).toEqual([false, false, false, false, false])
-    for (const pair of [slow, group]) {
-      for (const client of pair)
-        expect((await client.settled(1, 60_000))[0]).toMatchObject({ status: 200, whole: true })
-      // Two answers of 24 KB at 8 KB a second are six seconds, the first of which HAProxy gives at once; one alone would be three.
-      expect(performance.now() - begun).toBeGreaterThan(3_500)
+    const whole = async (client: Client) => {
+      expect((await client.settled(1, 60_000))[0]).toMatchObject({ status: 200, whole: true })
+      return performance.now() - begun
     }
+    const times = await Promise.all([slow, group].map((pair) => Promise.all(pair.map(whole))))
+    // Two answers of 24 KB at 8 KB a second are six seconds, the first of which HAProxy gives at once; one alone would be three.
+    for (const pair of times) expect(Math.max(...pair)).toBeGreaterThan(3_500)
     expect(done(slower)).toBe(false)
   })
 
