@@ -82,15 +82,17 @@ export function toResult(check: Check, finding: Finding, ms: number): Result {
   return { ...base, state: finding.is, saw: finding.saw, remedy: finding.remedy }
 }
 
-/** Runs checks in order; one whose `needs` did not pass is skipped with the reason. */
+/** Runs checks in order, each after what must come before it; one whose `needs` did not pass is skipped with the reason. */
 export async function observeAll(
   checks: Check[],
   at: Look,
   tell: (result: Result) => void = () => {},
+  before: () => Promise<void> = async () => {},
 ): Promise<Result[]> {
   const results = new Map<string, Result>()
   const once = askingOnce(at)
   for (const check of checks) {
+    await before()
     const broken = check.needs?.find((id) => ['missed', 'skipped'].includes(results.get(id)?.state ?? 'ok'))
     const result = broken
       ? toResult(check, { is: 'skipped', why: `rests on ${broken}` }, 0)

@@ -42,7 +42,9 @@ export async function test(ui: Ui, flags: Flags): Promise<number> {
   const checks = checksFor()
   if (checks.length === 0) throw new Stop(exitCodes.usage, `No check is called that; see: npx tsx test.ts --list`)
   if (flags.list) return list(ui, checks)
-  const results = await withProbeKeys(host, setup.settings, (keys) => observeAll(checksFor(keys), host, ui.result))
+  const results = await withProbeKeys(host, setup.settings, (keys, renew) =>
+    observeAll(checksFor(keys), host, ui.result, renew),
+  )
   return report(ui, host, results, checks, flags, target)
 }
 
@@ -145,7 +147,9 @@ export async function prove(ui: Ui, look: Host, mode: Mode, before: Machine): Pr
       (check) => !check.disturbs && (!check.inference || quick.includes(check.id)),
     )
   const checks = checksFor()
-  const results = await withProbeKeys(look, setup.settings, (keys) => observeAll(checksFor(keys), look, ui.result))
+  const results = await withProbeKeys(look, setup.settings, (keys, renew) =>
+    observeAll(checksFor(keys), look, ui.result, renew),
+  )
   const { code, text } = verdict(results, checks)
   ui.say(`\n${text}`)
   return {

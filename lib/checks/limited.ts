@@ -1,9 +1,10 @@
 import type { Endpoint } from '../endpoints.ts'
 import type { Look, RawAnswer } from '../host.ts'
+import { probing } from '../keys/maps.ts'
 import type { ProbeKeys } from '../keys/probes.ts'
 import { places } from '../places.ts'
 import { type Check, type Finding, missed, ok, skipped } from '../step.ts'
-import { probe } from './refused.ts'
+import { busy, probe, taken } from './refused.ts'
 import { bearer, json, modelRows, type Target } from './target.ts'
 
 const again = 'Run install.ts again.'
@@ -31,7 +32,12 @@ const ask = (look: Look, target: Target, row: Endpoint, key: keyof ProbeKeys): P
 
 const told = ({ status, error, body }: RawAnswer): string => `${status || error} ${body.slice(0, 120)}`.trim()
 
-function judged(answer: RawAnswer, { says, wait: [least, most] }: Pick<Over, 'says' | 'wait'>): Finding {
+async function judged(
+  look: Look,
+  answer: RawAnswer,
+  { says, wait: [least, most] }: Pick<Over, 'says' | 'wait'>,
+): Promise<Finding> {
+  if (await busy(look, answer)) return taken
   const wait = Number(answer.headers['retry-after'])
   return answer.status === 429 && says.test(answer.body) && wait >= least && wait <= most
     ? ok(`429, Retry-After ${wait}`)
@@ -47,9 +53,10 @@ function over(target: Target, row: Endpoint, what: Over): Check {
     async check(look) {
       for (let at = 0; at < what.before; at += 1) {
         const answer = await ask(look, target, row, what.key)
+        if (await busy(look, answer)) return taken
         if (/"Gateway: /.test(answer.body)) return missed(`refused too early: ${told(answer)}`, again)
       }
-      return judged(await ask(look, target, row, what.key), what)
+      return judged(look, await ask(look, target, row, what.key), what)
     },
   }
 }
@@ -71,7 +78,7 @@ const single = (target: Target, row: Endpoint): Check => ({
       return answer.status === 429
     })
     return answer
-      ? judged(answer, { says: /may have 1 requests running at once/, wait: [5, 5] })
+      ? judged(look, answer, { says: /may have 1 requests running at once/, wait: [5, 5] })
       : missed('none', again)
   },
 })
@@ -96,11 +103,36 @@ export const sharedCounted = (target: Target, { row, counter, called, says }: Sh
     }
     const before = await count()
     const answer = await ask(look, target, row, 'shared')
+    if (await busy(look, answer)) return taken
     if (answer.status === 429 && answer.body.includes(says)) return ok('used up, and 429 says so')
     if (answer.status === 429) return skipped('another limit is used up')
     return (await count()) > before ? ok('counted') : missed(`${told(answer)}, and not counted`, again)
   },
 })
+
+/** Where no key is asked for, the owner's own limits hold for each address; this machine's is one of them. */
+export const addressCounted = (target: Target): Check[] =>
+  ofFirst(target, (row) => [
+    {
+      id: 'limits.address',
+      title: 'A request without a key counts for its address',
+      needs: ['haproxy.service'],
+      async check(look) {
+        const count = async () => {
+          const rows = ((await look.ask(places(look.home).adminSocket, 'show table people')) ?? '').split('\n')
+          const counts = rows
+            .filter((line) => !line.includes(` key=${probing}`))
+            .map((line) => /gpc0=(\d+)/.exec(line)?.[1])
+          return counts.reduce((sum, one) => sum + Number(one ?? 0), 0)
+        }
+        const before = await count()
+        const answer = await probe(look, target, row.method, row.path, { authorization: '' })
+        if (await busy(look, answer)) return taken
+        if (answer.status === 429) return ok('used up, and 429 says so')
+        return (await count()) > before ? ok('counted') : missed(`${told(answer)}, and not counted`, again)
+      },
+    },
+  ])
 
 /** Each limit that a person can have, reached by a key of its own. */
 export const limited = (target: Target): Check[] =>

@@ -1,7 +1,7 @@
-import type { Look } from '../host.ts'
+import type { Look, RawAnswer } from '../host.ts'
 import { places } from '../places.ts'
 import { type Check, missed, ok } from '../step.ts'
-import { probe } from './refused.ts'
+import { busy, probe, taken } from './refused.ts'
 import { bearer, modelRows, type Target } from './target.ts'
 
 /** How many requests the loading slot has had, from `show stat` (its column stot). */
@@ -21,6 +21,7 @@ export const loadingSlot = (target: Target): Check[] =>
       needs: ['haproxy.service', 'observer.service'],
       async check(look) {
         const before = await had(look)
+        let last: RawAnswer | undefined
         const ask = () =>
           look.probe({
             ...{ address: target.address, port: target.port, method: row.method, target: row.path },
@@ -29,9 +30,10 @@ export const loadingSlot = (target: Target): Check[] =>
           })
         // An observer that has just begun has not said yet what is loaded.
         const through = await look.until('the slot is used', 5000, async () => {
-          await ask()
+          last = await ask()
           return (await had(look)) > before
         })
+        if (!through && last && (await busy(look, last))) return taken
         return through ? ok('it does') : missed('past the slot', 'See what status.ts says of the observer.')
       },
     }))

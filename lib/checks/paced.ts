@@ -1,7 +1,7 @@
 import type { ProbeKeys } from '../keys/probes.ts'
 import { places } from '../places.ts'
 import { type Check, missed, ok } from '../step.ts'
-import { probe } from './refused.ts'
+import { busy, probe, taken } from './refused.ts'
 import { bearer, modelRows, type Target } from './target.ts'
 
 /** Where a filter counts the bytes that it lets through, and for whom. */
@@ -24,10 +24,14 @@ export const paced = (target: Target, { table, key, entry, group }: Paced): Chec
       title: `Answers pass the limit of bytes a second of ${group ? `the group ${group}` : 'each person'}`,
       needs: ['haproxy.service'],
       async check(look) {
-        const { status } = await probe(look, target, row.method, row.path, bearer(target, key))
+        const answer = await probe(look, target, row.method, row.path, bearer(target, key))
+        if (await busy(look, answer)) return taken
         const rows = (await look.ask(places(look.home).adminSocket, `show table ${table}`)) ?? ''
         return rows.includes(` key=${entry}`)
           ? ok('counted')
-          : missed(`${status}, and not counted`, 'Run install.ts again; it says so when HAProxy is older than 3.0.')
+          : missed(
+              `${answer.status}, and not counted`,
+              'Run install.ts again; it says so when HAProxy is older than 3.0.',
+            )
       },
     }))

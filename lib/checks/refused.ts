@@ -1,5 +1,6 @@
 import type { Look, RawAnswer } from '../host.ts'
-import { type Check, missed, ok } from '../step.ts'
+import { engineLoad } from '../proxy/runtime.ts'
+import { type Check, missed, ok, skipped } from '../step.ts'
 import { bearer, json, type Target } from './target.ts'
 
 /** Bodies that a row answers without a model doing anything. */
@@ -22,6 +23,14 @@ export const probe = (
     body: method === 'POST' ? (harmless[path] ?? '{}') : undefined,
   })
 
+/** Whether an answer says nothing of what was asked, since every slot of the engine is taken: it says so itself, or never came while others wait. */
+export async function busy(look: Look, { status, end, body }: RawAnswer): Promise<boolean> {
+  if (end === 'timeout') return ((await engineLoad(look))?.waiting ?? 0) > 0
+  return status === 429 && /requests are waiting already|no slot came free|all slots stayed busy/.test(body)
+}
+
+export const taken = skipped('every slot is taken, and others wait')
+
 /** Whether an answer is the gateway's own refusal, in the family's shape. */
 export function isRefusal(answer: RawAnswer, path: string): boolean {
   if (answer.status !== 403) return false
@@ -37,19 +46,21 @@ export interface Refused {
   status: number
   method?: string
   path?: string
+  /** words of the refusal, where the status alone could be another one's */
+  says?: string
   headers: Record<string, string>
 }
 
 /** One request that a policy must refuse with its own status. */
 export function refusedAs(target: Target, what: Refused): Check {
-  const { id, title, status, method = 'GET', path = '/api/version', headers } = what
+  const { id, title, status, method = 'GET', path = '/api/version', says = '', headers } = what
   return {
     id,
     title,
     needs: ['haproxy.service'],
     async check(look) {
       const answer = await probe(look, target, method, path, headers)
-      const good = answer.status === status && /"Gateway: |^$/.test(answer.body)
+      const good = answer.status === status && /"Gateway: |^$/.test(answer.body) && answer.body.includes(says)
       return good
         ? ok(`${status}`)
         : missed(`${answer.status || answer.error} ${answer.body.slice(0, 100)}`.trim(), 'Run install.ts again.')

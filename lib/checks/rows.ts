@@ -8,7 +8,7 @@ import {
   target as targetOf,
 } from '../endpoints.ts'
 import { type Check, type Finding, missed, ok } from '../step.ts'
-import { isRefusal, probe } from './refused.ts'
+import { busy, isRefusal, probe, taken } from './refused.ts'
 import type { Target } from './target.ts'
 
 function allowed(target: Target, row: Endpoint): Check {
@@ -19,6 +19,7 @@ function allowed(target: Target, row: Endpoint): Check {
     needs: ['haproxy.service'],
     async check(look) {
       const answer = await probe(look, target, row.method, path)
+      if (await busy(look, answer)) return taken
       if (answer.end === 'refused' || answer.end === 'timeout')
         return missed(`no answer (${answer.error ?? answer.end})`, 'npx tsx status.ts')
       const own = /"Gateway: /.test(answer.body)

@@ -1,15 +1,18 @@
+import type { Endpoint } from '../endpoints.ts'
 import type { Look, RawAnswer } from '../host.ts'
 import type { ProbeKeys } from '../keys/probes.ts'
 import { type Check, type Finding, missed, ok, skipped } from '../step.ts'
 import { can } from './asking.ts'
-import { bearer, type Target } from './target.ts'
+import { busy, taken } from './refused.ts'
+import { bearer, modelRows, type Target } from './target.ts'
 
-const path = '/v1/chat/completions'
+/** Rows that take the same question. */
+const chats = ['/v1/chat/completions', '/v1/messages', '/api/chat']
 
 /** A long answer in a stream. */
-const counting = (look: Look, target: Target, key: keyof ProbeKeys): Promise<RawAnswer> =>
+const counting = (look: Look, target: Target, { method, path }: Endpoint, key: keyof ProbeKeys): Promise<RawAnswer> =>
   look.probe({
-    ...{ address: target.address, port: target.port, method: 'POST', target: path },
+    ...{ address: target.address, port: target.port, method, target: path },
     headers: { host: target.host, 'content-type': 'application/json', ...bearer(target, key) },
     body: JSON.stringify({
       ...{ model: target.model?.name, stream: true, max_tokens: 600 },
@@ -18,36 +21,48 @@ const counting = (look: Look, target: Target, key: keyof ProbeKeys): Promise<Raw
     timeoutMs: 60_000,
   })
 
-function timed(target: Target, check: Omit<Check, 'check'>, see: (look: Look) => Promise<Finding>): Check {
-  return {
-    ...check,
-    needs: ['openai.chat-stream'],
-    inference: true,
-    check: async (look) => (target.model && can(target, 'completion') ? see(look) : skipped('no model is installed')),
-  }
+interface Timed {
+  id: string
+  title: string
+  key: keyof ProbeKeys
+  see(answer: RawAnswer): Finding
+}
+
+const timed = (target: Target, row: Endpoint, { id, title, key, see }: Timed): Check => ({
+  ...{ id, title, inference: true },
+  needs: ['haproxy.service'],
+  async check(look) {
+    if (!target.model || !can(target, 'completion')) return skipped('no model that chats is installed')
+    const answer = await counting(look, target, row, key)
+    return (await busy(look, answer)) ? taken : see(answer)
+  },
+})
+
+/** An answer that is cut before its first byte is a connection that ends, or what HAProxy makes of it. */
+function cutInTime({ end, ms, status, body }: RawAnswer): Finding {
+  const saw = `${status || end} after ${(ms / 1000).toFixed(1)} s`
+  const whole = end === 'complete' && status === 200
+  if (!whole && ms >= 1000 && (end !== 'complete' || status === 502)) return ok(saw)
+  if (whole && ms < 3000) return skipped('this model’s longest answer is over too soon')
+  return missed(`${saw} ${body.slice(0, 100)}`.trim(), 'See what status.ts says of the observer.')
 }
 
 /** That the limits of time end an answer: one key has a millisecond to the first byte, another a second for the whole. */
 export function timeLimits(target: Target, observed: boolean): Check[] {
-  if (!target.groups.includes('openai')) return []
-  const first = timed(
-    target,
-    { id: 'timeouts.first-byte', title: 'An answer that does not begin in its time is 504' },
-    async (look) => {
-      const { status, body } = await counting(look, target, 'hasty')
-      return status === 504 ? ok('504') : missed(`${status} ${body.slice(0, 100)}`, 'Run install.ts again.')
-    },
-  )
-  const whole = timed(
-    target,
-    { id: 'timeouts.whole', title: 'An answer that takes longer than it may is cut' },
-    async (look) => {
-      const { end, ms, status } = await counting(look, target, 'brief')
-      const saw = `${end} after ${(ms / 1000).toFixed(1)} s`
-      if (end === 'cut') return ok(saw)
-      if (status === 200 && ms < 3000) return skipped('this model’s longest answer is over too soon')
-      return missed(`${status} ${saw}`, 'See what status.ts says of the observer.')
-    },
-  )
+  const row = modelRows(target).find(({ path }) => chats.includes(path))
+  if (!row) return []
+  const first = timed(target, row, {
+    id: 'timeouts.first-byte',
+    title: 'An answer that does not begin in its time is 504',
+    key: 'hasty',
+    see: ({ status, error, body }) =>
+      status === 504 ? ok('504') : missed(`${status || error} ${body.slice(0, 100)}`.trim(), 'Run install.ts again.'),
+  })
+  const whole = timed(target, row, {
+    id: 'timeouts.whole',
+    title: 'An answer that takes longer than it may is cut',
+    key: 'brief',
+    see: cutInTime,
+  })
   return observed ? [first, whole] : [first]
 }

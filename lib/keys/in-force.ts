@@ -48,6 +48,8 @@ export async function newEnough(look: Look, { programs }: Setup, needs: Need[]):
 export async function putInForce(host: Host, { settings }: Setup, registry: Registry, before: Registry): Promise<void> {
   await publish(host, registry, settings).catch(async (error: unknown) => {
     await saveRegistry(host, before)
+    // What was written of it already is taken back as far as can be; status.ts names what stays.
+    await publish(host, before, settings).catch(() => {})
     throw error
   })
 }

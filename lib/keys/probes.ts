@@ -4,6 +4,7 @@ import type { Host } from '../host.ts'
 import { personSpeeds } from '../proxy/policies/bandwidth.ts'
 import { counting } from '../proxy/policies/limits.ts'
 import { addRunning, removeRunning } from '../proxy/runtime.ts'
+import { askMaster, workers, workersOf } from '../proxy/workers.ts'
 import type { Settings } from '../settings.ts'
 import { generateKey, hashKey } from './key.ts'
 import { exempt, probing, recordOf } from './maps.ts'
@@ -17,6 +18,8 @@ const every: Limits = { groups: (Object.keys(groups) as Group[]).filter(openable
 
 /** Keys that reach one limit each at once. */
 const limited = {
+  /** none at all */
+  free: {},
   /** one request a minute */
   minute: { perMinute: 1 },
   /** one request in 10 s */
@@ -42,35 +45,57 @@ const limited = {
 } satisfies Record<string, Limits>
 
 /** The keys of a running test.ts: one without any limit, and one for each limit that is to be seen at work. */
-export type ProbeKeys = Record<keyof typeof limited | 'free', string>
+export type ProbeKeys = Record<keyof typeof limited, string>
 
-/** Runs something with keys that only the running workers know; undefined where nobody is counted or asked for one. */
+/** Runs something with keys that only the running workers know, and a way to tell them to one that a reload brought; none where nobody is counted or asked for one. */
 export async function withProbeKeys<T>(
   host: Host,
   settings: Settings,
-  run: (keys?: ProbeKeys) => Promise<T>,
+  run: (keys?: ProbeKeys, renew?: () => Promise<void>) => Promise<T>,
 ): Promise<T> {
   if (!counting(settings)) return run()
-  const now = Math.floor(Date.now() / 1000)
-  // Another name each time: what an earlier run used up still counts for a minute.
-  const thisRun = randomInt(36 ** 6).toString(36)
-  const names = Object.keys(limited) as (keyof typeof limited)[]
-  const keys = Object.fromEntries([...names, 'free'].map((name) => [name, generateKey()])) as ProbeKeys
-  const nameOf = (name: string) => `${name === 'shared' ? `${probing}+` : exempt}${name}-${thisRun}`
   const [perSecond] = personSpeeds(settings, demandsOf(await readRegistry(host), settings).speeds)
-  const own: Partial<Record<string, Limits>> = { paced: { perSecond } }
+  const { keys, maps } = made(perSecond)
+  const forget = async () => {
+    for (const [file, lines] of maps) await removeRunning(host, file, lines.keys())
+  }
+  let told: string[] = []
+  const renew = async () => {
+    let pids = workers((await askMaster(host, 'show proc')) ?? '')
+    // While it takes in a new configuration the master is silent for a moment.
+    if (pids.length === 0 && told.length > 0) pids = await workersOf(host)
+    const before = told
+    told = pids
+    if (pids.every((pid) => before.includes(pid))) return
+    await forget()
+    for (const [file, lines] of maps) await addRunning(host, file, lines)
+  }
+  try {
+    await renew()
+    return await run(keys, renew)
+  } finally {
+    await forget()
+  }
+}
+
+/** The keys of one run, and what they are in each map. The names are others each time: what an earlier run used up still counts for a minute. */
+function made(perSecond?: number): { keys: ProbeKeys; maps: [string, Map<string, string>][] } {
+  const until = Math.floor(Date.now() / 1000) + lifetime
+  const thisRun = randomInt(36 ** 6).toString(36)
+  const names = Object.keys(limited) as (keyof ProbeKeys)[]
+  const keys = Object.fromEntries(names.map((name) => [name, generateKey()])) as ProbeKeys
+  const nameOf = (name: keyof ProbeKeys) => `${name === 'shared' ? `${probing}+` : exempt}${name}-${thisRun}`
+  const own: Partial<Record<keyof ProbeKeys, Limits>> = { paced: { perSecond } }
   const lines = names.map((name): [string, string] => [
     hashKey(keys[name]),
-    recordOf(nameOf(name), name === 'expired' ? 1 : now + lifetime, { ...every, ...limited[name], ...own[name] }),
+    recordOf(nameOf(name), name === 'expired' ? 1 : until, { ...every, ...limited[name], ...own[name] }),
   ])
-  const free = recordOf(nameOf('free'), now + lifetime, every)
-  const spent = `${now + lifetime}|1s|tomorrow`
-  try {
-    await addRunning(host, 'keys/keys.map', new Map([[hashKey(keys.free), free], ...lines]))
-    await addRunning(host, 'keys/spent.map', new Map([[nameOf('spent'), spent]]))
-    return await run(keys)
-  } finally {
-    await removeRunning(host, 'keys/keys.map', Object.values(keys).map(hashKey))
-    await removeRunning(host, 'keys/spent.map', [nameOf('spent')])
+  const spent = new Map([[nameOf('spent'), `${until}|1s|tomorrow`]])
+  return {
+    keys,
+    maps: [
+      ['keys/keys.map', new Map(lines)],
+      ['keys/spent.map', spent],
+    ],
   }
 }

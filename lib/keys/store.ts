@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import type { Host, Look } from '../host.ts'
-import { identifies, ruleLines } from '../identities/maps.ts'
+import { endOf, ruleLines } from '../identities/maps.ts'
 import { ensureIdentityFiles } from '../identities/refresh.ts'
 import { places } from '../places.ts'
+import { counting } from '../proxy/policies/limits.ts'
 import type { Gateway } from '../proxy/policy.ts'
 import { runningMap, setRunningMap } from '../proxy/runtime.ts'
 import { workersOf } from '../proxy/workers.ts'
@@ -71,7 +72,13 @@ export async function publish(host: Host, registry: Registry, settings: Settings
   const runs = (await workersOf(host)).length > 0
   for (const [name, lines] of Object.entries(await wantedMaps(host, registry, settings))) {
     await host.write(fileOf(host, name), mapText(lines))
-    if (runs) await setRunningMap(host, `keys/${name}`, lines, (_key, value) => value.startsWith(probing))
+    if (runs)
+      await setRunningMap(
+        host,
+        `keys/${name}`,
+        lines,
+        (_key, value) => value.startsWith(probing) && endOf(value) > Date.now() / 1000,
+      )
   }
   // What is in it is the observer's to say; HAProxy only starts when it is there.
   if ((await host.read(fileOf(host, spentMap))) === undefined) await host.write(fileOf(host, spentMap), '')
@@ -128,7 +135,7 @@ const openToOthers = async (at: Look): Promise<boolean> =>
 
 async function look(at: Look, registry: Registry, settings: Settings): Promise<Finding> {
   if (await openToOthers(at)) return missed(`${tilde(at, places(at.home).keys)} can be read by others`, again)
-  if (settings.access === 'tailnet' && !identifies(settings)) return ok('none is asked for (access: tailnet)')
+  if (!counting(settings)) return ok('none is asked for (access: tailnet)')
   for (const [name, lines] of Object.entries(await wantedMaps(at, registry, settings))) {
     const found = await fault(at, name, lines)
     if (found) return found

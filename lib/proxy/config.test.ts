@@ -4,6 +4,7 @@ import { spoken } from '../../test/spoken.ts'
 import { type Group, groups, openable } from '../endpoints.ts'
 import { parseSettings } from '../settings.ts'
 import { render } from './config.ts'
+import { shared } from './policies/shared.ts'
 import type { Gateway, Listener } from './policy.ts'
 import { fingerprintOf } from './reload.ts'
 
@@ -197,6 +198,17 @@ describe('settings', () => {
       '.if version_atleast(2.8)\n    tune.stick-counters 6\n.else\n.alert "limits.all, limits.groups, limits.rows in settings.yaml need HAProxy 2.8 or newer"\n.endif\n',
     )
     expect(rendered('limits: { per_minute: 1 }').text).not.toMatch(/stick-counters|track-sc3|together/)
+  })
+
+  test('that all share are proven as far as they count requests', () => {
+    const ids = (limits: string) =>
+      shared(parseSettings(`limits: ${limits}`, '').limits)
+        .proof({ ...{ address: '', port: 0, host: '' }, engine: { address: '', port: 0 }, groups: ['openai'] })
+        .map(({ id }) => id)
+    expect(ids('{ all: { burst: 1 }, groups: { openai: { per_second: 1KB } } }')).toEqual(['limits.all'])
+    expect(ids('{ groups: { openai: { burst: 1 } }, rows: { "POST /v1/messages": { burst: 1 } } }')).toEqual([
+      'limits.groups',
+    ])
   })
 
   test('of times are resolved for each open group', () => {

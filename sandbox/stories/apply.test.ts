@@ -88,6 +88,16 @@ describe.skipIf(cannot)(titled('changed settings'), () => {
     }
   })
 
+  it('that count people are taken where keys.ts was never run', async () => {
+    change('limits: { per_minute: 500 }\ntimeouts: { whole: 10m }\n')
+    await applied()
+    const proved = await run(box, 'test.ts', '--only', 'limits')
+    expect(proved.code, told(proved)).toBe(0)
+    expect(proved.stdout).toContain('[limits.minute]')
+    change('queue: { max: 3 }\nkeep_alive: 2h\n')
+    await applied()
+  })
+
   it('that are faulty change nothing', async () => {
     const before = await pids(box)
     change('log: loud\n')

@@ -22,6 +22,7 @@ const withSecrets = ['Authorization: Bearer sk-secret-key', 'x-api-key: sk-secre
 const words = '{"model":"m","messages":["secret-words"]}'
 
 interface Line {
+  model: string
   method: string
   path: string
   status: number
@@ -87,6 +88,20 @@ describe('the log', () => {
     expect(paths).toEqual(expect.arrayContaining(['/api/pull', '/api/version', '-', '/v1/responses', '/v1/messages']))
     expect(paths).toHaveLength(5)
     for (const secret of secrets) expect(one.log().join('\n')).not.toContain(secret)
+  })
+
+  test('names a model only of what asks one: any other body may hold any name', async () => {
+    const one = await startGateway({ enginePort: engine.port, settings: 'log: requests\nobserver: off' })
+    gateway = one
+    const body = '{"model":"junk"}'
+    const ask = (line: string) => exchange(one, request(`${line} HTTP/1.1`, [`Host: ${one.host}`], body))
+    for (const line of ['GET /api/version', 'POST /api/show', 'POST /v1/messages']) await ask(line)
+    await eventually('all are written', () => one.log().length === 3)
+    expect(linesOf(one).map(({ path, model }) => `${path} ${model}`)).toEqual([
+      '/api/version -',
+      '/api/show -',
+      '/v1/messages junk',
+    ])
   })
 
   test('off: nothing at all', async () => {

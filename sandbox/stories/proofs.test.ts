@@ -2,15 +2,20 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { rows } from '../../lib/checks/rows.ts'
 import type { Target } from '../../lib/checks/target.ts'
 import { generateKey, hashKey } from '../../lib/keys/key.ts'
+import { recordOf } from '../../lib/keys/maps.ts'
 import { withProbeKeys } from '../../lib/keys/probes.ts'
 import type { Registry } from '../../lib/keys/registry.ts'
+import { keep } from '../../lib/keys/store.ts'
 import { loaded } from '../../lib/observer/duties/loaded.ts'
 import { overlong } from '../../lib/observer/duties/overlong.ts'
 import { policies } from '../../lib/proxy/policies/index.ts'
-import { runningMap } from '../../lib/proxy/runtime.ts'
+import { swap } from '../../lib/proxy/reload.ts'
+import { addRunning, removeRunning, runningMap } from '../../lib/proxy/runtime.ts'
 import { openGroups } from '../../lib/settings.ts'
+import { emptyReceipt } from '../../lib/state.ts'
 import { type Check, observeAll, type Result } from '../../lib/step.ts'
 import { type GatewayOptions, type RunningGateway, startGateway, withoutLine } from '../gateway.ts'
+import { exchange, request } from '../raw.ts'
 import { events, json, type Recorder, startRecorder } from '../recorder.ts'
 import { haproxyOf } from '../versions/debian.ts'
 
@@ -61,8 +66,8 @@ async function report(one: RunningGateway, checks: (target: Target) => Check[]):
     last = last.then(once)
   }, 500)
   try {
-    return await withProbeKeys(one.machine, one.gateway.settings, (keys) =>
-      observeAll(checks({ ...target, keys }), one.machine),
+    return await withProbeKeys(one.machine, one.gateway.settings, (keys, renew) =>
+      observeAll(checks({ ...target, keys }), one.machine, undefined, renew),
     )
   } finally {
     clearInterval(timer)
@@ -88,11 +93,57 @@ describe('test.ts', () => {
     expect((await runningMap(one.machine, 'keys/spent.map'))?.size).toBe(0)
   })
 
+  test('tells its keys to a worker that a reload brings in its midst', async () => {
+    const one = await start({ settings })
+    const reload: Check = {
+      id: 'reload',
+      title: 'a reload',
+      check: async () => {
+        const configuration = one.rendered(`${settings}\nqueue: { max: 63 }`)
+        await swap(one.machine, { receipt: emptyReceipt(), configuration, haproxy: one.program })
+        return { is: 'ok', saw: '' }
+      },
+    }
+    const results = await report(one, (target) => [reload, ...rows(target), reload, ...proofs(one)(target)])
+    expect(notOk(results)).toEqual([])
+    expect((await runningMap(one.machine, 'keys/keys.map'))?.size).toBe(1)
+  })
+
   test('is not held back by limits of the settings that are lower than what it asks', async () => {
     const one = await start({ settings: 'limits: { per_minute: 1, concurrent: 1, per_day: 1s }' })
     const results = await report(one, (target) => [...rows(target), ...proofs(one)(target), ...rows(target)])
     expect(notOk(results)).toEqual([])
-    expect(results.map(({ id }) => id)).toEqual(expect.arrayContaining(['limits.minute', 'limits.per-day']))
+    expect(results.map(({ id }) => id)).toEqual(
+      expect.arrayContaining(['limits.minute', 'limits.per-day', 'limits.address']),
+    )
+  })
+
+  test.each(['embeddings', 'native', 'anthropic', 'metadata'])(
+    'finds no fault where %s alone is open',
+    async (group) => {
+      const one = await start({ settings: `${settings}\ngroups: [${group}]` })
+      expect(notOk(await report(one, proofs(one)))).toEqual([])
+    },
+  )
+
+  test('leaves no way in when it is killed: a key of it that has ended counts as nobody’s', async () => {
+    const one = await start({ settings: 'limits: { per_minute: 1 }' })
+    const [key, now] = [generateKey(), Math.floor(Date.now() / 1000)]
+    const post = async () => {
+      const headers = [`Host: ${one.host}`, `Authorization: Bearer ${key}`]
+      return (await exchange(one, request('POST /v1/messages HTTP/1.1', headers, '{}'))).status
+    }
+    const left = (until: number) => new Map([[hashKey(key), recordOf('-test-free-left', until, {})]])
+    await addRunning(one.machine, 'keys/keys.map', left(now - 1))
+    expect([await post(), await post()]).toEqual([200, 429])
+    await removeRunning(one.machine, 'keys/keys.map', left(0).keys())
+    await addRunning(one.machine, 'keys/keys.map', left(now + 60))
+    expect([await post(), await post()]).toEqual([200, 200])
+    await keep(one.machine, registry, one.gateway.settings)
+    expect((await runningMap(one.machine, 'keys/keys.map'))?.size).toBe(2)
+    await addRunning(one.machine, 'keys/keys.map', new Map([['0', recordOf('-test-free-old', now - 1, {})]]))
+    await keep(one.machine, registry, one.gateway.settings)
+    expect((await runningMap(one.machine, 'keys/keys.map'))?.size).toBe(2)
   })
 
   test('sees that what everybody shares is counted, and is not held back by it', async (context) => {

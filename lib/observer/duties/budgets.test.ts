@@ -60,6 +60,13 @@ test('nobody stays locked out by an observer that was killed between the file an
   expect(told).toEqual(['@!12 del map #7 bob'])
 })
 
+test('who asks without a name, in a group that needs no key, has no share to spend', async () => {
+  const host = memoryHost({ files: new Map([[`${keyMaps}/budgets.map`, '* 1|0\n']]) })
+  const use = { ms: 5_000, bytes: 0 }
+  await budgets({ used: async () => ({ '': use, bob: use }) }, () => noon).run(host)
+  expect(host.files.get(spent)).toMatch(/^bob \d+\|1s\|\S+\n$/)
+})
+
 test.each([1, 24])('a clock that is set back by %d h locks nobody out for longer than its day', async (hours) => {
   const host = machine()
   const days: Record<string, Record<string, Use>> = {

@@ -84,7 +84,8 @@ function spent(
   open: Map<string, Use>,
   until: Date,
 ): Map<string, string> {
-  const names = [...new Set([...Object.keys(used), ...open.keys()])]
+  // A request in a group that needs no key is nobody's.
+  const names = [...new Set([...Object.keys(used), ...open.keys()])].filter(Boolean)
   return new Map(
     names.flatMap((who): [string, string][] => {
       const { seconds = Number.POSITIVE_INFINITY, bytes = Number.POSITIVE_INFINITY } =

@@ -15,7 +15,7 @@ export const asked = (): Policy => ({
   lines: {
     inspect: [
       `http-request wait-for-body time 60s at-least ${enough} if inference`,
-      "http-request set-var(txn.model) req.body,json_query('$.model'),lower if !{ var(txn.model) -m found }",
+      "http-request set-var(txn.model) req.body,json_query('$.model'),lower if inference !{ var(txn.model) -m found }",
       `http-request unset-var(txn.model) if !{ var(txn.model) -m reg ${plainModel} }`,
     ],
   },

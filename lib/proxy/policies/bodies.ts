@@ -1,4 +1,5 @@
 import { refusedAs } from '../../checks/refused.ts'
+import { modelRows } from '../../checks/target.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { refuse } from '../refusal.ts'
 
@@ -39,15 +40,16 @@ export function bodies(gateway: Gateway): Policy {
         }),
       ],
     },
-    proof: (target) => [
-      refusedAs(target, {
-        id: 'refused.large',
-        title: 'A body over the limit is refused before it is read',
-        status: 413,
-        method: 'POST',
-        path: '/v1/chat/completions',
-        headers: { 'content-length': `${limit + 1}` },
-      }),
-    ],
+    proof: (target) =>
+      modelRows(target)
+        .slice(0, 1)
+        .map(({ method, path }) =>
+          refusedAs(target, {
+            ...{ method, path, status: 413 },
+            id: 'refused.large',
+            title: 'A body over the limit is refused before it is read',
+            headers: { 'content-length': `${limit + 1}` },
+          }),
+        ),
   }
 }

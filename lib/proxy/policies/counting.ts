@@ -38,7 +38,7 @@ const tooMany = ({ called, most }: Counted, when: string): string =>
     headers: { 'retry-after': '5' },
   })
 
-/** Counts a request in the counter of that number. Two threads may have read at the same moment, so what is running is looked at once more. */
+/** Counts a request in the counter of that number. Two threads may have read at the same moment, so what is running is looked at once more; then never too many run, and both of two that tie may be refused. */
 export const tracked = (counted: Counted, counter: number, when: string): string[] => [
   `http-request track-sc${counter} ${counted.key} table ${counted.table} if ${when}`,
   `http-request sc-inc-gpc0(${counter}) if ${when}`,

@@ -1,6 +1,6 @@
 import { refusedAs } from '../../checks/refused.ts'
 import { bearer, type Target } from '../../checks/target.ts'
-import { expandGroups, type Group } from '../../endpoints.ts'
+import { expandGroups, type Group, openRows } from '../../endpoints.ts'
 import { identifies, lifetime, ruleLines } from '../../identities/maps.ts'
 import { probing } from '../../keys/maps.ts'
 import type { Check } from '../../step.ts'
@@ -48,6 +48,8 @@ const timed = [
 const probed = [
   'http-request set-var(txn.record) http_auth_bearer,sha2(256),hex,map_str({{keys}}/keys.map) if { req.fhdr(authorization) -m sub rop_ }',
   `http-request unset-var(txn.record) if !{ var(txn.record) -m beg -- ${probing} }`,
+  'http-request set-var(txn.left) var(txn.record),field(2,|),sub(txn.now)',
+  'http-request unset-var(txn.record) if { var(txn.record) -m found } !{ var(txn.left) -m int gt 0 }',
 ]
 
 /** Without keys a rule only takes away, so one that is old is better than none. */
@@ -161,7 +163,7 @@ function claimed(target: Target, { settings }: Gateway): Check[] {
 
 /** A group that needs no key proves nothing about keys. */
 const proofs = (target: Target, keyless: Group[]): Check[] => [
-  ...(keyless.includes('openai') ? [] : asked(target)),
+  ...(keyless.includes('openai') ? [] : asked(target, keyless)),
   ...(keyless.includes('metadata')
     ? []
     : [
@@ -174,7 +176,7 @@ const proofs = (target: Target, keyless: Group[]): Check[] => [
       ]),
 ]
 
-const asked = (target: Target): Check[] => [
+const asked = (target: Target, keyless: Group[]): Check[] => [
   refusedAs(target, {
     id: 'keys.missing',
     title: 'Without an API key nothing is answered',
@@ -196,11 +198,16 @@ const asked = (target: Target): Check[] => [
     path: '/v1/models',
     headers: bearer(target, 'expired'),
   }),
-  refusedAs(target, {
-    id: 'keys.groups',
-    title: 'An API key opens its own groups only',
-    status: 403,
-    path: '/v1/models',
-    headers: bearer(target, 'narrow'),
-  }),
+  ...openRows(target.groups)
+    .filter(({ group }) => !keyless.includes(group))
+    .slice(0, 1)
+    .map(({ method, path }) =>
+      refusedAs(target, {
+        ...{ method, path, status: 403 },
+        id: 'keys.groups',
+        title: 'An API key opens its own groups only',
+        says: 'may not use the group',
+        headers: bearer(target, 'narrow'),
+      }),
+    ),
 ]

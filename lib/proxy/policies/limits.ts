@@ -1,4 +1,4 @@
-import { limited, spent } from '../../checks/limited.ts'
+import { addressCounted, limited, spent } from '../../checks/limited.ts'
 import { identifies } from '../../identities/maps.ts'
 import { budgeted, type Settings } from '../../settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
@@ -100,6 +100,7 @@ export function limits(gateway: Gateway): Policy {
     files: together.files,
     proof: (target) => [
       ...limited(target),
+      ...(gateway.settings.access === 'tailnet' ? addressCounted(target) : []),
       ...(budgeted(gateway.settings) ? spent(target) : []),
       ...together.proof(target),
     ],

@@ -2,7 +2,7 @@ import type { Gateway, Policy } from '../policy.ts'
 import { refuse } from '../refusal.ts'
 import { challenge } from './keys.ts'
 
-/** A key may be revoked while its request still sends the body; such a request is no running answer yet, so it is judged once more when the body is here. */
+/** A key may be revoked while its request still sends the body; until its first 64 KB are here (asked.ts) it is no running answer, so it is judged once more then. What is further on is in the table of streams, and ends by `--cut`. */
 export const revoked = ({ settings }: Gateway): Policy => ({
   name: 'revoked',
   lines:

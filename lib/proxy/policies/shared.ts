@@ -79,8 +79,9 @@ function proofs(target: Target, { all, groups = {}, rows = {} }: Wanted): Check[
       says: 'together at',
     },
   ]
+  const asked = sharedLimits({ all, groups, rows })
   return kinds.flatMap(({ row, of, ...kind }) =>
-    row ? [sharedCounted(target, { ...kind, row, counter: of(row) })] : [],
+    row && asked.includes(`limits.${kind.called}`) ? [sharedCounted(target, { ...kind, row, counter: of(row) })] : [],
   )
 }
 
