@@ -35,10 +35,11 @@ describe('random connections', () => {
     expect(done.failure).toBeUndefined()
     expect(done.sent).toBe(3_000)
     expect(done.ms).toBeLessThan(60_000)
-    // They get far enough to mean something: every row is reached, and every kind of refusal seen.
+    // They get far enough to mean something: every row is reached, and every kind of refusal seen. (426 needs an Upgrade without a
+    // body, which is rare here: from 3.2 on HAProxy answers 400 to the others.)
     for (const row of openRows(expandGroups(['agents'])))
       expect(done.reached, 'reached').toHaveProperty([`${row.method} ${target(row, 'hf.co/u/m:q4')}`])
-    for (const status of [200, 400, 403, 413, 415, 421, 426]) expect(done.statuses[status]).toBeGreaterThan(3)
+    for (const status of [200, 400, 403, 413, 415, 421]) expect(done.statuses[status]).toBeGreaterThan(3)
     expect(done.log.length).toBeGreaterThan(2_500)
     for (const line of done.log) expect(parseEnded(line), line).toBeDefined()
   })
