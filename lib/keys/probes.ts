@@ -12,7 +12,7 @@ import { type Limits, readRegistry } from './registry.ts'
 import { demandsOf } from './store.ts'
 
 /** Seconds after which the keys of a test.ts that was killed count no longer. */
-const lifetime = 600
+const lifetime = 1800
 
 const every: Limits = { groups: (Object.keys(groups) as Group[]).filter(openable) }
 
