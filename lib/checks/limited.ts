@@ -1,16 +1,14 @@
 import type { Endpoint } from '../endpoints.ts'
 import type { Look, RawAnswer } from '../host.ts'
-import { probing } from '../keys/maps.ts'
 import type { ProbeKeys } from '../keys/probes.ts'
-import { places } from '../places.ts'
-import { type Check, type Finding, missed, ok, skipped } from '../step.ts'
+import { type Check, type Finding, missed, ok } from '../step.ts'
 import { busy, probe, taken } from './refused.ts'
 import { bearer, json, modelRows, type Target } from './target.ts'
 
 const again = 'Run install.ts again.'
 
 /** Checks that any row will do for; none where no row asks a model. */
-const ofFirst = (target: Target, checks: (row: Endpoint) => Check[]): Check[] =>
+export const ofFirst = (target: Target, checks: (row: Endpoint) => Check[]): Check[] =>
   modelRows(target).slice(0, 1).flatMap(checks)
 
 interface Over {
@@ -30,7 +28,8 @@ interface Over {
 const ask = (look: Look, target: Target, row: Endpoint, key: keyof ProbeKeys): Promise<RawAnswer> =>
   probe(look, target, row.method, row.path, bearer(target, key))
 
-const told = ({ status, error, body }: RawAnswer): string => `${status || error} ${body.slice(0, 120)}`.trim()
+/** An answer in a few words. */
+export const told = ({ status, error, body }: RawAnswer): string => `${status || error} ${body.slice(0, 120)}`.trim()
 
 async function judged(
   look: Look,
@@ -82,57 +81,6 @@ const single = (target: Target, row: Endpoint): Check => ({
       : missed('none', again)
   },
 })
-
-/** A limit that everybody shares: a row that it holds for, its counter, its name in the settings, and the words of its refusal. */
-export interface Sharing {
-  row: Endpoint
-  counter: string
-  called: string
-  says: string
-}
-
-/** What everybody shares cannot be used up here without refusing others; that it is counted can be seen. */
-export const sharedCounted = (target: Target, { row, counter, called, says }: Sharing): Check => ({
-  id: `limits.${called}`,
-  title: `Requests count in what everybody shares (limits.${called})`,
-  needs: ['haproxy.service'],
-  async check(look) {
-    const count = async () => {
-      const rows = await look.ask(places(look.home).adminSocket, `show table together key ${counter}`)
-      return Number(/gpc0=(\d+)/.exec(rows ?? '')?.[1] ?? 0)
-    }
-    const before = await count()
-    const answer = await ask(look, target, row, 'shared')
-    if (await busy(look, answer)) return taken
-    if (answer.status === 429 && answer.body.includes(says)) return ok('used up, and 429 says so')
-    if (answer.status === 429) return skipped('another limit is used up')
-    return (await count()) > before ? ok('counted') : missed(`${told(answer)}, and not counted`, again)
-  },
-})
-
-/** Where no key is asked for, the owner's own limits hold for each address; this machine's is one of them. */
-export const addressCounted = (target: Target): Check[] =>
-  ofFirst(target, (row) => [
-    {
-      id: 'limits.address',
-      title: 'A request without a key counts for its address',
-      needs: ['haproxy.service'],
-      async check(look) {
-        const count = async () => {
-          const rows = ((await look.ask(places(look.home).adminSocket, 'show table people')) ?? '').split('\n')
-          const counts = rows
-            .filter((line) => !line.includes(` key=${probing}`))
-            .map((line) => /gpc0=(\d+)/.exec(line)?.[1])
-          return counts.reduce((sum, one) => sum + Number(one ?? 0), 0)
-        }
-        const before = await count()
-        const answer = await probe(look, target, row.method, row.path, { authorization: '' })
-        if (await busy(look, answer)) return taken
-        if (answer.status === 429) return ok('used up, and 429 says so')
-        return (await count()) > before ? ok('counted') : missed(`${told(answer)}, and not counted`, again)
-      },
-    },
-  ])
 
 /** Each limit that a person can have, reached by a key of its own. */
 export const limited = (target: Target): Check[] =>

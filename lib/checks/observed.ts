@@ -1,15 +1,12 @@
 import type { Look, RawAnswer } from '../host.ts'
 import { places } from '../places.ts'
+import { statOf } from '../proxy/runtime.ts'
 import { type Check, missed, ok } from '../step.ts'
 import { busy, probe, taken } from './refused.ts'
 import { bearer, modelRows, type Target } from './target.ts'
 
-/** How many requests the loading slot has had, from `show stat` (its column stot). */
-async function had(look: Look): Promise<number> {
-  const [head = '', ...rows] = ((await look.ask(places(look.home).adminSocket, 'show stat')) ?? '').split('\n')
-  const row = rows.find((line) => line.startsWith('inference,loading,')) ?? ''
-  return Number(row.split(',')[head.replace('# ', '').split(',').indexOf('stot')] ?? 0)
-}
+/** How many requests the loading slot has had. */
+const had = async (look: Look): Promise<number> => Number((await statOf(look, 'loading'))?.stot ?? 0)
 
 /** That a model which is not in memory goes the way of its own; Ollama says at once that there is none of this name. */
 export const loadingSlot = (target: Target): Check[] =>

@@ -32,6 +32,15 @@ export async function workerInfo(look: Look): Promise<WorkerInfo | undefined> {
   }
 }
 
+/** What `show stat` says of one of the servers that ask the engine, by its columns. */
+export async function statOf(look: Look, server: string): Promise<Record<string, string> | undefined> {
+  const answer = await look.ask(places(look.home).adminSocket, 'show stat')
+  const [head = '', ...rows] = (answer ?? '').split('\n')
+  const cells = rows.find((line) => line.startsWith(`inference,${server},`))?.split(',')
+  const titles = head.replace('# ', '').split(',')
+  return cells && Object.fromEntries(titles.map((title, at) => [title, cells[at] ?? '']))
+}
+
 /** Requests at the engine now and waiting for it, from `show stat` (the queue is in the backend's row, that of the loading slot in its own). */
 export async function engineLoad(look: Look): Promise<{ running: number; waiting: number } | undefined> {
   const answer = await look.ask(places(look.home).adminSocket, 'show stat')

@@ -152,6 +152,19 @@ test('requests a minute are counted on over a reload', async () => {
   await reloaded('access: keys')
 })
 
+test('what runs at once is counted anew after a reload: a stream in the old worker is not in it', async () => {
+  const { name, key } = await newcomer({ concurrent: 1 })
+  engine.answer = silent
+  await open(key)
+  await eventually('it runs', () => engine.received.length === 1)
+  expect((await post(key)).status).toBe(429)
+  await reloaded('access: keys\nqueue: { max: 61 }')
+  await open(key)
+  await eventually('one more runs beside it', () => engine.received.length === 2)
+  expect(message(await post(key))).toBe(`Gateway: ${name} may have 1 requests running at once.`)
+  await reloaded('access: keys')
+})
+
 test('of many requests that come at the same moment no more run than may', async () => {
   const { key } = await newcomer({ concurrent: 2 })
   engine.answer = silent

@@ -1,3 +1,4 @@
+import { wrongCounted } from '../../checks/counted.ts'
 import { refusedAs } from '../../checks/refused.ts'
 import { bearer, type Target } from '../../checks/target.ts'
 import { expandGroups, type Group, openRows } from '../../endpoints.ts'
@@ -191,6 +192,7 @@ const asked = (target: Target, keyless: Group[]): Check[] => [
     path: '/v1/models',
     headers: { authorization: 'Bearer rop_unknown' },
   }),
+  wrongCounted(target),
   refusedAs(target, {
     id: 'keys.expired',
     title: 'An API key that has ended is refused',

@@ -1,4 +1,5 @@
-import { addressCounted, limited, spent } from '../../checks/limited.ts'
+import { addressCounted, handedOver } from '../../checks/counted.ts'
+import { limited, spent } from '../../checks/limited.ts'
 import { identifies } from '../../identities/maps.ts'
 import { budgeted, type Settings } from '../../settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
@@ -103,6 +104,7 @@ export function limits(gateway: Gateway): Policy {
       ...(gateway.settings.access === 'tailnet' ? addressCounted(target) : []),
       ...(budgeted(gateway.settings) ? spent(target) : []),
       ...together.proof(target),
+      handedOver(),
     ],
   }
 }

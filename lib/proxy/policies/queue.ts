@@ -1,3 +1,4 @@
+import { slots } from '../../checks/counted.ts'
 import { spell } from '../../settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { refuse } from '../refusal.ts'
@@ -55,5 +56,6 @@ export function queue(gateway: Gateway): Policy {
       metadata: ['retry-on conn-failure', 'retries 2', `server engine ${address} track inference/engine`],
     },
     files: { 'engine.map': 'draining no\n' },
+    proof: () => [slots(gateway.settings.inference.slots)],
   }
 }

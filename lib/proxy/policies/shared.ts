@@ -1,4 +1,4 @@
-import { sharedCounted } from '../../checks/limited.ts'
+import { sharedCounted } from '../../checks/counted.ts'
 import { modelRows, type Target } from '../../checks/target.ts'
 import type { Endpoint } from '../../endpoints.ts'
 import { exempt } from '../../keys/maps.ts'

@@ -1,0 +1,97 @@
+import type { Endpoint } from '../endpoints.ts'
+import type { Look } from '../host.ts'
+import { probing } from '../keys/maps.ts'
+import { places } from '../places.ts'
+import { statOf } from '../proxy/runtime.ts'
+import { type Check, missed, ok, skipped } from '../step.ts'
+import { ofFirst, told } from './limited.ts'
+import { busy, probe, taken } from './refused.ts'
+import { bearer, type Target } from './target.ts'
+
+const again = 'Run install.ts again.'
+const show = async (look: Look, what: string): Promise<string> =>
+  (await look.ask(places(look.home).adminSocket, `show ${what}`)) ?? ''
+
+/** How many requests a stick table has counted (its general counter), in the rows that are meant. */
+async function counted(look: Look, table: string, meant: (row: string) => boolean): Promise<number> {
+  const rows = (await show(look, `table ${table}`)).split('\n').filter(meant)
+  return rows.reduce((sum, row) => sum + Number(/gpc0=(\d+)/.exec(row)?.[1] ?? 0), 0)
+}
+
+/** A limit that everybody shares: a row that it holds for, its counter, its name in the settings, and the words of its refusal. */
+export interface Sharing {
+  row: Endpoint
+  counter: string
+  called: string
+  says: string
+}
+
+/** What everybody shares cannot be used up here without refusing others; that it is counted can be seen. */
+export const sharedCounted = (target: Target, { row, counter, called, says }: Sharing): Check => ({
+  id: `limits.${called}`,
+  title: `Requests count in what everybody shares (limits.${called})`,
+  needs: ['haproxy.service'],
+  async check(look) {
+    const count = () => counted(look, 'together', (line) => line.includes(` key=${counter} `))
+    const before = await count()
+    const answer = await probe(look, target, row.method, row.path, bearer(target, 'shared'))
+    if (await busy(look, answer)) return taken
+    if (answer.status === 429 && answer.body.includes(says)) return ok('used up, and 429 says so')
+    if (answer.status === 429) return skipped('another limit is used up')
+    return (await count()) > before ? ok('counted') : missed(`${told(answer)}, and not counted`, again)
+  },
+})
+
+/** Where no key is asked for, the owner's own limits hold for each address; this machine's is one of them. */
+export const addressCounted = (target: Target): Check[] =>
+  ofFirst(target, (row) => [
+    {
+      id: 'limits.address',
+      title: 'A request without a key counts for its address',
+      needs: ['haproxy.service'],
+      async check(look) {
+        const count = () => counted(look, 'people', (line) => !line.includes(` key=${probing}`))
+        const before = await count()
+        const answer = await probe(look, target, row.method, row.path, { authorization: '' })
+        if (await busy(look, answer)) return taken
+        if (answer.status === 429) return ok('used up, and 429 says so')
+        return (await count()) > before ? ok('counted') : missed(`${told(answer)}, and not counted`, again)
+      },
+    },
+  ])
+
+/** One wrong key of the many that an address may send before it is banned. */
+export const wrongCounted = (target: Target): Check => ({
+  id: 'keys.counted',
+  title: 'A wrong API key counts against the address that sent it',
+  needs: ['haproxy.service'],
+  async check(look) {
+    const count = () => counted(look, 'strangers', () => true)
+    const before = await count()
+    const answer = await probe(look, target, 'GET', '/v1/models', { authorization: 'Bearer rop_unknown' })
+    if (answer.status === 429) return ok('this address is banned already')
+    return (await count()) > before ? ok('counted') : missed(`${told(answer)}, and not counted`, again)
+  },
+})
+
+/** That no more requests are handed to Ollama at once than the settings say. */
+export const slots = (wanted: number): Check => ({
+  id: 'queue.slots',
+  title: `At most ${wanted} requests are with Ollama at once`,
+  needs: ['haproxy.service'],
+  async check(look) {
+    const limit = (await statOf(look, 'engine'))?.slim
+    return limit === `${wanted}` ? ok(`${limit}`) : missed(`${limit ?? 'no such server'}`, again)
+  },
+})
+
+/** That the counters are shared with the worker that a reload brings. */
+export const handedOver = (): Check => ({
+  id: 'limits.handed-over',
+  title: 'Rates outlive a reload: the worker shares its counters with its successor',
+  needs: ['haproxy.service'],
+  async check(look) {
+    const said = await show(look, 'peers')
+    return /\bid=gateway\b/.test(said) && /\bpeople\b/.test(said) ? ok('shared') : missed('not shared', again)
+  },
+})
