@@ -106,13 +106,15 @@ export async function program(
   return { file, libraryPath, version: [Number(major), Number(minor)] }
 }
 
-/** Ends a process when this one is gone, however it went: its standard input closes then. Gives back a dismissal. */
+/** Ends a process when this one is gone, however it went: its standard input closes then. Gives back a dismissal, which may come twice. */
 export function watchOver(pid: number): () => void {
   const watch = spawn('/bin/sh', ['-c', 'read -r done || kill -TERM "$0"', `${pid}`], {
     stdio: ['pipe', 'ignore', 'ignore'],
   })
   watch.unref()
-  return () => watch.stdin?.end('done\n')
+  return () => {
+    if (!watch.stdin?.writableEnded) watch.stdin?.end('done\n')
+  }
 }
 
 async function stopMaster(master: ChildProcess): Promise<void> {

@@ -1,9 +1,10 @@
+import { spawn } from 'node:child_process'
 import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { openRows } from '../../lib/endpoints.ts'
 import { passedHeaders } from '../../lib/proxy/policies/rewrite.ts'
 import { openGroups } from '../../lib/settings.ts'
-import { eventually, type RunningGateway, startGateway } from '../gateway.ts'
+import { eventually, type RunningGateway, startGateway, watchOver } from '../gateway.ts'
 import { illegal } from '../judge.ts'
 import { dial, type Exchange, exchange, request } from '../raw.ts'
 import { bytes, json, type Recorder, startRecorder } from '../recorder.ts'
@@ -340,4 +341,17 @@ describe('slow and many', () => {
       return again.status === 200
     })
   })
+})
+
+test('a gateway’s watch may be dismissed twice: by a test, and by what cleans up after it', async () => {
+  const child = spawn('sleep', ['60'])
+  const faults: unknown[] = []
+  const note = (error: unknown) => faults.push(error)
+  process.prependOnceListener('uncaughtException', note)
+  const dismiss = watchOver(child.pid ?? 0)
+  for (const _ of [1, 2]) dismiss()
+  await new Promise((resolve) => setImmediate(resolve))
+  process.off('uncaughtException', note)
+  child.kill()
+  expect(faults).toEqual([])
 })
