@@ -88,6 +88,14 @@ export function dryHost(look: Look, said: (intent: Intent) => void): Host {
       said({ kind: 'command', text: `haproxy: ${command}` })
       return ''
     },
+    telling: (socket, talk) =>
+      look.asking(socket, (ask) =>
+        talk(async (command) => {
+          if (command.startsWith('show ')) return ask(command)
+          said({ kind: 'command', text: `haproxy: ${command}` })
+          return ''
+        }),
+      ),
     beside: () => () => {},
     async until(_what, _ms, test) {
       await test()

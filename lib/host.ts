@@ -17,6 +17,7 @@ import type {
   RawRequest,
   RunOptions,
 } from './look.ts'
+import { conversation, converse } from './runtime-api.ts'
 
 export type * from './look.ts'
 
@@ -152,36 +153,23 @@ function raw({ address, port, bytes, enough, timeoutMs = 3000 }: RawBytes): Prom
   })
 }
 
-/** HAProxy's sockets take one line, with a payload after it if any, and close; the sending side is half-closed, as 3.2's master socket needs. */
-function converse(socket: string, command: string, payload: string[] = []): Promise<string> {
-  // Either would begin a second command; so does an empty line, which ends a payload.
-  if (/[;\r\n]/.test(command)) throw new Error(`not one command: ${JSON.stringify(command)}`)
-  const strange = payload.find((line) => line === '' || /[\r\n]/.test(line))
-  if (strange !== undefined) throw new Error(`not one line: ${JSON.stringify(strange)}`)
-  return new Promise((resolve, reject) => {
-    let text = ''
-    const connection = net.connect(socket)
-    connection.setTimeout(10_000, () => connection.destroy(new Error('no answer within 10 s')))
-    connection.on('error', reject)
-    connection.on('data', (data) => {
-      text += data
-    })
-    connection.on('close', () => resolve(text))
-    connection.end(payload.length > 0 ? `${command} <<\n${payload.join('\n')}\n\n` : `${command}\n`)
-  })
-}
-
 /** A GET on an address of this machine, with that address as Host; 5 s unless told. */
 export const getAt = (look: Look, at: { address: string; port: number }, target: string, timeoutMs = 5000) =>
   look.probe({ ...at, method: 'GET', target, headers: { host: `${at.address}:${at.port}` }, timeoutMs })
 
-async function until(_what: string, withinMs: number, test: () => Promise<boolean>): Promise<boolean> {
+async function until(_what: string, withinMs: number, test: () => Promise<boolean>, everyMs = 250): Promise<boolean> {
   const deadline = performance.now() + withinMs
   for (;;) {
     if (await test()) return true
     if (performance.now() >= deadline) return false
-    await new Promise((resolve) => setTimeout(resolve, 250))
+    await sleep(everyMs)
   }
+}
+
+/** Throws when it is more than a question. */
+function question(command: string): string {
+  if (!/^(@\S+ )?show /.test(command)) throw new Error(`not a question: ${command}`)
+  return command
 }
 
 /** Reads this machine. `note` hears of every command, for the run's log. */
@@ -200,10 +188,8 @@ export function realLook(note: (line: string) => void = () => {}): Look {
     free,
     probe,
     raw,
-    async ask(socket, command) {
-      if (!/^(@\S+ )?show /.test(command)) throw new Error(`not a question: ${command}`)
-      return converse(socket, command).catch(() => undefined)
-    },
+    ask: async (socket, command) => converse(socket, question(command)).catch(() => undefined),
+    asking: (socket, talk) => conversation(socket, (say) => talk(async (command) => say(question(command)))),
     until,
   }
 }
@@ -308,6 +294,14 @@ export function realHost(note: (line: string) => void = () => {}): Host {
       note(`tell ${path.basename(socket)}: ${command}${payload ? ` (${payload.length} lines)` : ''}`)
       return converse(socket, command, payload)
     },
+    telling: (socket, talk) =>
+      conversation(socket, (say) =>
+        talk((command, payload) => {
+          if (!command.startsWith('show '))
+            note(`tell ${path.basename(socket)}: ${command}${payload ? ` (${payload.length} lines)` : ''}`)
+          return say(command, payload)
+        }),
+      ),
     beside(argv) {
       const child = $({ nothrow: true, quiet: true, detached: true })`${argv}`
       return () => void child.kill('SIGTERM').catch(() => {})

@@ -1,4 +1,7 @@
 import type { Output } from './command.ts'
+import type { Say } from './runtime-api.ts'
+
+export type { Say }
 
 /** An HTTP/1.1 request that leaves the machine as given: target, Host and headers are not touched. */
 export interface RawRequest {
@@ -75,8 +78,10 @@ export interface Look {
   raw(request: RawBytes): Promise<RawEnd>
   /** HAProxy's `show …` on a stats or master socket; undefined when nobody answers. */
   ask(socket: string, command: string): Promise<string | undefined>
-  /** Polls until `test` is true or the time (ms) is over; tells which. */
-  until(what: string, withinMs: number, test: () => Promise<boolean>): Promise<boolean>
+  /** Several `show …` on one connection to a stats socket, so that one worker answers them all; undefined when nobody does, or not to the end. */
+  asking<T>(socket: string, talk: (ask: (command: string) => Promise<string>) => Promise<T>): Promise<T | undefined>
+  /** Polls (every 250 ms unless told) until `test` is true or the time (ms) is over; tells which. */
+  until(what: string, withinMs: number, test: () => Promise<boolean>, everyMs?: number): Promise<boolean>
 }
 
 export interface RunOptions {
@@ -107,6 +112,8 @@ export interface Host extends Look {
   post(url: string, body: unknown, onLine?: (line: string) => void, timeoutMs?: number): Promise<number>
   /** A command on HAProxy's runtime or master socket, with the lines of its payload if it takes one; gives its answer. */
   tell(socket: string, command: string, payload?: string[]): Promise<string>
+  /** The same on one connection, for questions, too: one worker hears them all. Undefined when nobody does, or not to the end. */
+  telling<T>(socket: string, talk: (tell: Say) => Promise<T>): Promise<T | undefined>
   /** Starts a command that outlives no one: it ends with this process. Gives back a stop. */
   beside(argv: string[]): () => void
 }
@@ -127,10 +134,15 @@ export function askingOnce(look: Look): Look {
       void output.then(({ code }) => code === 124 && known.delete(question))
       return output
     },
-    until: (what, withinMs, test) =>
-      look.until(what, withinMs, () => {
-        known.clear()
-        return test()
-      }),
+    until: (what, withinMs, test, everyMs) =>
+      look.until(
+        what,
+        withinMs,
+        () => {
+          known.clear()
+          return test()
+        },
+        everyMs,
+      ),
   }
 }

@@ -15,6 +15,7 @@ import { finish, launch, type Outcome, type Running } from './running.ts'
 import { type Snapshot, snapshot } from './snapshot.ts'
 import { type Change, type MacState, macWith, openBox } from './standins/box.ts'
 import { type Haproxy, haproxy, ipProgram } from './tools.ts'
+import { xnuLibrary } from './xnu/library.ts'
 
 export { differences } from './snapshot.ts'
 export type { HttpAnswer, HttpOptions, Machine, Outcome, Running, Snapshot }
@@ -142,11 +143,11 @@ function fitted({ layout: { dir }, ground }: Inside): object {
 }
 
 /** The Mac of a new box. */
-function firstMac(inside: Inside, options: BoxOptions, fetched: Partial<Haproxy>): MacState {
+function firstMac(inside: Inside, options: BoxOptions, fetched: Partial<Haproxy>, library?: string): MacState {
   const { version, ...brew } = fetched
   const ollama = options.ollama === undefined ? {} : { ollamaBinary: realpathSync(options.ollama) }
   const preset = presetMac(options.preset ?? 'bare', version)
-  return macWith(combine(preset, { brew: { ...brew, ...ollama } }, fitted(inside), options.mac))
+  return macWith(combine(preset, { brew: { ...brew, ...ollama }, xnu: { library } }, fitted(inside), options.mac))
 }
 
 /** The command line in the box: from the right folder, and on request under a terminal. */
@@ -267,13 +268,14 @@ function assemble(inside: Inside, life: Life, mac: MacState, { port, engine, met
 export async function createBox(options: BoxOptions = {}): Promise<Box> {
   // First what may have to be downloaded: without it there is nothing to clean up.
   const fetched = options.haproxy === false ? {} : await haproxy()
+  const library = await xnuLibrary().catch(() => undefined)
   const inside = await open(options, fetched)
   const { layout, ground } = inside
   let life: Life | undefined
   const close = closer(layout, ground, () => life?.stop(), options.keep !== undefined)
   try {
     const reopened = existsSync(join(layout.dir, 'mac.json'))
-    const mac = reopened ? openBox(layout.dir).mac : firstMac(inside, options, fetched)
+    const mac = reopened ? openBox(layout.dir).mac : firstMac(inside, options, fetched, library)
     openBox(layout.dir).save(mac)
     life = makeLife(layout, ground, () => environment(layout, mac.prefix))
     const box = { ...assemble(inside, life, mac, await ports(inside, mac.tailscale.ipv4)), close }

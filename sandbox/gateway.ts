@@ -14,6 +14,7 @@ import { engineUp, runningFingerprint } from '../lib/proxy/runtime.ts'
 import { parseSettings } from '../lib/settings.ts'
 import { checkout } from './paths.ts'
 import { haproxy } from './tools.ts'
+import { onXnu, xnuLibrary } from './xnu/library.ts'
 
 export interface GatewayOptions {
   /** where the engine listens on 127.0.0.1 */
@@ -32,6 +33,8 @@ export interface GatewayOptions {
   haproxy?: string
   /** other networks than the tailnet's */
   sources?: string[]
+  /** one of so many sockets that HAProxy's processes hand each other gets lost, as on macOS */
+  loses?: number
   /** a HAProxy that starts while the engine is down is waited for without it */
   engineDown?: boolean
 }
@@ -133,12 +136,12 @@ async function place(machine: Host, configuration: Configuration): Promise<void>
   await machine.write(at.config, configuration.text)
 }
 
-function launch(file: string, home: string, libraryPath: string): { master: ChildProcess; err: string[] } {
+function launch(file: string, home: string, more: Record<string, string>): { master: ChildProcess; err: string[] } {
   const at = places(home)
   // A file costs HAProxy no more than its job's pipe does, and a process that measures would be slow to read one.
   const out = openSync(at.access, 'a', 0o600)
   const master = spawn(file, ['-W', '-db', '-S', `${at.masterSocket},mode,600`, '-f', at.config], {
-    env: { HOME: home, LD_LIBRARY_PATH: libraryPath, PATH: process.env.PATH },
+    env: { HOME: home, PATH: process.env.PATH, ...more },
     stdio: ['ignore', out, 'pipe'],
   })
   const err: string[] = []
@@ -195,7 +198,8 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const configuration = made.rendered(options.settings ?? '')
   await place(machine, configuration)
   await keep(machine, options.registry ?? { version: 1, keys: {} }, made.of(options.settings ?? '').settings)
-  const { master, err } = launch(made.file, home, made.libraryPath)
+  const xnu = options.loses ? onXnu(await xnuLibrary(), options.loses) : {}
+  const { master, err } = launch(made.file, home, { LD_LIBRARY_PATH: made.libraryPath, ...xnu })
   const dismiss = watchOver(master.pid ?? 0)
   const written = () => readFileSync(places(home).access, 'utf8')
   let left: string | undefined

@@ -19,6 +19,8 @@ export interface Storm {
   reloads: number
   /** another HAProxy than the usual one */
   haproxy?: string
+  /** one of so many sockets that HAProxy's processes hand each other gets lost, as on macOS */
+  loses?: number
 }
 
 /** What a storm left. */
@@ -108,7 +110,7 @@ async function reload(gateway: RunningGateway, at: number): Promise<void> {
 }
 
 /** Changes of keys and reloads, one after the other as the lock has them, under open streams and steady requests. */
-export async function storm({ streams, keyChanges, reloads, haproxy }: Storm): Promise<Aftermath> {
+export async function storm({ streams, keyChanges, reloads, haproxy, loses }: Storm): Promise<Aftermath> {
   const started = performance.now()
   const { answer, over } = endless()
   const engine = await startRecorder(answer)
@@ -119,6 +121,7 @@ export async function storm({ streams, keyChanges, reloads, haproxy }: Storm): P
     // More than the 64 requests at once that settings allow; what is looked at is whether they live.
     alter: (text) => text.replace(/(server engine .*) maxconn \d+/, `$1 maxconn ${streams + 50}`),
     ...(haproxy ? { haproxy } : {}),
+    ...(loses ? { loses } : {}),
   })
   try {
     const clients = await openStreams(gateway, streams)

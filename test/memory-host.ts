@@ -47,6 +47,7 @@ export function memoryHost(memory: Partial<Memory> = {}): Host & Memory {
       ].sort(),
     free: async () => 1e12,
     ask: async () => undefined,
+    asking: async () => undefined,
     async until(_what, _ms, test) {
       for (let tries = 0; tries < 5; tries += 1) if (await test()) return true
       return false
@@ -70,6 +71,7 @@ export function memoryHost(memory: Partial<Memory> = {}): Host & Memory {
     },
     post: async () => 200,
     tell: async () => '',
+    telling: async () => undefined,
     beside: () => () => {},
   }
 }

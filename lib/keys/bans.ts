@@ -1,7 +1,6 @@
 import { exitCodes, Stop } from '../command.ts'
 import type { Host, Look } from '../host.ts'
-import { places } from '../places.ts'
-import { workersOf } from '../proxy/workers.ts'
+import { changeEach, readEach } from '../proxy/workers.ts'
 
 /** An address that sent too many wrong keys, and how long each further one from there gets 429. */
 export interface Ban {
@@ -10,17 +9,15 @@ export interface Ban {
   secondsLeft: number
 }
 
-/** The addresses that are banned now, by all workers. Throws `Stop` (exit 3) when no gateway answers. */
+/** The addresses that are banned now, by all workers. Throws `Stop`: exit 3 when no gateway answers, 5 when one of its workers does not. */
 export async function bans(look: Look): Promise<Ban[]> {
-  const found = new Map<string, Ban>()
-  for (const pid of await pids(look)) {
-    const table = (await look.ask(master(look), `@!${pid} show table strangers data.gpt0 gt 0`)) ?? ''
-    for (const ban of parseBans(table)) found.set(ban.address, ban)
-  }
+  const tables = await readEach(look, ({ ask }) => ask('show table strangers data.gpt0 gt 0'))
+  if (tables.length === 0) throw nobody()
+  const found = new Map(tables.flatMap(parseBans).map((ban) => [ban.address, ban]))
   return [...found.values()].sort((one, other) => other.secondsLeft - one.secondsLeft)
 }
 
-/** Lets an address in again at once. Throws `Stop` (exit 2) when it is not banned. */
+/** Lets an address in again at once. Throws `Stop`: exit 2 when it is not banned, 5 where it still is in the end. */
 export async function unban(host: Host, address: string): Promise<void> {
   if (!(await bans(host)).some((ban) => ban.address === address))
     throw new Stop(
@@ -28,17 +25,16 @@ export async function unban(host: Host, address: string): Promise<void> {
       `${JSON.stringify(address.slice(0, 80))} is no banned address; keys.ts bans lists them. Nothing was changed.`,
     )
   const key = address.includes(':') ? address : `::ffff:${address}`
-  for (const pid of await pids(host))
-    await host.tell(master(host), `@!${pid} set table strangers key ${key} data.gpt0 0 data.gpc0_rate 0`)
+  await changeEach(host, async ({ ask, tell }) => {
+    const banned = async () => parseBans(await ask('show table strangers data.gpt0 gt 0')).map((ban) => ban.address)
+    if (!(await banned()).includes(address)) return true
+    await tell(`set table strangers key ${key} data.gpt0 0 data.gpc0_rate 0`)
+    return !(await banned()).includes(address)
+  })
 }
 
-const master = (look: Look): string => places(look.home).masterSocket
-
-async function pids(look: Look): Promise<string[]> {
-  const found = await workersOf(look)
-  if (found.length > 0) return found
-  throw new Stop(exitCodes.precondition, 'No gateway answers, so nothing is known of bans; see npx tsx status.ts.')
-}
+const nobody = (): Stop =>
+  new Stop(exitCodes.precondition, 'No gateway answers, so nothing is known of bans; see npx tsx status.ts.')
 
 /** Rows of the table `strangers`, whose keys are IPv6; the time left is in ms. */
 export const parseBans = (table: string): Ban[] =>

@@ -1,15 +1,20 @@
 import type { Host } from '../host.ts'
-import { type Stream, streams } from '../observer/streams.ts'
-import { places } from '../places.ts'
+import { type Stream, streamsOf } from '../observer/streams.ts'
+import { changeEach } from '../proxy/workers.ts'
 
-/** Ends the running answers of one key, in old workers, too (they keep their streams after a reload). Gives how many. */
-export async function cutStreams(host: Host, name: string): Promise<number> {
-  const found = (await streams(host)).filter(({ who }) => who === name)
-  for (const stream of found) await cut(host, stream)
-  return found.length
-}
+/** Ends the running answers of one key, in old workers, too (they keep their streams after a reload). Gives how many. Throws `Stop` (exit 5) when one goes on, or when a worker does not tell. */
+export const cutStreams = (host: Host, name: string): Promise<number> => cut(host, ({ who }) => who === name)
 
-/** Ends one request, wherever it is. */
-export async function cut(host: Host, { pid, session }: Stream): Promise<void> {
-  await host.tell(places(host.home).masterSocket, `@!${pid} shutdown session ${session}`)
+/** Ends the requests that are meant, wherever they are, and looks that they are gone. */
+export async function cut(host: Host, meant: (stream: Stream) => boolean): Promise<number> {
+  const ended = new Set<string>()
+  await changeEach(host, async (worker) => {
+    const running = (await streamsOf(worker)).filter(meant)
+    for (const { pid, session, started } of running) {
+      ended.add(`${pid} ${session} ${started}`)
+      await worker.tell(`shutdown session ${session}`)
+    }
+    return running.length === 0
+  })
+  return ended.size
 }

@@ -44,14 +44,26 @@ export async function newEnough(look: Look, { programs }: Setup, needs: Need[]):
   }
 }
 
-/** What cannot be written for HAProxy is not kept either: a key that was never shown would be nobody's. */
-export async function putInForce(host: Host, { settings }: Setup, registry: Registry, before: Registry): Promise<void> {
-  await publish(host, registry, settings).catch(async (error: unknown) => {
-    await saveRegistry(host, before)
-    // What was written of it already is taken back as far as can be; status.ts names what stays.
-    await publish(host, before, settings).catch(() => {})
-    throw error
-  })
+/** Tells the gateway. What cannot be written for HAProxy is not kept either: a key that was never shown would be nobody's. False when it is kept, but not in force everywhere, which is said. */
+export async function putInForce(
+  host: Host,
+  { settings }: Setup,
+  registry: Registry,
+  before: Registry,
+): Promise<boolean> {
+  return publish(host, registry, settings).then(
+    () => true,
+    async (error: Error) => {
+      if (error instanceof Stop && error.code === exitCodes.partly) {
+        process.stderr.write(`The change is kept, but ${error.message}\n`)
+        return false
+      }
+      await saveRegistry(host, before)
+      // What was written of it already is taken back as far as can be; status.ts names what stays.
+      await publish(host, before, settings).catch(() => {})
+      throw error
+    },
+  )
 }
 
 export async function answered(host: Host, { mode, settings }: Setup): Promise<number> {

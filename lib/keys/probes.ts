@@ -64,11 +64,9 @@ export async function withProbeKeys<T>(
     let pids = workers((await askMaster(host, 'show proc')) ?? '')
     // While it takes in a new configuration the master is silent for a moment.
     if (pids.length === 0 && told.length > 0) pids = await workersOf(host)
-    const before = told
-    told = pids
-    if (pids.every((pid) => before.includes(pid))) return
-    await forget()
+    if (pids.every((pid) => told.includes(pid))) return
     for (const [file, lines] of maps) await addRunning(host, file, lines)
+    told = pids
   }
   try {
     await renew()

@@ -111,8 +111,7 @@ function readListed(text: string): Listed[] {
 }
 
 async function renew(host: Host, name: string, lines: Map<string, string>): Promise<void> {
-  if ((await host.read(fileOf(host, name))) === mapText(lines)) return
-  await host.write(fileOf(host, name), mapText(lines))
+  if ((await host.read(fileOf(host, name))) !== mapText(lines)) await host.write(fileOf(host, name), mapText(lines))
   await setRunningMap(host, `keys/${name}`, lines)
 }
 

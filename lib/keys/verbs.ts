@@ -46,6 +46,8 @@ interface Changed<T> {
   result: T
   /** 5 when the change is kept but not wholly in force */
   code: number
+  /** false when a worker may still go by what was before */
+  inForce: boolean
 }
 
 /** Changes the registry under the lock; what `edit` throws leaves everything as it was. */
@@ -58,13 +60,13 @@ async function change<T>({ host, machine, setup }: Call, edit: (registry: Regist
     fewSpeeds(registry, before)
     await newEnough(host, setup, keyNeeds(registry, before))
     await saveRegistry(host, registry)
-    if (await installed(host)) await putInForce(host, setup, registry, before)
+    const inForce = !(await installed(host)) || (await putInForce(host, setup, registry, before))
     // The key is kept and known by now, so whoever asked for it must be shown it, whatever becomes of the reload.
     const code = await reloadFor(host, machine, { ...setup, registry }, before).catch((error: Error) => {
       process.stderr.write(`The change is kept, but ${pending}: ${error.message}\n`)
       return exitCodes.partly
     })
-    return { result, code: code || (await answered(host, setup)) }
+    return { result, inForce, code: code || (inForce ? await answered(host, setup) : exitCodes.partly) }
   } finally {
     await release()
   }
@@ -118,14 +120,20 @@ const rotate: Verb = async (call) => {
   const name = oneName(call.names, 'rotate')
   const until = new Date(Date.now() + graceOf(call.flags)).toISOString()
   const key = generateKey()
-  const { code } = await change(call, (registry) => {
+  const { code, inForce } = await change(call, (registry) => {
     const entry = known(registry, name)
     const [newest] = entry.hashes.slice(-1)
     const old = newest && call.flags.grace ? [{ ...newest, until }] : []
     entry.hashes = [...old, { sha256: hashKey(key) }]
   })
   if (!call.ui.json)
-    call.ui.say(call.flags.grace ? `The old key counts until ${until}.` : 'The old key counts no longer.')
+    call.ui.say(
+      call.flags.grace
+        ? `The old key counts until ${until}.`
+        : inForce
+          ? 'The old key counts no longer.'
+          : 'The old key may still count in the running gateway.',
+    )
   return tell(call, name, key, code)
 }
 
@@ -148,18 +156,27 @@ const limit: Verb = async (call) => {
 
 const revoke: Verb = async (call) => {
   const name = oneName(call.names, 'revoke')
-  const { code } = await change(call, (registry) => {
+  const { code, inForce } = await change(call, (registry) => {
     known(registry, name)
     delete registry.keys[name]
   })
-  const cut = call.flags.cut ? await cutStreams(call.host, name) : undefined
-  if (call.ui.json) process.stdout.write(`${JSON.stringify({ name, revoked: true, cut }, null, 2)}\n`)
-  else
-    call.ui.say(
-      `The key for ${name} counts no longer.${cut === undefined ? ' Answers that run go on; --cut ends them.' : ` ${cut} running answers were cut.`}`,
-    )
-  return code
+  const cut = call.flags.cut ? await cutOff(call.host, name) : undefined
+  const done = inForce
+    ? `The key for ${name} counts no longer.`
+    : `The key for ${name} is revoked, but may still count in the running gateway.`
+  const rest = call.flags.cut ? undefined : 'Answers that run go on; --cut ends them.'
+  if (call.ui.json) process.stdout.write(`${JSON.stringify({ name, revoked: true, inForce, cut }, null, 2)}\n`)
+  else call.ui.say([done, rest ?? (cut === undefined ? [] : `${cut} running answers were cut.`)].flat().join(' '))
+  return call.flags.cut && cut === undefined ? exitCodes.partly : code
 }
+
+/** How many running answers were cut; undefined when some may go on, which is said. */
+const cutOff = (host: Host, name: string): Promise<number | undefined> =>
+  cutStreams(host, name).catch((error: unknown) => {
+    if (!(error instanceof Stop)) throw error
+    process.stderr.write(`Running answers of ${name} may go on; ${error.message}\n`)
+    return undefined
+  })
 
 const bring: Verb = async (call) => {
   const file = call.names[0] ?? ''

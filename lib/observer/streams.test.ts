@@ -1,12 +1,5 @@
 import { expect, it } from 'vitest'
-import { workers } from '../proxy/workers.ts'
 import { sessionsOf, streamRows } from './streams.ts'
-
-it('workers are found among the processes, old ones included', () => {
-  const said =
-    '#<PID>  <type>  <relative PID>\n12 master 0\n# workers\n34              worker          1\n# old workers\n56              worker          [was: 1]\n# programs\n'
-  expect(workers(said)).toEqual(['34', '56'])
-})
 
 it('streams are found by the table and the sessions, with what the gateway wrote down, and which server has them', () => {
   const rows = streamRows(

@@ -1,5 +1,5 @@
 import type { Look } from '../host.ts'
-import { askMaster, workersOf } from '../proxy/workers.ts'
+import { readEach, readOne, type Worker } from '../proxy/workers.ts'
 
 /** A request to a model that is under way. */
 export interface Stream {
@@ -21,16 +21,14 @@ export interface Stream {
 
 type Row = Pick<Stream, 'who' | 'client' | 'whole' | 'started' | 'model'>
 
-/** Every request to a model that is under way, in old workers, too. */
-export async function streams(look: Look): Promise<Stream[]> {
-  const found: Stream[] = []
-  for (const pid of await workersOf(look)) {
-    const rows = streamRows((await askMaster(look, `@!${pid} show table streams`)) ?? '')
-    if (rows.size === 0) continue
-    const sessions = (await askMaster(look, `@!${pid} show sess`)) ?? ''
-    found.push(...sessionsOf(rows, sessions).map((stream) => ({ pid, ...stream })))
-  }
-  return found
+/** Every request to a model that is under way, in old workers, too. Throws `Stop` (exit 5) when a worker does not tell. */
+export const streams = async (look: Look): Promise<Stream[]> => (await readEach(look, streamsOf)).flat()
+
+/** Those of one worker. */
+export async function streamsOf({ pid, ask }: Pick<Worker, 'pid' | 'ask'>): Promise<Stream[]> {
+  const rows = streamRows(await ask('show table streams'))
+  if (rows.size === 0) return []
+  return sessionsOf(rows, await ask('show sess')).map((stream) => ({ pid, ...stream }))
 }
 
 /** What the gateway wrote down of them, by `address:port`: rows of the table `streams` whose count is not zero. */
@@ -51,7 +49,8 @@ export const sessionsOf = (rows: Map<string, Row>, text: string): Omit<Stream, '
     return row ? [{ ...row, session, server: server === '<none>' ? undefined : server }] : []
   })
 
-const nameOf = ({ client, started }: Stream): string => `${client} ${started}`
+/** What tells a request from all others. */
+export const nameOf = ({ client, started }: Stream): string => `${client} ${started}`
 
 /** How long (ms) each stream has been seen, from look to look, by a clock that nobody sets; those that are gone are forgotten. */
 export function sightings(steady: () => number): (found: Stream[]) => (stream: Stream) => number {
@@ -73,8 +72,9 @@ export interface Details {
   bytes: number
 }
 
+/** What its worker tells of a request now; all as good as nothing when it has ended. Throws `Stop` (exit 5) when the worker is silent. */
 export async function detailsOf(look: Look, { pid, session }: Stream): Promise<Details> {
-  const said = (await askMaster(look, `@!${pid} show sess ${session}`)) ?? ''
+  const said = (await readOne(look, pid, ({ ask }) => ask(`show sess ${session}`))) ?? ''
   return {
     waiting: /\bpend_pos=0x/.test(said),
     answering: /\bstatus=[1-5]\d\d\b/.test(said),

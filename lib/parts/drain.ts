@@ -1,14 +1,21 @@
 import type { Host } from '../host.ts'
-import { engineLoad } from '../proxy/runtime.ts'
+import { streamsOf } from '../observer/streams.ts'
+import { loadOf } from '../proxy/runtime.ts'
+import { readEach } from '../proxy/workers.ts'
 import { spell } from '../settings.ts'
 import type { Setup } from './part.ts'
 
+/** Answers that run or wait, in workers of earlier configurations, too; those list no servers any more. */
 async function unfinished(host: Host): Promise<number> {
-  const load = await engineLoad(host)
-  return load ? load.running + load.waiting : 0
+  const counts = await readEach(host, async (worker) => {
+    if (!worker.current) return (await streamsOf(worker)).length
+    const load = loadOf(await worker.ask('show stat'))
+    return load ? load.running + load.waiting : 0
+  })
+  return counts.reduce((sum, count) => sum + count, 0)
 }
 
-/** Waits until no answer runs or waits any more, `drain` at most; gives how many are left then. */
+/** Waits until no answer runs or waits any more, `drain` at most; gives how many are left then. Throws `Stop` (exit 5) when a worker does not tell. */
 export async function awaitIdle(host: Host, setup: Setup): Promise<number> {
   const { drain } = setup.settings
   const first = await unfinished(host)

@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest'
 import { memoryHost } from '../../test/memory-host.ts'
+import { places } from '../places.ts'
 import { emptyReceipt } from '../state.ts'
-import { reloadedJustNow, swap } from './reload.ts'
+import { fingerprintOf, reloadedJustNow, swap } from './reload.ts'
 
 const processes = (old: number): string =>
   [
@@ -44,4 +45,56 @@ it('a reload waits until the last one is five seconds old, and says so', async (
   const old = { ...memoryHost(), ask: async () => 'Version: 3.4.7\nPid: 1\nUptime_sec: 5\n' }
   expect(await reloadedJustNow(old, (text) => said.push(text))).toBe(false)
   expect(said).toHaveLength(1)
+})
+
+/** A gateway that answers each reload in turn with this, and takes it when it says Success=1. */
+function reloading(answers: string[]) {
+  const host = memoryHost({ commands: { 'haproxy -c': {} } })
+  const config = places(host.home).config
+  host.files.set(config, 'setenv CFG_ID '.concat('a'.repeat(64), '\n'))
+  let running = 'a'.repeat(64)
+  let failed = 0
+  host.ask = async (_socket, command) =>
+    command === 'show proc' ? `12 master 1 [failed: ${failed}]\n34 worker 0 0d00h00m09s\n` : `CFG_ID=${running}\n`
+  host.tell = async () => {
+    const said = answers.shift() ?? ''
+    if (said.includes('Success=1')) running = fingerprintOf(host.files.get(config) ?? '')
+    else if (!said.includes('in progress')) failed += 1
+    return said
+  }
+  const fingerprint = 'b'.repeat(64)
+  const change = { text: `setenv CFG_ID ${fingerprint}\n`, files: {}, fingerprint }
+  return { host, swap: () => swap(host, { receipt: emptyReceipt(), configuration: change, haproxy: 'haproxy' }) }
+}
+
+const lost = 'Success=0\n--\n[ALERT]    (9) : Failed to get the sockets from the old process!\n'
+const inUse =
+  'Success=0\n--\n[ALERT]    (9) : Binding for frontend tailnet: cannot bind socket (Address already in use)\n'
+const busy = 'Another reload is still in progress.\n'
+const absent = 'Success=0\n--\n[ALERT]    (9) : cannot bind socket (Cannot assign requested address)\n'
+const good = 'Success=1\n'
+
+it.each([
+  ['whose sockets were lost is tried again', [lost, inUse, good], undefined],
+  ['waits for another one that is in progress', [busy, busy, good], undefined],
+  [
+    'whose address is missing goes back at once',
+    [absent, good],
+    /Cannot assign requested address.*is back and answers/,
+  ],
+  [
+    'whose sockets are lost again and again goes back',
+    [lost, lost, inUse, good],
+    /Address already in use.*is back and answers/,
+  ],
+  [
+    'is told when another one never ends',
+    Array.from({ length: 5 }, () => busy),
+    /HAProxy says that another one is still in progress/,
+  ],
+])('a reload %s', async (_what, answers, wanted) => {
+  const { host, swap } = reloading([...answers, good])
+  if (wanted) await expect(swap()).rejects.toThrow(wanted)
+  else await swap()
+  expect(fingerprintOf(host.files.get(places(host.home).config) ?? '')).toBe((wanted ? 'a' : 'b').repeat(64))
 })

@@ -93,10 +93,24 @@ async function failures(host: Host): Promise<number> {
   return Number(/\[failed: (\d+)\]/.exec(processes ?? '')?.[1] ?? 0)
 }
 
-/** Reloads and waits (15 s, unless the master counts a failure) for the fingerprint; undefined when it came, else what was seen. */
+/** Reloads that are tried when the old worker's sockets did not reach the new one: on macOS they get lost now and then. */
+const tries = 3
+/** HAProxy's words for that (src/sock.c, src/haproxy.c). */
+const notHandedOver = /Failed to get the (sockets|number of sockets)|Address already in use/
+
+/** Reloads until the fingerprint is answered; undefined when it is, else what was seen. */
 async function reload(host: Host, fingerprint: string): Promise<string | undefined> {
+  let seen: { fault: string; again: boolean } | undefined
+  for (let at = 0; at < tries && (at === 0 || seen?.again); at += 1) seen = await reloadOnce(host, fingerprint)
+  return seen?.fault
+}
+
+/** Reloads and waits (15 s, unless the master counts a failure) for the fingerprint; undefined when it came, else what was seen and whether another try may help. */
+async function reloadOnce(host: Host, fingerprint: string): Promise<{ fault: string; again: boolean } | undefined> {
   const before = await failures(host)
-  const said = await host.tell(places(host.home).masterSocket, 'reload').catch((error: Error) => error.message)
+  const said = await tellReload(host)
+  if (busy.test(said))
+    return { fault: 'The reload did not take: HAProxy says that another one is still in progress.', again: false }
   let refused = false
   // The verdict is what `until` says, so that a host that only says what it would do sees no failure.
   const ended = await host.until('the new configuration answers', 15_000, async () => {
@@ -109,7 +123,25 @@ async function reload(host: Host, fingerprint: string): Promise<string | undefin
     .split('\n')
     .find((line) => /ALERT|cannot|error/i.test(line))
     ?.trim()
-  return `The reload did not take: the worker still answers the old configuration${reason ? ` (${reason})` : ''}.`
+  // Before 2.7 HAProxy gives no reason here.
+  const again = refused && (notHandedOver.test(said) || !said.includes('Success='))
+  return {
+    fault: `The reload did not take: the worker still answers the old configuration${reason ? ` (${reason})` : ''}.`,
+    again,
+  }
+}
+
+const busy = /Another reload is still in progress/
+
+/** Tells the master to reload, once it is through with an earlier reload (15 s at most); gives what it says. */
+async function tellReload(host: Host): Promise<string> {
+  let said = ''
+  const taken = async () => {
+    said = await host.tell(places(host.home).masterSocket, 'reload').catch((error: Error) => error.message)
+    return !busy.test(said)
+  }
+  await host.until('the earlier reload is over', 15_000, taken, 1000)
+  return said
 }
 
 /** The fingerprint written in a configuration; empty when it has none. */

@@ -1,30 +1,198 @@
-import type { Look } from '../host.ts'
+import { exitCodes, Stop } from '../command.ts'
+import type { Host, Look } from '../host.ts'
+import type { Say } from '../look.ts'
 import { places } from '../places.ts'
+
+/** A worker as the master's `show proc` lists it. */
+interface Process {
+  pid: string
+  reloads: number
+  /** such as 0d00h10m03s */
+  uptime: string
+}
+
+/** One of HAProxy's worker processes, and a way to it. */
+export interface Worker {
+  pid: string
+  /** it serves new requests; the others finish what they began under earlier configurations */
+  current: boolean
+  /** `show …`; throws `Silent` when no answer came, since nothing heard is not "none" */
+  ask(command: string): Promise<string>
+}
+
+/** The same, for changes. A command that was not heard throws `Silent`, too. */
+export interface ToldWorker extends Worker {
+  tell: Say
+}
+
+/** A worker that did not answer: what it has, or whether it did what it was told, is unknown. */
+class Silent extends Error {}
 
 /** What the master answers; for one worker the command begins with `@!PID`. */
 export const askMaster = (look: Look, command: string) => look.ask(places(look.home).masterSocket, command)
 
-/** What the master says of its processes; while it takes in a new configuration it is silent for a moment (5 s at most). Empty when nothing runs. */
-async function processes(look: Look): Promise<string> {
-  let said = ''
+/** Pids of all workers, old ones included, as `show proc` lists them. */
+export const workers = (text: string): string[] => processesIn(text).map(({ pid }) => pid)
+
+const processesIn = (text: string): Process[] =>
+  text.split('\n').flatMap((line) => {
+    const [, pid, rest = ''] = /^(\d+)\s+worker\s+(\S.*)$/.exec(line) ?? []
+    return pid ? [{ pid, reloads: Number(/\d+/.exec(rest)), uptime: /\d+d\d+h\d+m\d+s/.exec(rest)?.[0] ?? '' }] : []
+  })
+
+/** All workers, the one that serves new requests first: after a reload that failed `show proc` lists it as an old one, and it is the youngest. While the master takes in a new configuration it is silent for a moment (5 s at most). Empty when nothing runs. */
+async function processes(look: Look): Promise<Process[]> {
+  let found: Process[] = []
   const named = async () => {
-    said = (await askMaster(look, 'show proc')) ?? ''
-    return workers(said).length > 0
+    found = processesIn((await askMaster(look, 'show proc')) ?? '')
+    return found.length > 0
   }
   if (!(await named()) && (await look.stat(places(look.home).masterSocket)))
-    await look.until('the master names its workers', 5000, named)
-  return said
+    await look.until('the master names its workers', 5000, named, beat)
+  return found.sort((one, other) => one.reloads - other.reloads)
 }
 
 /** Pids of all workers that the master has. None when nothing runs. */
-export const workersOf = async (look: Look): Promise<string[]> => workers(await processes(look))
-
-/** Pids of all workers, old ones included, as `show proc` lists them. */
-export const workers = (text: string): string[] =>
-  text.split('\n').flatMap((line) => /^(\d+)\s+worker\b/.exec(line)?.[1] ?? [])
+export const workersOf = async (look: Look): Promise<string[]> => (await processes(look)).map(({ pid }) => pid)
 
 /** How many workers of earlier configurations still serve streams. */
-export async function oldWorkers(look: Look): Promise<number> {
-  const [, old = ''] = (await processes(look)).split('# old workers')
-  return workers(old.split('# programs')[0] ?? '').length
+export const oldWorkers = async (look: Look): Promise<number> => Math.max(0, (await processes(look)).length - 1)
+
+/** ms within which every worker has to answer, and a change has to hold in it */
+const patience = 10_000
+/** ms between two tries */
+const beat = 50
+
+/** Asks every worker and gives what each answered. Throws `Stop` (exit 5) that names those who stay silent. */
+export async function readEach<T>(
+  look: Look,
+  read: (worker: Worker) => Promise<T>,
+  which: (worker: Process) => boolean = () => true,
+): Promise<T[]> {
+  const { adminSocket } = places(look.home)
+  const { answers, silent, reloaded } = await withEach(look, which, async ({ pid }, current) => {
+    if (!current) return { value: await read({ pid, current, ask: heard(look, pid) }) }
+    return look.asking(adminSocket, async (ask) =>
+      (await pidOf(ask)) === pid ? { value: await read({ pid, current, ask }) } : undefined,
+    )
+  })
+  if (silent.length > 0) throw new Stop(exitCodes.partly, `unknown: ${named(silent, reloaded, 'answer')}`)
+  return answers.map(({ value }) => value)
+}
+
+/** The same of one worker, by its pid; undefined when it has ended. Throws `Stop` (exit 5) when it stays silent. */
+export async function readOne<T>(
+  look: Look,
+  pid: string,
+  read: (worker: Worker) => Promise<T>,
+): Promise<T | undefined> {
+  const [answer] = await readEach(look, read, (process) => process.pid === pid)
+  return answer
+}
+
+/**
+ * Changes something in every worker. `change` looks, tells what is wanting, looks again and gives whether it holds; it is
+ * called until it does. The current worker is spoken to over its own socket, on one connection that begins with its pid, since
+ * for a moment after a reload the old one may still answer there; the others through the master, which loses commands on macOS
+ * (haproxy/haproxy, commit d7f681916). Gives how many workers there are; throws `Stop` (exit 5) that names those in which it does not hold.
+ */
+export async function changeEach(host: Host, change: (worker: ToldWorker) => Promise<boolean>): Promise<number> {
+  const { adminSocket } = places(host.home)
+  const { answers, silent, reloaded } = await withEach(
+    host,
+    () => true,
+    async ({ pid }, current) => {
+      const done = current
+        ? await host.telling(adminSocket, async (tell) =>
+            (await pidOf(tell)) === pid ? change({ pid, current, ask: tell, tell }) : false,
+          )
+        : await change({ pid, current, ask: heard(host, pid), tell: told(host, pid) })
+      return done || undefined
+    },
+  )
+  if (silent.length > 0) throw new Stop(exitCodes.partly, `not in force: ${named(silent, reloaded, 'confirm it')}`)
+  return answers.length
+}
+
+interface Round<T> {
+  answers: T[]
+  /** the current one first */
+  silent: (Process & { current: boolean })[]
+  /** how long ago the current worker began */
+  reloaded: string
+}
+
+/** Goes round the workers until each that is there has given something; one that ends meanwhile needs not. */
+async function withEach<T>(
+  look: Look,
+  which: (worker: Process) => boolean,
+  way: (worker: Process, current: boolean) => Promise<T | undefined>,
+): Promise<Round<T>> {
+  const answers = new Map<string, T>()
+  let round: Round<T> = { answers: [], silent: [], reloaded: '' }
+  await look.until(
+    'every worker has answered',
+    patience,
+    async () => {
+      const all = await processes(look)
+      round = { answers: [], silent: [], reloaded: all[0]?.uptime ?? '' }
+      for (const [at, worker] of all.entries()) {
+        if (!which(worker)) continue
+        const answer = answers.get(worker.pid) ?? (await way(worker, at === 0).catch(unlessSilent))
+        if (answer === undefined) round.silent.push({ ...worker, current: at === 0 })
+        else answers.set(worker.pid, answer)
+      }
+      return round.silent.length === 0
+    },
+    beat,
+  )
+  return { ...round, answers: [...answers.values()] }
+}
+
+function unlessSilent(error: unknown): undefined {
+  if (!(error instanceof Silent)) throw error
+}
+
+const pidOf = async (ask: (command: string) => Promise<string>): Promise<string | undefined> =>
+  /^Pid: (\d+)$/m.exec(await ask('show info'))?.[1]
+
+/** What the master says itself where a worker should have answered. */
+const unheard = /^Can't (connect to|find) the target/
+
+function answerOf(pid: string, said: string | undefined): string {
+  if (!said || unheard.test(said)) throw new Silent(`worker ${pid} did not answer`)
+  return said
+}
+
+/** Times that a question is repeated at once; of one in three that gets lost, eight in a row are one of 6,561. */
+const tries = 8
+
+/** A question to one worker through the master. */
+const heard = (look: Look, pid: string) => async (command: string) => {
+  let said: string | undefined
+  for (let at = 0; at < tries && (!said || unheard.test(said)); at += 1)
+    said = await askMaster(look, `@!${pid} ${command}`)
+  return answerOf(pid, said)
+}
+
+/** A command to one worker through the master, not repeated: whoever gives it looks what came of it. */
+const told =
+  (host: Host, pid: string): Say =>
+  async (command, payload) =>
+    answerOf(pid, await host.tell(places(host.home).masterSocket, `@!${pid} ${command}`, payload))
+
+function named(silent: Round<unknown>['silent'], reloaded: string, what: string): string {
+  const within = `did not ${what} within ${patience / 1000} s`
+  const [first] = silent
+  if (first?.current) return `the gateway (worker ${first.pid}) ${within}; see npx tsx status.ts.`
+  const pids = silent.map(({ pid }) => pid).join(', ')
+  return `worker ${pids}, which finishes answers that began before the reload ${ago(reloaded)} ago, ${within}; run this again.`
+}
+
+/** 0d00h10m03s as its largest part: 10 min. */
+function ago(uptime: string): string {
+  const [, days, hours, minutes, seconds] = (/^(\d+)d(\d+)h(\d+)m(\d+)s$/.exec(uptime) ?? []).map(Number)
+  if (days) return `${days} d`
+  if (hours) return `${hours} h`
+  return minutes ? `${minutes} min` : `${seconds ?? 0} s`
 }

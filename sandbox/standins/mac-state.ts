@@ -121,6 +121,14 @@ export interface BrewMac {
   ollamaBinary?: string
 }
 
+/** What the kernel does otherwise than Linux (sandbox/xnu). */
+export interface XnuMac {
+  /** the library that is laid over jobs; without it the kernel is Linux's in this, too */
+  library?: string
+  /** one of so many sockets that a program hands to another gets lost; none unless told */
+  loses?: number
+}
+
 export interface SudoMac {
   /** allowed without a password, by password, or never (not an administrator) */
   mode: 'allowed' | 'password' | 'not-admin'
@@ -190,6 +198,7 @@ export interface MacState {
   /** the session's variables (launchctl setenv) */
   setenv: Record<string, string>
   launchd: LaunchdKnobs
+  xnu: XnuMac
   network: NetworkMac
   /** addresses by device to show in place of the machine's own (a box without a network namespace) */
   fakeAddresses?: Record<string, string[]>
@@ -289,6 +298,7 @@ export function freshMac(): MacState {
     commandLineTools: true,
     setenv: {},
     launchd: {},
+    xnu: {},
     network: { namespaced: false, device: 'utun4' },
     rootPorts: [],
   }

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { memoryWorker, withWorkers } from '../../../test/memory-haproxy.ts'
 import { memoryHost } from '../../../test/memory-host.ts'
 import { places } from '../../places.ts'
 import { type Use, usage } from '../usage.ts'
@@ -40,24 +41,16 @@ test('a share of the day is used up by what the engine did, not by a body that n
 test('nobody stays locked out by an observer that was killed between the file and the running gateway', async () => {
   const host = machine()
   host.files.set(spent, '')
-  const told: string[] = []
-  const answers: Record<string, string> = {
-    'show proc': '12 worker\n',
-    '@!12 show map': '7 (/x/keys/spent.map) pattern\n',
-    '@!12 show map #7': '0x1 bob 1763769600|1m|2026-11-22\n',
-  }
-  host.ask = async (_socket, command) => answers[command] ?? ''
-  host.tell = async (_socket, command) => {
-    told.push(command)
-    return ''
-  }
+  const lines = new Map([['bob', '1763769600|1m|2026-11-22']])
+  const worker = memoryWorker({ maps: { 7: { file: '/x/keys/spent.map', lines } } })
+  const { told } = withWorkers(host, { 12: worker })
   const duty = budgets({ used: async () => ({}) })
-  const tell = host.tell
-  host.tell = async () => Promise.reject(new Error('no answer within 10 s'))
-  await expect(duty.run(host)).rejects.toThrow('no answer')
-  host.tell = tell
+  const telling = host.telling
+  host.telling = async () => undefined
+  await expect(duty.run(host)).rejects.toThrow('not in force: the gateway (worker 12) did not confirm it')
+  host.telling = telling
   for (const _ of [1, 2]) await duty.run(host)
-  expect(told).toEqual(['@!12 del map #7 bob'])
+  expect(told).toEqual(['12 del map #7 bob'])
 })
 
 test('who asks without a name, in a group that needs no key, has no share to spend', async () => {

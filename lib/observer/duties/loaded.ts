@@ -1,11 +1,10 @@
 import type { Host } from '../../host.ts'
 import { spellings } from '../../keys/lists.ts'
 import { running } from '../../models.ts'
-import { places } from '../../places.ts'
 import { plainModel } from '../../proxy/policies/asked.ts'
 import { believed, believedUntil, loadedMap } from '../../proxy/policies/loading.ts'
-import { setRunningMap } from '../../proxy/runtime.ts'
-import { workersOf } from '../../proxy/workers.ts'
+import { rowOf, setRunningMap } from '../../proxy/runtime.ts'
+import { changeEach } from '../../proxy/workers.ts'
 import type { Settings } from '../../settings.ts'
 import type { Duty } from '../duty.ts'
 import { detailsOf, type Stream, sightings, streams } from '../streams.ts'
@@ -24,7 +23,6 @@ interface Slot extends Stream {
 /** Tells HAProxy which models are loaded, and opens the loading slot for the next as soon as a load has finished. */
 export function loaded(settings: () => Settings, now: () => number = Date.now, steady = () => performance.now()): Duty {
   const sight = sightings(steady)
-  const told = new Map<string, number>()
   return {
     name: 'loaded',
     everyMs: 1500,
@@ -53,23 +51,25 @@ export function loaded(settings: () => Settings, now: () => number = Date.now, s
         new Map([...warm.map((name): [string, string] => [name, 'yes']), [believedUntil, until]]),
       )
       const through = slots.filter((one) => !one.waiting && !loading.includes(one))
-      await widen(host, through, inference.slots - all.filter(({ server }) => server === 'engine').length, told)
+      await widen(host, through, inference.slots - all.filter(({ server }) => server === 'engine').length)
     },
   }
 }
 
 /**
  * A request whose load is over keeps its place to its end, so there is one more for the next, as long as the engine has slots.
- * Each worker is told when it is first met, too: an observer that was killed may have left its slot wide.
+ * Each worker is asked what it has: an observer that was killed may have left its slot wide.
  */
-async function widen(host: Host, through: Slot[], free: number, told: Map<string, number>): Promise<void> {
-  const pids = await workersOf(host)
-  for (const gone of [...told.keys()].filter((pid) => !pids.includes(pid))) told.delete(gone)
-  for (const pid of pids) {
+async function widen(host: Host, through: Slot[], free: number): Promise<void> {
+  await changeEach(host, async ({ pid, ask, tell }) => {
     const own = through.filter((one) => one.pid === pid).length
     const room = 1 + Math.max(0, Math.min(own, free))
-    if (told.get(pid) === room) continue
-    await host.tell(places(host.home).masterSocket, `@!${pid} set maxconn server inference/loading ${room}`)
-    told.set(pid, room)
-  }
+    const holds = async () => roomIn(await ask('show stat')) === room
+    if (await holds()) return true
+    await tell(`set maxconn server inference/loading ${room}`)
+    return holds()
+  })
 }
+
+/** How many requests may use the loading slot at once; none where the worker has no such server. */
+const roomIn = (stat: string): number => Number(rowOf(stat, 'inference', 'loading')?.slim)

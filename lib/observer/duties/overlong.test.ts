@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { memoryWorker, withWorkers } from '../../../test/memory-haproxy.ts'
 import { memoryHost } from '../../../test/memory-host.ts'
 import { overlong } from './overlong.ts'
 
@@ -7,18 +8,13 @@ const began = 1_763_740_800_000
 /** A gateway with one stream that may take 60 s and began then, and how often it was ended. */
 function machine() {
   const host = memoryHost()
-  const cut: string[] = []
-  const answers: Record<string, string> = {
-    'show proc': '12 worker\n',
-    '@!12 show table streams': `0x1: key=bob|100.64.0.9:4711|60|${began}|m use=1 exp=5 shard=0 conn_cur=1\n`,
-    '@!12 show sess': '0x55aa: proto=tcpv4 src=100.64.0.9:4711 fe=tailnet be=inference srv=engine ts=00 age=1s\n',
-  }
-  host.ask = async (_socket, command) => answers[command] ?? ''
-  host.tell = async (_socket, command) => {
-    cut.push(command)
-    return ''
-  }
-  return { host, cut }
+  const stream = memoryWorker({
+    streams: `0x1: key=bob|100.64.0.9:4711|60|${began}|m use=1 exp=5 shard=0 conn_cur=1\n`,
+    sessions: {
+      '0x55aa': '0x55aa: proto=tcpv4 src=100.64.0.9:4711 fe=tailnet be=inference srv=engine ts=00 age=1s\n',
+    },
+  })
+  return { host, cut: withWorkers(host, { 12: stream }).told }
 }
 
 it.each([0, -3_600_000, -86_400_000])(
@@ -34,7 +30,7 @@ it.each([0, -3_600_000, -86_400_000])(
     expect(cut).toEqual([])
     passed = 60_000
     await duty.run(host)
-    expect(cut).toEqual(['@!12 shutdown session 0x55aa'])
+    expect(cut).toEqual(['12 shutdown session 0x55aa'])
   },
 )
 

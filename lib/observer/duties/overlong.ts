@@ -1,6 +1,6 @@
 import { cut } from '../../keys/cut.ts'
 import type { Duty } from '../duty.ts'
-import { sightings, streams } from '../streams.ts'
+import { nameOf, sightings, streams } from '../streams.ts'
 
 /** Ends requests that took longer than their key or group may; HAProxy has no limit for a whole request. The log says that it was killed. */
 export function overlong(now: () => number = Date.now, steady = () => performance.now()): Duty {
@@ -12,9 +12,10 @@ export function overlong(now: () => number = Date.now, steady = () => performanc
       const found = await streams(host)
       const seenFor = sight(found)
       // By HAProxy's word for its start, and where the clock was set back since, by what was seen of it.
-      for (const stream of found)
-        if (stream.whole > 0 && Math.max(now() - stream.started, seenFor(stream)) >= stream.whole * 1000)
-          await cut(host, stream)
+      const over = found.filter(
+        (stream) => stream.whole > 0 && Math.max(now() - stream.started, seenFor(stream)) >= stream.whole * 1000,
+      )
+      if (over.length > 0) await cut(host, (stream) => over.some((one) => nameOf(one) === nameOf(stream)))
     },
   }
 }

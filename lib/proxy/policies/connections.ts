@@ -17,7 +17,7 @@ export function connections(gateway: Gateway): Policy {
         'tcp-request connection track-sc0 src table addresses',
         'tcp-request connection reject if { sc0_conn_cur gt 64 }',
       ],
-      global: ['maxconn 2000', 'nbthread 2', 'noreuseport', 'hard-stop-after 24h'],
+      global: ['maxconn 2000', 'nbthread 2', 'hard-stop-after 24h'],
     },
     sections: ['backend addresses\n    stick-table type ipv6 size 20k expire 1h store conn_cur'],
     files: { 'self.lst': `${self.join('\n')}\n` },

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { accessSync, closeSync, constants, mkdirSync, openSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import type { Box } from '../box.ts'
+import type { Box, MacState } from '../box.ts'
 import { readMac } from './mac.ts'
 import type { JobSpec } from './plist.ts'
 import type { World } from './world.ts'
@@ -41,8 +41,13 @@ function fullEnvironment(world: World, spec: JobSpec): Record<string, string> {
     ...groups.default,
     ...groups.inherited,
     ...groups.own,
+    ...kernel(mac),
   }
 }
+
+/** What makes a job feel XNU; `launchctl print` does not show it. */
+const kernel = ({ xnu: { library, loses } }: MacState): Record<string, string> =>
+  library ? { LD_PRELOAD: library, ...(loses ? { XNU_LOSES: `${loses}` } : {}) } : {}
 
 function isProgram(path: string): boolean {
   try {

@@ -1,0 +1,69 @@
+import { expect, it } from 'vitest'
+import { memoryWorker, withWorkers } from '../../test/memory-haproxy.ts'
+import { memoryHost } from '../../test/memory-host.ts'
+import { changeEach, readEach, workers, workersOf } from './workers.ts'
+
+const head = '#<PID>          <type>          <reloads>       <uptime>        <version>      \n'
+
+it.each([
+  [
+    'after a reload',
+    '# workers\n34              worker          0               0d00h00m01s     2.6.12\n# old workers\n56              worker          1               0d00h10m00s     2.6.12\n# programs\n\n',
+    ['34', '56'],
+  ],
+  // 3.1 and newer list every worker as an old one then.
+  [
+    'after a reload that failed',
+    '# workers\n# old workers\n56              worker          7               0d02h10m00s     3.4.7\n34              worker          1               0d00h00m03s     3.4.7\n\n',
+    ['34', '56'],
+  ],
+  ['before 2.5', '# workers\n34   worker   1\n# old workers\n56   worker   [was: 1]\n# programs\n', ['34', '56']],
+])('the worker that serves new requests comes first %s', async (_when, said, wanted) => {
+  const host = memoryHost()
+  host.ask = async () => `${head}12              master          8 [failed: 1]   0d02h20m00s     3.4.7\n${said}`
+  expect((await workersOf(host)).sort()).toEqual(wanted)
+  expect((await workersOf(host))[0]).toBe('34')
+})
+
+it('no master is named among the workers', () => {
+  expect(workers(`${head}12              master          1\n# workers\n34              worker          0\n`)).toEqual([
+    '34',
+  ])
+})
+
+it('an answer on the admin socket of a worker that is not the current one does not count', async () => {
+  const host = memoryHost()
+  withWorkers(host, { 34: memoryWorker({ slot: 1 }), 56: memoryWorker({ slot: 2 }) })
+  const talk = host.telling
+  let calls = 0
+  // For a moment after a reload the old worker still accepts there.
+  host.telling = async (_socket, run) => {
+    calls += 1
+    return calls < 3 ? run(async (command) => (command === 'show info' ? 'Pid: 56\n' : '\n')) : talk(_socket, run)
+  }
+  const told: string[] = []
+  await changeEach(host, async ({ pid, tell }) => {
+    told.push(`${pid} ${(await tell('show stat')).trim().split(',').at(-1)}`)
+    return true
+  })
+  expect([calls, told.sort()]).toEqual([3, ['34 1', '56 2']])
+})
+
+it.each(['', "Can't connect to the target CLI!\n"])(
+  'a master that says %j in a worker’s place was not heard',
+  async (said) => {
+    const host = memoryHost()
+    withWorkers(host, { 34: memoryWorker(), 56: memoryWorker() })
+    const { ask } = host
+    host.ask = async (socket, command) => (command.startsWith('@!56') ? said : ask(socket, command))
+    await expect(readEach(host, async (worker) => worker.ask('show table streams'))).rejects.toThrow(
+      /^unknown: worker 56, which finishes answers that began before the reload 0 s ago, did not answer within 10 s/,
+    )
+  },
+)
+
+it('where nothing runs there is nothing to change, and nothing to read', async () => {
+  const host = memoryHost()
+  expect(await changeEach(host, async () => false)).toBe(0)
+  expect(await readEach(host, async () => 1)).toEqual([])
+})
