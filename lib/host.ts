@@ -5,6 +5,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { $ } from 'zx/core'
+import { unless } from './appended.ts'
 import { type Output, Unexpected } from './command.ts'
 import type {
   FileFacts,
@@ -20,15 +21,6 @@ import type {
 import { conversation, converse } from './runtime-api.ts'
 
 export type * from './look.ts'
-
-const missing = (error: unknown): boolean => ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')
-
-async function unless<T>(work: Promise<T>, otherwise: T): Promise<T> {
-  return work.catch((error) => {
-    if (missing(error)) return otherwise
-    throw error
-  })
-}
 
 /** zx reads `ps -lx` as a table and throws, where nobody can catch it, when some process's words do not fit; two numbers a line always do. */
 $.kill = async (pid, signal = 'SIGTERM') => {
@@ -307,42 +299,6 @@ export function realHost(note: (line: string) => void = () => {}): Host {
       return () => void child.kill('SIGTERM').catch(() => {})
     },
   }
-}
-
-/** Bytes that are read at once. */
-export const pieceSize = 262_144
-
-/** A piece of a file that grows. */
-export interface Piece {
-  /** tells this file from a later one of the same name */
-  id: string
-  /** of the whole file, in bytes */
-  size: number
-  bytes: Buffer
-}
-
-/** What stands in a file from an offset on, `pieceSize` at most; undefined when there is no file. */
-export async function readFrom(file: string, offset: number): Promise<Piece | undefined> {
-  const handle = await unless(fs.open(file), undefined)
-  if (!handle) return undefined
-  try {
-    const { ino, birthtimeMs, size } = await handle.stat()
-    const { buffer, bytesRead } = await handle.read(Buffer.allocUnsafe(pieceSize), { position: offset })
-    return { id: `${ino}-${birthtimeMs}`, size, bytes: buffer.subarray(0, bytesRead) }
-  } finally {
-    await handle.close()
-  }
-}
-
-/** Appends to a file of ours alone (0600); makes the folders above it. */
-export async function append(file: string, text: string): Promise<void> {
-  await fs.mkdir(path.dirname(file), { recursive: true, mode: 0o700 })
-  await fs.appendFile(file, text, { mode: 0o600 })
-}
-
-/** Begins a file anew that is over so many bytes; whoever appends to it goes on in the same one. */
-export async function bound(file: string, most: number): Promise<void> {
-  if (((await stat(file))?.size ?? 0) > most) await fs.truncate(file)
 }
 
 /** Logs of runs that are kept. */

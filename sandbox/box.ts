@@ -1,9 +1,10 @@
-import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { closer } from './closing.ts'
 import { type Dialer, type HttpAnswer, type HttpOptions, httpOver, startDialer } from './dial.ts'
 import { type Machine, net } from './init.ts'
+import { inside } from './inside.ts'
 import { environment, type Layout, makeLayout, rootPlan, scriptCommand } from './layout.ts'
 import { type Life, makeLife } from './life.ts'
 import { type Ground, namespaces, openNamespaces } from './namespaces.ts'
@@ -186,14 +187,13 @@ function makeCommands({ layout, ground }: Inside, env: () => Record<string, stri
 
 type Files = Pick<Box, 'read' | 'write' | 'exists' | 'snapshot'>
 
-function makeFiles({ outside }: Layout): Files {
+function makeFiles({ outside, dir }: Layout): Files {
   return {
     read: (path) => readFileSync(outside(path), 'utf8'),
     exists: (path) => existsSync(outside(path)),
     snapshot: (folder) => snapshot(outside(folder)),
     write(path, text, mode = 0o644) {
-      mkdirSync(dirname(outside(path)), { recursive: true })
-      writeFileSync(outside(path), text, { mode })
+      writeFileSync(inside(dir, outside(path)), text, { mode })
     },
   }
 }

@@ -1,7 +1,17 @@
-import { appendFileSync, mkdtempSync, renameSync, rmSync, truncateSync } from 'node:fs'
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  utimesSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { empty } from '../appended.ts'
 import { type Follower, follow } from './follow.ts'
 
 let folder: string
@@ -13,7 +23,11 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }))
 
 const write = (text: string) => appendFileSync(file, text)
-const rotate = () => renameSync(file, `${file}.1`)
+/** As templates/bin/bounded-file does it. */
+const rotate = () => {
+  copyFileSync(file, `${file}.1`)
+  truncateSync(file)
+}
 
 async function all(follower: Follower): Promise<string[]> {
   const lines: string[] = []
@@ -45,18 +59,81 @@ test('who starts again goes on where the former one stopped, or begins with the 
   expect(await all(follow(file, { id: 'long-gone', offset: 7 }))).toEqual(['a', 'b', 'c', 'd'])
 })
 
-test('no line is lost or said twice across a rotation, even where it cuts one', async () => {
+test('no line is lost or said twice across a new beginning', async () => {
   const one = follow(file)
   write('a\nb\n')
   expect(await all(one)).toEqual(['a', 'b'])
-  write('c\nhal')
+  write('c\n')
   rotate()
   expect(await all(one)).toEqual([])
-  write('f\nd\n')
-  expect(await all(one)).toEqual(['c', 'half', 'd'])
+  write('d\n')
+  expect(await all(one)).toEqual(['c', 'd'])
   rotate()
   write('e\n')
   expect(await all(one)).toEqual(['e'])
+  expect(one.gaps()).toBe(0)
+})
+
+test('a copy that is being made is not read twice', async () => {
+  write('a\nb\n')
+  copyFileSync(file, `${file}.1`)
+  const one = follow(file)
+  expect(await all(one)).toEqual(['a', 'b'])
+  truncateSync(file)
+  write('c\n')
+  expect(await all(one)).toEqual(['c'])
+  expect(one.gaps()).toBe(0)
+})
+
+test('lines that were gone before they were read are told', async () => {
+  const one = follow(file)
+  write('a\n')
+  await all(one)
+  write('b\n')
+  rotate()
+  write('c\n')
+  rotate()
+  write('d\n')
+  expect(await all(one)).toEqual(['c', 'd'])
+  expect(one.gaps()).toBe(1)
+})
+
+test('it grows beyond where it was read before it was emptied, and is read from its new beginning', async () => {
+  const one = follow(file)
+  write('a\nb\n')
+  await all(one)
+  truncateSync(file)
+  write('c\nd\ne\nf\n')
+  expect(await all(one)).toEqual(['c', 'd', 'e', 'f'])
+})
+
+describe('a file that is emptied', () => {
+  const later = () => utimesSync(file, new Date(), new Date(Date.now() - 5000))
+  test('is so when all of it is known and nobody writes, with its copy', async () => {
+    write('a\nb\n')
+    const one = follow(file)
+    await all(one)
+    write('c\n')
+    rotate()
+    write('d\n')
+    await all(one)
+    later()
+    expect(await empty(file, one.position())).toBe(true)
+    expect([readFileSync(file, 'utf8'), existsSync(`${file}.1`)]).toEqual(['', false])
+    write('e\n')
+    expect(await all(one)).toEqual(['e'])
+  })
+  test('is not while somebody writes, while some of it is unread, or when it is another', async () => {
+    write('a\n')
+    const one = follow(file)
+    await all(one)
+    expect(await empty(file, one.position())).toBe(false)
+    write('b\n')
+    later()
+    expect(await empty(file, one.position())).toBe(false)
+    expect(await empty(file, { id: 'other', offset: 4 })).toBe(false)
+    expect(readFileSync(file, 'utf8')).toBe('a\nb\n')
+  })
 })
 
 test('more than fits at once comes in several pieces, whole', async () => {

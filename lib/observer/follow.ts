@@ -1,52 +1,39 @@
-import { type Piece, pieceSize, readFrom } from '../host.ts'
-
-/** Up to where a file has been read, always between two lines. */
-export interface Position {
-  id: string
-  offset: number
-}
+import { type Piece, type Position, pieceSize, readFrom } from '../appended.ts'
 
 export interface Follower {
   /** the next lines, in the order of the file; none when all are read */
   next(): Promise<string[]>
   position(): Position
+  /** how often a file was begun anew before all of it was read */
+  gaps(): number
 }
 
-/** Reads a file that others append to, line by line across its rotation to `FILE.1`, from where an earlier one stopped. */
+/** Reads a file that others append to, line by line, from where an earlier one stopped; when it is begun anew, what is left of it is read in its copy `FILE.1` first. */
 export function follow(file: string, start: Position = { id: '', offset: 0 }): Follower {
   let position = start
-  /** the beginning of a line that the rotation cut */
-  let rest: Buffer = Buffer.alloc(0)
+  let gaps = 0
 
   async function next(): Promise<string[]> {
     const current = await readFrom(file, position.offset)
-    if (!current) return []
+    // Its first line is not whole yet.
+    if (!current?.id) return []
     if (current.id === position.id && current.size >= position.offset) return take(current)
-    if (current.id === position.id) {
-      // Somebody emptied it by hand.
-      position = { id: current.id, offset: 0 }
-      return next()
-    }
-    const older = await readFrom(`${file}.1`, position.offset)
-    // Rotated between the two looks; the next one sees it whole.
-    if (older?.id === current.id) return []
-    if (older?.id === position.id) {
-      const lines = take(older)
-      if (lines.length > 0) return lines
-      rest = Buffer.from(older.bytes)
-      position = { id: current.id, offset: 0 }
-    } else position = { id: (older ?? current).id, offset: 0 }
+    const copy = await readFrom(`${file}.1`, position.offset)
+    // One that is being made: what it is a copy of is still there.
+    const older = copy?.id === current.id ? undefined : copy
+    const left = older?.id === position.id ? take(older) : []
+    if (left.length > 0) return left
+    if (position.id && older && (older.id !== position.id || position.offset < older.size)) gaps += 1
+    position = { id: older && older.id !== position.id ? older.id : current.id, offset: 0 }
     return next()
   }
 
   function take({ id, bytes }: Piece): string[] {
     const end = bytes.lastIndexOf(10) + 1 || (bytes.length === pieceSize ? bytes.length : 0)
     if (end === 0) return []
-    const text = Buffer.concat([rest, bytes.subarray(0, end)]).toString('utf8')
-    rest = Buffer.alloc(0)
     position = { id, offset: position.offset + end }
-    return text.replace(/\n$/, '').split('\n')
+    return bytes.subarray(0, end).toString('utf8').replace(/\n$/, '').split('\n')
   }
 
-  return { next, position: () => position }
+  return { next, position: () => position, gaps: () => gaps }
 }

@@ -2,7 +2,7 @@ import type { Look } from '../host.ts'
 import { readRegistry } from '../keys/registry.ts'
 import { running } from '../models.ts'
 import { places } from '../places.ts'
-import { engineLoad, engineUp } from '../proxy/runtime.ts'
+import { droppedLines, engineLoad, engineUp } from '../proxy/runtime.ts'
 import { readSettings } from '../settings.ts'
 import type { Gauges } from './metrics.ts'
 
@@ -18,7 +18,7 @@ export async function readGauges(look: Look, gauges: Gauges): Promise<void> {
 async function ofGateway(look: Look, gauges: Gauges): Promise<void> {
   const info = await look.ask(places(look.home).adminSocket, 'show info')
   gauges.up.set(info ? 1 : 0)
-  gauges.droppedLines.set(Number(/^DroppedLogs: (\d+)$/m.exec(info ?? '')?.[1] ?? 0))
+  gauges.droppedLines.set(await droppedLines(look))
   gauges.engineUp.set((await engineUp(look)) ? 1 : 0)
   const load = await engineLoad(look)
   gauges.running.set(load?.running ?? 0)

@@ -1,4 +1,5 @@
-import { append, type Host } from '../host.ts'
+import { append } from '../appended.ts'
+import type { Host } from '../host.ts'
 import { places } from '../places.ts'
 import { quietPaths } from '../proxy/policies/log.ts'
 import type { Settings } from '../settings.ts'

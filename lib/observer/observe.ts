@@ -9,7 +9,7 @@ import { overlong } from './duties/overlong.ts'
 import { type Duty, keep } from './duty.ts'
 import { metrics } from './metrics.ts'
 import { ownLog } from './own-log.ts'
-import { requests } from './requests.ts'
+import { emptying, requests } from './requests.ts'
 import { serving } from './serving.ts'
 import { signs } from './sign.ts'
 import { usage } from './usage.ts'
@@ -35,10 +35,10 @@ export async function observe(host: Host = realHost()): Promise<void> {
   await settings.duty.run(host).catch(() => {})
   const reading = requests(host.home, settings.now, counted.start, [counted, measured])
   const books = [reading, counted, budgets(counted)]
-  const kept = keep(host, [settings.duty, ...books, ownLog], say)
+  const kept = keep(host, [settings.duty, ...books, emptying(counted.kept), ownLog], say)
   const helping = [loaded(settings.now), overlong(), identities, lists(settings.now), alerts(settings.now)]
   const others = keep(host, [serving(settings.now, measured), ...helping], say)
-  const living = keep(host, [signs(() => [...kept.faults(), ...others.faults()])], say)
+  const living = keep(host, [signs(() => [...kept.faults(), ...others.faults()], reading.lost)], say)
   say('observing')
   await new Promise((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, resolve)

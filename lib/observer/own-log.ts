@@ -1,4 +1,4 @@
-import { bound } from '../host.ts'
+import { bound } from '../appended.ts'
 import { places } from '../places.ts'
 import type { Duty } from './duty.ts'
 

@@ -1,10 +1,12 @@
+import { empty, type Position } from '../appended.ts'
 import type { Host } from '../host.ts'
 import { places } from '../places.ts'
 import type { Settings } from '../settings.ts'
 import type { Duty } from './duty.ts'
 import { type Ended, parseEnded } from './ended.ts'
-import { follow, type Position } from './follow.ts'
+import { follow } from './follow.ts'
 import { wanted, writeLog } from './log.ts'
+import type { Lost } from './sign.ts'
 
 /** Whoever is told of requests that have ended. */
 export interface Taker {
@@ -12,17 +14,30 @@ export interface Taker {
   take(requests: Ended[], upTo: Position, bad: number): void
 }
 
+export interface Reading extends Duty {
+  /** what was not counted since this observer began */
+  lost(): Lost
+}
+
 /** Reads what HAProxy writes down, tells everyone who takes it, and writes what the settings want into the log. */
-export function requests(home: string, settings: () => Settings, start: Position | undefined, takers: Taker[]): Duty {
+export function requests(
+  home: string,
+  settings: () => Settings,
+  start: Position | undefined,
+  takers: Taker[],
+): Reading {
   const follower = follow(places(home).access, start)
+  let unreadable = 0
   return {
     name: 'requests',
+    lost: () => ({ unreadable, gaps: follower.gaps() }),
     everyMs: 500,
     async run(host: Host) {
       for (;;) {
         const lines = await follower.next()
         if (lines.length === 0) return
         const read = lines.map(parseEnded).filter((request) => request !== undefined)
+        unreadable += lines.length - read.length
         for (const taker of takers) taker.take(read, follower.position(), lines.length - read.length)
         const { log } = settings()
         await writeLog(
@@ -33,3 +48,16 @@ export function requests(home: string, settings: () => Settings, start: Position
     },
   }
 }
+
+/** Bytes after which the file is emptied once all of it is counted and nobody writes; the gateway's job has a bound of its own (templates/bin/bounded-file). */
+const most = 5_000_000
+
+/** Keeps what HAProxy writes down small. */
+export const emptying = (kept: () => Position | undefined): Duty => ({
+  name: 'emptying',
+  everyMs: 5000,
+  async run(host) {
+    const upTo = kept()
+    if (upTo && upTo.offset > most) await empty(places(host.home).access, upTo)
+  },
+})

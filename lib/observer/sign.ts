@@ -9,7 +9,18 @@ const schema = z.object({
   at: z.number(),
   /** what does not work at the moment, a sentence each */
   faults: z.array(z.string()),
+  lost: z
+    .object({
+      /** lines that were no request */
+      unreadable: z.number(),
+      /** times that lines were gone before they were read */
+      gaps: z.number(),
+    })
+    .default({ unreadable: 0, gaps: 0 }),
 })
+
+/** What is not counted of the requests, since the observer began. */
+export type Lost = Sign['lost']
 
 /** What the observer says of itself, every few seconds. */
 export type Sign = z.infer<typeof schema>
@@ -30,12 +41,12 @@ export async function readSign(look: Look): Promise<Sign | undefined> {
 }
 
 /** Shows that the observer lives, and what it cannot do. */
-export const signs = (faults: () => string[]): Duty => ({
+export const signs = (faults: () => string[], lost: () => Lost): Duty => ({
   name: 'sign of life',
   everyMs: 5000,
   run: (host: Host) =>
     host.write(
       places(host.home).observer,
-      `${JSON.stringify({ pid: process.pid, at: Date.now(), faults: faults() } satisfies Sign)}\n`,
+      `${JSON.stringify({ pid: process.pid, at: Date.now(), faults: faults(), lost: lost() } satisfies Sign)}\n`,
     ),
 })

@@ -1,11 +1,11 @@
 import { z } from 'zod'
+import type { Position } from '../appended.ts'
 import { endpoints } from '../endpoints.ts'
 import type { Host, Look } from '../host.ts'
 import { probing } from '../keys/maps.ts'
 import { places } from '../places.ts'
 import type { Duty } from './duty.ts'
 import type { Ended } from './ended.ts'
-import type { Position } from './follow.ts'
 
 const share = z.object({
   requests: z.number(),
@@ -136,6 +136,8 @@ export interface Counter extends Duty {
   /** up to where an earlier observer has counted */
   start: Position | undefined
   take(requests: Ended[], upTo: Position): void
+  /** up to where the counts are safe on disk */
+  kept(): Position | undefined
   /** what counts for everybody's share of a day, with all that has been taken */
   used(host: Host, day: string): Promise<Record<string, Use>>
 }
@@ -153,6 +155,7 @@ export async function usage(look: Look, now = () => new Date()): Promise<Counter
   let [read, reached] = [start, start]
   let waiting: { day: string; request: Ended }[] = []
   let saved = true
+  let kept = start
 
   async function open(host: Host, day: string): Promise<Usage> {
     const found = days[day] ?? (await closedDay(host, day))
@@ -170,10 +173,12 @@ export async function usage(look: Look, now = () => new Date()): Promise<Counter
   }
   async function save(host: Host): Promise<void> {
     saved = true
+    const upTo = read
     await host.write(bookFile(host), `${JSON.stringify({ read, days })}\n`).catch((error) => {
       saved = false
       throw error
     })
+    kept = upTo
   }
   /** What the book does not hold yet must not stand in a day's own file; a day leaves the book with its next write, and counts there until then. */
   async function close(host: Host): Promise<void> {
@@ -188,6 +193,7 @@ export async function usage(look: Look, now = () => new Date()): Promise<Counter
     name: 'usage',
     everyMs: 1000,
     start,
+    kept: () => kept,
     take(requests, upTo) {
       waiting.push(...requests.map((request) => ({ day: dayOfEnd(request), request })))
       reached = upTo

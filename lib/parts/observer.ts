@@ -4,8 +4,9 @@ import { ageOf, readSign, staleAfter } from '../observer/sign.ts'
 import { labels, places } from '../places.ts'
 import { fillAgent, launchd } from '../platform/launchd.ts'
 import { describe, listeners } from '../platform/listeners.ts'
+import { droppedLines } from '../proxy/runtime.ts'
 import { agentFileStep, service } from '../resources.ts'
-import { type Check, type Finding, missed, ok, type Step, skipped } from '../step.ts'
+import { advice, type Check, type Finding, missed, ok, type Step, skipped } from '../step.ts'
 import type { Part, Setup } from './part.ts'
 
 const without = 'until it runs there is no log of requests, nothing is counted, and no metrics are served'
@@ -89,6 +90,27 @@ const works = (): Check => ({
   },
 })
 
+/** What is lost on the way from HAProxy to the log is missing in reports and in shares of a day. */
+const whole = (): Check => ({
+  id: 'observer.log-whole',
+  title: 'No line of the log was lost',
+  needs: ['observer.service'],
+  async check(look) {
+    const { unreadable = 0, gaps = 0 } = (await readSign(look))?.lost ?? {}
+    const seen = [
+      [await droppedLines(look), 'lines could not be written'],
+      [unreadable, 'lines could not be read'],
+      [gaps, 'times lines were gone before they were read'],
+    ].flatMap(([count, what]) => (count ? [`${count} ${what}`] : []))
+    return seen.length === 0
+      ? ok('none')
+      : advice(
+          `${seen.join(', ')}: they are missing in the report and in shares of a day`,
+          'Look whether the disk is full (df -h ~); the count begins anew with the gateway and the observer.',
+        )
+  },
+})
+
 /** Switched off, or without the proxy, there must be none. */
 function absent({ run }: { run: Step }): Step {
   return {
@@ -114,5 +136,5 @@ export const observer: Part = {
     if (setup.mode !== 'proxy' || setup.settings.observer === 'off') return [absent(steps)]
     return [portFree(machine, setup), steps.plist, { ...steps.run, needs: ['runtime.copy'] }]
   },
-  checks: (_machine, setup) => (setup.mode === 'proxy' && setup.settings.observer === 'on' ? [works()] : []),
+  checks: (_machine, setup) => (setup.mode === 'proxy' && setup.settings.observer === 'on' ? [works(), whole()] : []),
 }

@@ -32,6 +32,10 @@ export async function workerInfo(look: Look): Promise<WorkerInfo | undefined> {
   }
 }
 
+/** Lines of its log that the running worker could not write. */
+export const droppedLines = async (look: Look): Promise<number> =>
+  Number(/^DroppedLogs: (\d+)$/m.exec((await look.ask(places(look.home).adminSocket, 'show info')) ?? '')?.[1] ?? 0)
+
 /** What `show stat` says of one of the servers that ask the engine, by its columns. */
 export async function statOf(look: Look, server: string): Promise<Record<string, string> | undefined> {
   return rowOf((await look.ask(places(look.home).adminSocket, 'show stat')) ?? '', 'inference', server)

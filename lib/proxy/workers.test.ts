@@ -1,6 +1,8 @@
 import { expect, it } from 'vitest'
 import { memoryWorker, withWorkers } from '../../test/memory-haproxy.ts'
 import { memoryHost } from '../../test/memory-host.ts'
+import { dryHost } from '../dry-run.ts'
+import { setRunningMap } from './runtime.ts'
 import { changeEach, readEach, workers, workersOf } from './workers.ts'
 
 const head = '#<PID>          <type>          <reloads>       <uptime>        <version>      \n'
@@ -66,4 +68,15 @@ it('where nothing runs there is nothing to change, and nothing to read', async (
   const host = memoryHost()
   expect(await changeEach(host, async () => false)).toBe(0)
   expect(await readEach(host, async () => 1)).toEqual([])
+})
+
+it('a dry run says what it would tell each worker, and misses nothing', async () => {
+  const host = memoryHost()
+  const { told } = withWorkers(host, {
+    34: memoryWorker({ maps: { 7: { file: '/x/keys/keys.map', lines: new Map() } } }),
+  })
+  const intents: string[] = []
+  const dry = dryHost(host, ({ text }) => intents.push(text))
+  expect(await setRunningMap(dry, 'keys/keys.map', new Map([['a', 'b']]))).toBe(0)
+  expect([told, intents]).toEqual([[], ['haproxy: add map #7 a b']])
 })

@@ -130,13 +130,13 @@ async function withEach<T>(
 ): Promise<Round<T>> {
   const answers = new Map<string, T>()
   let round: Round<T> = { answers: [], silent: [], reloaded: '' }
-  await look.until(
+  const all = await look.until(
     'every worker has answered',
     patience,
     async () => {
-      const all = await processes(look)
-      round = { answers: [], silent: [], reloaded: all[0]?.uptime ?? '' }
-      for (const [at, worker] of all.entries()) {
+      const found = await processes(look)
+      round = { answers: [], silent: [], reloaded: found[0]?.uptime ?? '' }
+      for (const [at, worker] of found.entries()) {
         if (!which(worker)) continue
         const answer = answers.get(worker.pid) ?? (await way(worker, at === 0).catch(unlessSilent))
         if (answer === undefined) round.silent.push({ ...worker, current: at === 0 })
@@ -146,7 +146,8 @@ async function withEach<T>(
     },
     beat,
   )
-  return { ...round, answers: [...answers.values()] }
+  // The verdict is what `until` says, so that a host that only says what it would do sees no failure.
+  return { ...round, silent: all ? [] : round.silent, answers: [...answers.values()] }
 }
 
 function unlessSilent(error: unknown): undefined {

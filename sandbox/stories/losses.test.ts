@@ -110,7 +110,7 @@ describe('where one of three handed-over sockets gets lost, as on macOS', () => 
   test('the frontend that is closed before a restart is closed', async () => {
     at = await lossy(3, secrets)
     await closeFrontend(at.machine, 'tailnet')
-    await expect(at.ask(secrets.bob)).rejects.toThrow()
+    expect(await at.ask(secrets.bob)).toBe(0)
   })
 })
 

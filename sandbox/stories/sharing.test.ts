@@ -287,7 +287,8 @@ describe.skipIf(cannot)(titled('a server that is shared by keys'), () => {
     const either = (people: string) =>
       box.write(at(box).settings, `${settings}access: either\npeople: ${people}\n`.replace('access: keys\n', ''), 0o600)
     either('{ ann@example.com: { groups: [metadata, openai] } }')
-    expect((await run(box, 'apply.ts')).code).toBe(0)
+    const applied = await run(box, 'apply.ts')
+    expect(applied.code, told(applied)).toBe(0)
     expect([await status(), await status(undefined, '/api/generate', 'POST'), await status('rop_wrong')]).toEqual([
       200, 403, 401,
     ])

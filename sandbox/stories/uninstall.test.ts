@@ -30,7 +30,7 @@ async function expectGone(box: Box): Promise<void> {
   for (const label of all) expect(await job(box, label), label).toBeUndefined()
   expect(await listeners(box, box.port)).toEqual([])
   const { stdout } = await box.run(['ps', '-axo', 'args'])
-  expect(stdout).not.toMatch(/bounded-log|haproxy -W|ollama serve/)
+  expect(stdout).not.toMatch(/bounded-|haproxy -W|ollama serve/)
   const left = [...box.snapshot('.').keys()].filter((path) => /haproxy|remote-ollama-proxy|com\.ollama/.test(path))
   expect(left.filter((path) => !path.startsWith('.config/remote-ollama-proxy'))).toEqual([])
 }
