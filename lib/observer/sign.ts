@@ -37,5 +37,7 @@ export const signs = (faults: () => string[]): Duty => ({
     host.write(
       places(host.home).observer,
       `${JSON.stringify({ pid: process.pid, at: Date.now(), faults: faults() } satisfies Sign)}\n`,
+      0o600,
+      { flush: false },
     ),
 })
