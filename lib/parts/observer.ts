@@ -5,7 +5,7 @@ import { labels, places } from '../places.ts'
 import { fillAgent, launchd } from '../platform/launchd.ts'
 import { describe, listeners } from '../platform/listeners.ts'
 import { agentFileStep, service } from '../resources.ts'
-import { type Check, type Finding, missed, ok, type Step, skipped } from '../step.ts'
+import { advice, type Check, type Finding, missed, ok, type Step, skipped } from '../step.ts'
 import type { Part, Setup } from './part.ts'
 
 const without = 'until it runs there is no log of requests, nothing is counted, and no metrics are served'
@@ -89,6 +89,21 @@ const works = (): Check => ({
   },
 })
 
+/** macOS shows it in the name of Script Editor, and drops it without a word until that may notify (cline/cline#3097, gen2brain/beeep#67). */
+const heard = ({ webhook }: Setup['settings']['alerts']): Check => ({
+  id: 'alerts.notification',
+  title: 'Alerts reach somebody',
+  check: async () =>
+    webhook !== undefined
+      ? ok('by the webhook, too')
+      : advice(
+          'by notifications alone, which macOS drops without a word until Script Editor may show them',
+          'Set alerts.webhook in settings.yaml; or run `display notification "test"` in Script Editor once and allow what macOS asks.',
+        ),
+})
+
+const told = ({ alerts }: Setup['settings']): Check[] => (alerts.notification ? [heard(alerts)] : [])
+
 /** Switched off, or without the proxy, there must be none. */
 function absent({ run }: { run: Step }): Step {
   return {
@@ -114,5 +129,6 @@ export const observer: Part = {
     if (setup.mode !== 'proxy' || setup.settings.observer === 'off') return [absent(steps)]
     return [portFree(machine, setup), steps.plist, { ...steps.run, needs: ['runtime.copy'] }]
   },
-  checks: (_machine, setup) => (setup.mode === 'proxy' && setup.settings.observer === 'on' ? [works()] : []),
+  checks: (_machine, setup) =>
+    setup.mode === 'proxy' && setup.settings.observer === 'on' ? [works(), ...told(setup.settings)] : [],
 }
