@@ -143,6 +143,8 @@ export interface NetworkMac {
   namespaced: boolean
   /** device that carries the tailnet addresses */
   device: string
+  /** what becomes of the tunnel's IPv6 address: never there, or shown as tentative and bound by nobody (XNU refuses) */
+  ipv6?: 'absent' | 'tentative'
   /** the `ip` program, when it is not on the PATH */
   ip?: string
   /** its libraries, when it does not find them itself */

@@ -14,7 +14,10 @@ function addresses(box: Box, present: boolean): string[] {
   const { network, tailscale } = box.mac
   if (!network.namespaced) return []
   const there = Object.values(networkInterfaces()).flatMap((infos = []) => infos.map(({ address }) => address))
-  return [tailscale.ipv4, tailscale.ipv6].filter((address) => address !== '' && there.includes(address) === present)
+  const late = (address: string) => !present && address.includes(':') && network.ipv6 !== undefined
+  return [tailscale.ipv4, tailscale.ipv6].filter(
+    (address) => address !== '' && there.includes(address) === present && !late(address),
+  )
 }
 
 /** Gives the tunnel its addresses, as Tailscale does on connecting. Does nothing in a box without a network namespace. */
