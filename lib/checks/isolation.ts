@@ -87,7 +87,8 @@ function listens(machine: Machine, setup: Setup): Check {
   return {
     id: 'haproxy.listens',
     title: 'HAProxy listens on the tailnet address, and nowhere else',
-    needs: ['haproxy.service'],
+    // A socket stays when its address goes, and nobody reaches it.
+    needs: ['tailscale.up', 'haproxy.service'],
     async check(look) {
       const wanted = gatewayOf(machine, setup).listeners.flatMap((listener) => listener.addresses)
       const facts = (await listeners(look, setup.settings.port)).filter((fact) => fact.command?.includes('haproxy'))
