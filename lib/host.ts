@@ -111,6 +111,8 @@ function probe(request: RawRequest): Promise<RawAnswer> {
       agent: false,
     })
     const timer = setTimeout(() => finish('timeout'), request.timeoutMs ?? 10_000)
+    const stood = () => Object.assign(answer, { connectMs: performance.now() - started })
+    outgoing.on('socket', (socket) => socket.on('connect', stood))
     outgoing.on('error', (error: NodeJS.ErrnoException) => finish(answer.status ? 'cut' : 'refused', error.code))
     outgoing.on('connect', (response) => {
       answer.status = response.statusCode ?? 0

@@ -20,6 +20,8 @@ export interface RawAnswer {
   body: string
   pieces: { ms: number; text: string }[]
   ms: number
+  /** ms until the connection stood, which the kernel sees to and not who listens; absent when it never did */
+  connectMs?: number
   error?: string
 }
 

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { networkInterfaces } from 'node:os'
 import type { Box } from '../box.ts'
+import { startLoop } from './loop.ts'
 
 function ip(box: Box, words: string[]): boolean {
   const { network } = box.mac
@@ -32,6 +33,7 @@ export function putAddresses(box: Box): void {
       ip(box, ['route', 'replace', '100.64.0.0/10', 'dev', device])
     }
   }
+  if (box.mac.network.namespaced) startLoop(box, (words) => ip(box, words))
 }
 
 /** Takes the addresses off the tunnel, as `tailscale down` does; sockets that listen there stay. */
