@@ -57,14 +57,12 @@ const has = (machine: Machine, address: string | undefined): boolean =>
 const hasIpv6 = (machine: Machine): boolean => has(machine, machine.tailscale.ipv6)
 
 /** IPv6 that is late, tentative or absent keeps nobody waiting: the gateway then answers on IPv4 alone. */
-function overIpv6(machine: Machine, setup: Setup): Step {
-  const { ipv6 } = machine.tailscale
+function overIpv6(machine: Machine, ipv6: string, setup: Setup): Step {
   return {
     id: 'haproxy.ipv6',
     title: 'The gateway answers on the tailnet’s IPv6 address, too',
     needs: ['haproxy.service'],
     async check(look) {
-      if (ipv6 === undefined) return skipped('the tailnet gives none')
       if ((await runningIpv6(look)) !== 'off') return ok(ipv6)
       if (hasIpv6(machine))
         return missed(`${ipv6} came after the gateway had started, so it answers on IPv4 alone`, 'npx tsx apply.ts')
@@ -274,6 +272,7 @@ function withProxy(machine: Machine, setup: Setup): Check[] {
   const at = places(machine.home)
   const agent = gatewayAgent(machine, setup)
   const edited = setup.answers.keepEdited.includes(`${at.agents}/${labels.gateway}.plist`)
+  const { ipv6 } = machine.tailscale
   return [
     ...portsFree(machine, setup),
     program(machine, setup),
@@ -292,7 +291,7 @@ function withProxy(machine: Machine, setup: Setup): Check[] {
       keepEdited: edited,
     }),
     gatewayService(machine, setup),
-    overIpv6(machine, setup),
+    ...(ipv6 ? [overIpv6(machine, ipv6, setup)] : []),
     reachesEngine(),
   ]
 }
