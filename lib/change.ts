@@ -15,6 +15,7 @@ const ofStep: Record<string, Need> = {
   'haproxy.keys': 'map edit',
   'haproxy.identities': 'map edit',
   'haproxy.config': 'reload',
+  'haproxy.ipv6': 'reload',
   'models.plist': 'job at login',
   'models.service': 'job at login',
   'settings.file': 'job at login',

@@ -1,8 +1,11 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
 import { openLog, realHost, realLook } from './host.ts'
+import { signs } from './observer/sign.ts'
+import { places } from './places.ts'
 
 describe('HAProxy’s sockets', () => {
   it.each(['show info; shutdown frontend tailnet', 'show info\nshow env'])('take one command: %j', async (command) => {
@@ -41,6 +44,40 @@ describe('a file', () => {
     utimesSync(`${file}.writing`, then, then)
     await realHost().write(file, 'whole', 0o644)
     expect([readFileSync(file, 'utf8'), statSync(file).mode & 0o777]).toEqual(['whole', 0o644])
+  })
+})
+
+describe('the whole drive', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'flush-'))
+  const host = { ...realHost(), home: folder }
+  afterAll(() => rmSync(folder, { recursive: true }))
+
+  /** How often the work has the disk write down all that it has. */
+  async function flushes(work: () => Promise<void>): Promise<number> {
+    const handle = await open(folder)
+    const spied = vi.spyOn(Object.getPrototypeOf(handle), 'sync')
+    await handle.close()
+    await work()
+    const times = spied.mock.calls.length
+    spied.mockRestore()
+    return times
+  }
+
+  it('is flushed for what must outlast a power cut, such as a key', async () => {
+    expect(await flushes(() => host.write(join(folder, 'keys.json'), '{}'))).toBe(1)
+  })
+
+  it('is not flushed for a sign of life, which comes every five seconds', async () => {
+    expect(
+      await flushes(() =>
+        signs(
+          () => [],
+          () => ({ unreadable: 0, gaps: 0 }),
+        ).run(host),
+      ),
+    ).toBe(0)
+    expect(readFileSync(places(folder).observer, 'utf8')).toContain('"faults":[]')
+    expect(statSync(places(folder).observer).mode & 0o777).toBe(0o600)
   })
 })
 

@@ -17,6 +17,7 @@ import type {
   RawEnd,
   RawRequest,
   RunOptions,
+  WriteOptions,
 } from './look.ts'
 import { conversation, converse } from './runtime-api.ts'
 
@@ -103,6 +104,8 @@ function probe(request: RawRequest): Promise<RawAnswer> {
       agent: false,
     })
     const timer = setTimeout(() => finish('timeout'), request.timeoutMs ?? 10_000)
+    const stood = () => Object.assign(answer, { connectMs: performance.now() - started })
+    outgoing.on('socket', (socket) => socket.on('connect', stood))
     outgoing.on('error', (error: NodeJS.ErrnoException) => finish(answer.status ? 'cut' : 'refused', error.code))
     outgoing.on('connect', (response) => {
       answer.status = response.statusCode ?? 0
@@ -205,14 +208,14 @@ async function openDraft(file: string, mode: number): Promise<fs.FileHandle> {
   }
 }
 
-async function writeFile(file: string, text: string, mode = 0o600): Promise<void> {
+async function writeFile(file: string, text: string, mode = 0o600, { flush = true }: WriteOptions = {}): Promise<void> {
   await fs.mkdir(path.dirname(file), { recursive: true, mode: 0o700 })
   const temporary = draft(file)
   const handle = await openDraft(temporary, mode)
   try {
     await handle.writeFile(text)
     await handle.chmod(mode)
-    await handle.sync()
+    if (flush) await handle.sync()
     await fs.rename(temporary, file)
   } catch (error) {
     await fs.rm(temporary, { force: true })
@@ -260,9 +263,9 @@ export function realHost(note: (line: string) => void = () => {}): Host {
       if ((options.codes ?? [0]).includes(output.code)) return output
       throw new Unexpected(argv, options.interactive ? { ...output, stderr: 'its own words are above' } : output)
     },
-    async write(file, text, mode) {
+    async write(file, text, mode, options) {
       note(`write ${file} (${text.length} bytes)`)
-      await writeFile(file, text, mode)
+      await writeFile(file, text, mode, options)
     },
     async folder(folder, mode = 0o700) {
       await fs.mkdir(folder, { recursive: true, mode })

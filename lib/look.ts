@@ -23,6 +23,8 @@ export interface RawAnswer {
   body: string
   pieces: { ms: number; text: string }[]
   ms: number
+  /** ms until the connection stood, which the kernel sees to and not who listens; absent when it never did */
+  connectMs?: number
   error?: string
 }
 
@@ -95,12 +97,20 @@ export interface RunOptions {
   codes?: number[]
 }
 
+export interface WriteOptions {
+  /**
+   * false: the disk need not have it at once, so a power cut may take it; for what is made anew every few seconds.
+   * On macOS a flush is one of the whole drive (libuv syncs by F_FULLFSYNC).
+   */
+  flush?: boolean
+}
+
 /** Changes the machine. `apply` and `undo` are given this. */
 export interface Host extends Look {
   /** Runs a command; throws `Unexpected` when its exit code is not among the expected ones. */
   run(argv: string[], options?: RunOptions): Promise<Output>
   /** Writes by temporary file and rename; makes the folders above it. Mode 0600 unless told. */
-  write(file: string, text: string, mode?: number): Promise<void>
+  write(file: string, text: string, mode?: number, options?: WriteOptions): Promise<void>
   /** Makes a folder (0700 unless told) and those above it. */
   folder(folder: string, mode?: number): Promise<void>
   /** A symbolic link, replaced in one step. */

@@ -13,6 +13,8 @@ export interface Places {
   run: string
   adminSocket: string
   masterSocket: string
+  /** whether HAProxy binds the tailnet's IPv6 address; read by it before its configuration */
+  ipv6: string
   /** where HAProxy's own exporter answers */
   metricsSocket: string
   agents: string
@@ -52,6 +54,7 @@ export function places(home: string): Places {
     run: `${proxy}/run`,
     adminSocket: `${proxy}/run/admin.sock`,
     masterSocket: `${proxy}/run/master.sock`,
+    ipv6: `${proxy}/run/ipv6.cfg`,
     metricsSocket: `${proxy}/run/metrics.sock`,
     agents: `${home}/Library/LaunchAgents`,
     support,

@@ -20,7 +20,8 @@ export async function refreshIdentities(host: Host): Promise<boolean> {
   const wanted = identityLines(peers, await rulesInForce(host))
   for (const name of identityMaps) {
     const text = mapText(wanted[name])
-    if ((await host.read(fileOf(host, name))) !== text) await host.write(fileOf(host, name), text)
+    if ((await host.read(fileOf(host, name))) !== text)
+      await host.write(fileOf(host, name), text, 0o600, { flush: false })
     await setRunningMap(host, `keys/${name}`, wanted[name])
   }
   return true

@@ -3,6 +3,7 @@ import { parseSettings, readSettings } from '../settings.ts'
 import { alerts } from './duties/alerts.ts'
 import { budgets } from './duties/budgets.ts'
 import { identities } from './duties/identities.ts'
+import { ipv6 } from './duties/ipv6.ts'
 import { lists } from './duties/lists.ts'
 import { loaded } from './duties/loaded.ts'
 import { overlong } from './duties/overlong.ts'
@@ -36,7 +37,7 @@ export async function observe(host: Host = realHost()): Promise<void> {
   const reading = requests(host.home, settings.now, counted.start, [counted, measured])
   const books = [reading, counted, budgets(counted)]
   const kept = keep(host, [settings.duty, ...books, emptying(counted.kept), ownLog], say)
-  const helping = [loaded(settings.now), overlong(), identities, lists(settings.now), alerts(settings.now)]
+  const helping = [loaded(settings.now), overlong(), identities, ipv6, lists(settings.now), alerts(settings.now)]
   const others = keep(host, [serving(settings.now, measured), ...helping], say)
   const living = keep(host, [signs(() => [...kept.faults(), ...others.faults()], reading.lost)], say)
   say('observing')

@@ -48,5 +48,7 @@ export const signs = (faults: () => string[], lost: () => Lost): Duty => ({
     host.write(
       places(host.home).observer,
       `${JSON.stringify({ pid: process.pid, at: Date.now(), faults: faults(), lost: lost() } satisfies Sign)}\n`,
+      0o600,
+      { flush: false },
     ),
 })

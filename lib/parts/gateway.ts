@@ -11,8 +11,7 @@ const unknown4 = '100.64.0.1'
 /** Everything the configuration is made from, for this machine. The tailnet's networks: tailscale.com/kb/1015, kb/1033. */
 export function gatewayOf(machine: Machine, setup: Setup): Gateway {
   const { ipv4, ipv6, name, hostName } = machine.tailscale
-  const present6 = machine.addresses.some((address) => address.address === ipv6)
-  const addresses = [ipv4 ?? unknown4, ...(ipv6 && present6 ? [ipv6] : [])]
+  const addresses = [ipv4 ?? unknown4, ...(ipv6 ? [ipv6] : [])]
   const short = name?.split('.')[0]
   const names = [...addresses, name, short, hostName?.toLowerCase(), ...setup.settings.hosts]
   return {
@@ -36,6 +35,7 @@ export function gatewayAgent(machine: Machine, setup: Setup): Agent {
     bin: `${at.current}/templates/bin`,
     haproxy: setup.programs.haproxy,
     address: machine.tailscale.ipv4 ?? '100.x.y.z',
+    address6: machine.tailscale.ipv6 ?? '',
     log: setup.settings.observer === 'on' ? at.access : at.requestLog,
     logs: at.logs,
   })

@@ -8,12 +8,13 @@ import { labels, places } from '../places.ts'
 import { launchd } from '../platform/launchd.ts'
 import { describe, listeners } from '../platform/listeners.ts'
 import type { Configuration } from '../proxy/config.ts'
+import { bringInIpv6, chooseIpv6, runningIpv6 } from '../proxy/ipv6.ts'
 import { keyNeeds, settingsNeeds, tooOldFor } from '../proxy/needs.ts'
 import { fingerprintOf, swap } from '../proxy/reload.ts'
 import { closeFrontend, engineUp, isDraining, runningFingerprint, workerInfo } from '../proxy/runtime.ts'
 import { absent, agentFileStep, folder, forget, packaged, service, tilde } from '../resources.ts'
 import { backupPlace, saveReceipt } from '../state.ts'
-import { type Check, type Finding, missed, ok, type Step, skipped } from '../step.ts'
+import { advice, type Check, type Finding, missed, ok, type Step, skipped } from '../step.ts'
 import { editedFiles, ourFolder } from './consent.ts'
 import { awaitIdle } from './drain.ts'
 import { configurationOf, gatewayAgent, gatewayOf } from './gateway.ts'
@@ -36,21 +37,46 @@ function config(machine: Machine, setup: Setup): Step {
       return running(look, wanted, setup.programs.haproxy)
     },
     async apply(host) {
-      const absent = gatewayOf(machine, setup)
-        .listeners.flatMap((listener) => listener.addresses)
-        .filter((address) => !has(machine, address))
-      if ((await runningFingerprint(host)) && absent.length > 0)
+      const [ipv4 = ''] = gatewayOf(machine, setup).listeners.flatMap((listener) => listener.addresses)
+      const runs = await runningFingerprint(host)
+      if (runs && !has(machine, ipv4))
         throw new Stop(
           3,
-          `The address ${absent.join(', ')} is on no interface, so the running configuration stays; bring Tailscale up and run install.ts again.`,
+          `The address ${ipv4} is on no interface, so the running configuration stays; bring Tailscale up and run install.ts again.`,
         )
+      if (runs) await chooseIpv6(host, hasIpv6(machine) ? 'on' : 'off')
       await swap(host, { receipt: setup.receipt, configuration: wanted, haproxy: setup.programs.haproxy })
     },
     settlesWithin: 5000,
   }
 }
 
-const has = (machine: Machine, address: string): boolean => machine.addresses.some((one) => one.address === address)
+const has = (machine: Machine, address: string | undefined): boolean =>
+  machine.addresses.some((one) => one.address === address && !one.unready)
+
+const hasIpv6 = (machine: Machine): boolean => has(machine, machine.tailscale.ipv6)
+
+/** IPv6 that is late, tentative or absent keeps nobody waiting: the gateway then answers on IPv4 alone. */
+function overIpv6(machine: Machine, ipv6: string, setup: Setup): Step {
+  return {
+    id: 'haproxy.ipv6',
+    title: 'The gateway answers on the tailnet’s IPv6 address, too',
+    needs: ['haproxy.service'],
+    async check(look) {
+      if ((await runningIpv6(look)) !== 'off') return ok(ipv6)
+      if (hasIpv6(machine))
+        return missed(`${ipv6} came after the gateway had started, so it answers on IPv4 alone`, 'npx tsx apply.ts')
+      const why = machine.addresses.find(({ address }) => address === ipv6)?.unready
+      const after =
+        setup.settings.observer === 'on' ? 'the gateway then takes it in by itself' : 'then npx tsx apply.ts'
+      return advice(
+        `${ipv6} is ${why ?? 'on no interface'}, so the gateway answers on IPv4 alone`,
+        `Nobody is kept out; for IPv6, switch Tailscale off and on in the menu bar; ${after}.`,
+      )
+    },
+    apply: bringInIpv6,
+  }
+}
 
 /** A new file says nothing about the process: the worker is asked, and its version compared with the program on disk. */
 async function running(look: Look, wanted: Configuration, haproxy: string): Promise<Finding> {
@@ -261,6 +287,7 @@ function withProxy(machine: Machine, setup: Setup): Check[] {
   const at = places(machine.home)
   const agent = gatewayAgent(machine, setup)
   const edited = setup.answers.keepEdited.includes(`${at.agents}/${labels.gateway}.plist`)
+  const { ipv6 } = machine.tailscale
   return [
     ...portsFree(machine, setup),
     program(machine, setup),
@@ -279,6 +306,7 @@ function withProxy(machine: Machine, setup: Setup): Check[] {
       keepEdited: edited,
     }),
     gatewayService(machine, setup),
+    ...(ipv6 ? [overIpv6(machine, ipv6, setup)] : []),
     reachesEngine(),
   ]
 }

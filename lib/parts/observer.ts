@@ -111,6 +111,21 @@ const whole = (): Check => ({
   },
 })
 
+/** macOS shows it in the name of Script Editor, and drops it without a word until that may notify (cline/cline#3097, gen2brain/beeep#67). */
+const heard = ({ webhook }: Setup['settings']['alerts']): Check => ({
+  id: 'alerts.notification',
+  title: 'Alerts reach somebody',
+  check: async () =>
+    webhook !== undefined
+      ? ok('by the webhook, too')
+      : advice(
+          'by notifications alone, which macOS drops without a word until Script Editor may show them',
+          'Set alerts.webhook in settings.yaml; or run `display notification "test"` in Script Editor once and allow what macOS asks.',
+        ),
+})
+
+const told = ({ alerts }: Setup['settings']): Check[] => (alerts.notification ? [heard(alerts)] : [])
+
 /** Switched off, or without the proxy, there must be none. */
 function absent({ run }: { run: Step }): Step {
   return {
@@ -136,5 +151,6 @@ export const observer: Part = {
     if (setup.mode !== 'proxy' || setup.settings.observer === 'off') return [absent(steps)]
     return [portFree(machine, setup), steps.plist, { ...steps.run, needs: ['runtime.copy'] }]
   },
-  checks: (_machine, setup) => (setup.mode === 'proxy' && setup.settings.observer === 'on' ? [works(), whole()] : []),
+  checks: (_machine, setup) =>
+    setup.mode === 'proxy' && setup.settings.observer === 'on' ? [works(), whole(), ...told(setup.settings)] : [],
 }

@@ -109,10 +109,13 @@ async function firewallFinding(look: Look, haproxy: string): Promise<Finding> {
   const names = await bothNames(look, haproxy)
   const entry = apps.findIndex((line) => names.some((name) => line.includes(name)))
   const allowed = entry >= 0 && /Allow/i.test(apps.slice(entry, entry + 2).join(' '))
+  const replaced = entry < 0 && apps.some((line) => /\/Cellar\/haproxy\//.test(line))
   return allowed
     ? ok('HAProxy is allowed in')
     : advice(
-        'it is on, and asks at the screen before HAProxy may be reached',
+        replaced
+          ? 'it knows HAProxy as it was before an upgrade, and asks at the screen before the new one may be reached'
+          : 'it is on, and asks at the screen before HAProxy may be reached',
         `sudo ${firewall} --add ${haproxy} && sudo ${firewall} --unblockapp ${haproxy}`,
       )
 }

@@ -4,6 +4,9 @@ import type { Part } from './part.ts'
 
 const gigabyte = 1024 ** 3
 
+/** Finder and "About This Mac" count what macOS deletes only when it wants the room; statfs, and whoever writes a file, do not. */
+const purgeable = 'Finder counts purgeable files as free, and they are not yet: System Settings > General > Storage'
+
 function fact(
   id: string,
   title: string,
@@ -65,9 +68,9 @@ export const system: Part = {
     fact('disk', 'The disk has room', async (look) => {
       const free = await look.free(look.home)
       const text = `${(free / gigabyte).toFixed(1)} GB free`
-      if (free < gigabyte) return missed(text, 'Free at least 1 GB and run again.')
+      if (free < gigabyte) return missed(text, `Free at least 1 GB and run again. (${purgeable}.)`)
       return free < 20 * gigabyte
-        ? advice(text, 'A coding model takes 9 to 45 GB; make room before you load one.')
+        ? advice(text, `A coding model takes 9 to 45 GB; make room before you load one. (${purgeable}.)`)
         : ok(text)
     }),
     fact('memory', 'The memory holds a useful model', () => {

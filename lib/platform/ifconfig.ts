@@ -3,7 +3,12 @@ export interface Address {
   family: 4 | 6
   address: string
   device: string
+  /** why nobody can bind it now: macOS still looks for a double of it, or has found one */
+  unready?: string
 }
+
+/** What `ifconfig` says of an address that XNU refuses to bind with EADDRNOTAVAIL (bsd/netinet6/in6_pcb.c, in6_var.h). */
+const unready = /^\s+inet6 .* (anycast|tentative|duplicated|detached)\b/
 
 /** Reads macOS's `ifconfig`: blocks that begin with the device's name, lines `inet A` and `inet6 A%scope`. */
 export function parseIfconfig(text: string): Address[] {
@@ -12,7 +17,8 @@ export function parseIfconfig(text: string): Address[] {
     device = /^(\S+?):? flags=/.exec(line)?.[1] ?? device
     const found = /^\s+inet(6?) ([0-9a-f.:]+)/.exec(line)
     if (!found?.[2]) return []
-    return [{ family: found[1] ? 6 : 4, address: found[2], device } as const]
+    const why = unready.exec(line)?.[1]
+    return [{ family: found[1] ? 6 : 4, address: found[2], device, ...(why && { unready: why }) } as const]
   })
 }
 

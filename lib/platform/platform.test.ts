@@ -51,6 +51,20 @@ describe('the Mac’s own words', () => {
   })
 
   it.each([
+    ['', undefined],
+    ['tentative ', 'tentative'],
+    ['secured duplicated ', 'duplicated'],
+    ['dynamic detached ', 'detached'],
+    ['deprecated ', undefined],
+    ['optimistic ', undefined],
+  ])('ifconfig’s words %j behind an IPv6 address: nobody can bind it, being %s', (words, unready) => {
+    const text = `utun4: flags=8051<UP> mtu 1280\n\tinet6 fd7a:115c:a1e0::1 prefixlen 48 ${words}`
+    expect(parseIfconfig(text)).toEqual([
+      { family: 6, address: 'fd7a:115c:a1e0::1', device: 'utun4', ...(unready && { unready }) },
+    ])
+  })
+
+  it.each([
     ['100.64.0.1', true],
     ['100.127.255.255', true],
     ['100.128.0.1', false],

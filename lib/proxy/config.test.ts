@@ -66,6 +66,12 @@ describe('listeners', () => {
     ])
   })
 
+  test('without IPv6 when the job says so: an address that is not there would end HAProxy', () => {
+    expect(rendered().text).toContain(
+      '\n    bind 100.64.0.7:11434\n.if strneq("$GATEWAY_IPV6",off)\n    bind [fd7a:115c:a1e0::7]:11434 v6only\n.endif\n',
+    )
+  })
+
   test.each([
     '0.0.0.0',
     '::',

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { sha256 } from '../command.ts'
 import { places } from '../places.ts'
+import { unlessOff } from './ipv6.ts'
 import { guard } from './policies/connections.ts'
 import { policies } from './policies/index.ts'
 import { frontendSlots, type Gateway, type Listener, type Policy, type Slot } from './policy.ts'
@@ -61,7 +62,7 @@ function frontend(listener: Listener, list: Policy[], template: string): string 
   const slots = Object.fromEntries(frontendSlots.map((slot) => [slot, collect(list, slot)]))
   const lines = { ...slots, connection: [...guard(listener), ...(slots.connection ?? [])] }
   const blocks = Object.fromEntries(Object.entries(lines).map(([slot, rules]) => [slot, indent(rules)]))
-  const binds = listener.addresses.map((address) => bind(address, listener.port))
+  const binds = listener.addresses.flatMap((address) => bind(address, listener.port))
   return fill(template, { ...blocks, name: listener.name, binds: indent(binds) })
 }
 
@@ -69,8 +70,8 @@ function frontend(listener: Listener, list: Policy[], template: string): string 
  * Linux marks a socket on an IPv6 address as v6only. Without that word here a reload does not know the inherited one
  * again, binds anew, pauses the old worker for that, and so closes the IPv4 socket that both share (seen with 2.6.12).
  */
-const bind = (address: string, port: number): string =>
-  isIP(address) === 6 ? `bind [${address}]:${port} v6only` : `bind ${address}:${port}`
+const bind = (address: string, port: number): string[] =>
+  isIP(address) === 6 ? unlessOff(`bind [${address}]:${port} v6only`) : [`bind ${address}:${port}`]
 
 const collect = (list: Policy[], slot: Slot): string[] => list.flatMap((policy) => policy.lines[slot] ?? [])
 

@@ -76,11 +76,12 @@ async function writeFiles(host: Host, configuration: Configuration): Promise<voi
 
 async function prove(host: Host, { configuration, receipt }: Change, old: string | undefined): Promise<void> {
   const at = places(host.home)
-  const first = await reload(host, configuration.fingerprint)
+  const answering = (wanted: string) => async () => (await runningFingerprint(host)) === wanted
+  const first = await reload(host, answering(configuration.fingerprint))
   if (!first) return
   if (old === undefined) throw new Error(first)
   await writeOurs(host, receipt, at.config, old)
-  const second = await reload(host, fingerprintOf(old))
+  const second = await reload(host, answering(fingerprintOf(old)))
   await tidy(host, [old])
   throw new Error(
     `${first} ${second ? `Going back failed, too: ${second}` : 'The last good configuration is back and answers.'}`,
@@ -98,15 +99,18 @@ const tries = 3
 /** HAProxy's words for that (src/sock.c, src/haproxy.c). */
 const notHandedOver = /Failed to get the (sockets|number of sockets)|Address already in use/
 
-/** Reloads until the fingerprint is answered; undefined when it is, else what was seen. */
-async function reload(host: Host, fingerprint: string): Promise<string | undefined> {
+/** Reloads until the new worker answers as it should; undefined when it does, else what was seen. */
+export async function reload(host: Host, answers: () => Promise<boolean>): Promise<string | undefined> {
   let seen: { fault: string; again: boolean } | undefined
-  for (let at = 0; at < tries && (at === 0 || seen?.again); at += 1) seen = await reloadOnce(host, fingerprint)
+  for (let at = 0; at < tries && (at === 0 || seen?.again); at += 1) seen = await reloadOnce(host, answers)
   return seen?.fault
 }
 
-/** Reloads and waits (15 s, unless the master counts a failure) for the fingerprint; undefined when it came, else what was seen and whether another try may help. */
-async function reloadOnce(host: Host, fingerprint: string): Promise<{ fault: string; again: boolean } | undefined> {
+/** Reloads and waits (15 s, unless the master counts a failure) for the answer; undefined when it came, else what was seen and whether another try may help. */
+async function reloadOnce(
+  host: Host,
+  answers: () => Promise<boolean>,
+): Promise<{ fault: string; again: boolean } | undefined> {
   const before = await failures(host)
   const said = await tellReload(host)
   if (busy.test(said))
@@ -114,7 +118,7 @@ async function reloadOnce(host: Host, fingerprint: string): Promise<{ fault: str
   let refused = false
   // The verdict is what `until` says, so that a host that only says what it would do sees no failure.
   const ended = await host.until('the new configuration answers', 15_000, async () => {
-    if ((await runningFingerprint(host)) === fingerprint) return true
+    if (await answers()) return true
     refused = (await failures(host)) > before
     return refused
   })

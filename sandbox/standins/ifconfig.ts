@@ -8,6 +8,8 @@ interface Address {
   netmask?: string
   mac?: string
   scope?: number
+  /** what macOS says of it behind everything else */
+  flag?: string
 }
 
 type Devices = Map<string, Address[]>
@@ -48,7 +50,8 @@ function tunnel(mac: MacState): Address[] {
   if (mac.tailscale.variant === 'absent' || mac.tailscale.state !== 'Running') return []
   if (mac.fakeAddresses) return [mac.tailscale.ipv4, mac.tailscale.ipv6].filter(Boolean).map(plain)
   const all = Object.values(networkInterfaces()).flatMap((infos = []) => infos.map(({ address }) => address))
-  return all.filter(isTailnet).map(plain)
+  const found = all.filter(isTailnet).map(plain)
+  return mac.network.ipv6 === 'tentative' ? [...found, { ...plain(mac.tailscale.ipv6), flag: 'tentative' }] : found
 }
 
 function devices(mac: MacState): Devices {
@@ -82,12 +85,12 @@ function broadcast(address: string, netmask: string): string {
     .join('.')
 }
 
-function addressLine(device: string, { address, family, netmask, scope }: Address): string {
+function addressLine(device: string, { address, family, netmask, scope, flag }: Address): string {
   const point = device.startsWith('utun')
   if (family === 6) {
     const zone = scope ? `%${device}` : ''
     const length = point ? 48 : prefixLength(netmask)
-    return `\tinet6 ${address}${zone} prefixlen ${length}${scope ? ` scopeid 0x${scope.toString(16)}` : ''} `
+    return `\tinet6 ${address}${zone} prefixlen ${length}${scope ? ` scopeid 0x${scope.toString(16)}` : ''} ${flag ? `${flag} ` : ''}`
   }
   if (point) return `\tinet ${address} --> ${address} netmask 0xffffffff`
   const mask = netmask ?? (device === 'lo0' ? '255.0.0.0' : '255.255.255.0')

@@ -151,6 +151,10 @@ export interface NetworkMac {
   namespaced: boolean
   /** device that carries the tailnet addresses */
   device: string
+  /** ms that Tailscale's process keeps each packet to this Mac's own IPv4 address, which macOS sends through it */
+  loopMs?: number
+  /** what becomes of the tunnel's IPv6 address: never there, or shown as tentative and bound by nobody (XNU refuses) */
+  ipv6?: 'absent' | 'tentative'
   /** the `ip` program, when it is not on the PATH */
   ip?: string
   /** its libraries, when it does not find them itself */

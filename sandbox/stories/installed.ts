@@ -118,7 +118,7 @@ export const runningPid = (box: Box, label: string): Promise<number> =>
 export async function answers(box: Box, host = box.address): Promise<void> {
   await eventually(`http://${host}:${box.port}/api/version answers`, async () => {
     const from = box.namespaced ? 'laptop' : 'mac'
-    const headers = { host: `${host}:${box.port}` }
+    const headers = { host: `${host.includes(':') ? `[${host}]` : host}:${box.port}` }
     return (await box.http(from, { host, path: '/api/version', headers, timeoutMs: 3_000 })).status === 200
   })
 }

@@ -13,6 +13,23 @@ wait_for_address() {
   done
 }
 
+# Whether an IPv6 address may be bound within so many seconds: on or off (on where there is none to wait for). A new one is
+# tentative for a second or two, and macOS lets nobody bind it until it is sure that no other machine has it.
+ipv6_within() {
+  if [ -z "$2" ]; then echo on; return; fi
+  tries=0
+  until ifconfig | grep -F "inet6 $2 " | grep -qvE ' (anycast|tentative|duplicated|detached)'; do
+    if [ $tries -ge "$1" ]; then
+      echo "$(date '+%Y-%m-%d %H:%M:%S') starting without $2, which is not there or not ready; IPv4 answers" >&2
+      echo off
+      return
+    fi
+    tries=$((tries + 1))
+    sleep 1
+  done
+  echo on
+}
+
 # What a job itself says (not its program's log) is appended by launchd for ever: begun anew when it is over 1 MB.
 bound_job_log() {
   if [ "$(cat "$1" 2> /dev/null | wc -c)" -gt 1000000 ]; then : > "$1"; fi

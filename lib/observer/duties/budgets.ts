@@ -102,6 +102,6 @@ async function publish(host: Host, lines: Map<string, string>, heard: boolean): 
   const text = mapText(lines)
   const before = (await host.read(spentFile(host))) ?? ''
   if (heard && before === '' && text === '') return
-  if (before !== text) await host.write(spentFile(host), text)
+  if (before !== text) await host.write(spentFile(host), text, 0o600, { flush: false })
   await setRunningMap(host, 'keys/spent.map', lines, (who) => who.startsWith(probing))
 }

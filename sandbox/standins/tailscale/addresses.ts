@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { networkInterfaces } from 'node:os'
 import type { Box } from '../box.ts'
+import { startLoop } from './loop.ts'
 
 function ip(box: Box, words: string[]): boolean {
   const { network } = box.mac
@@ -14,7 +15,10 @@ function addresses(box: Box, present: boolean): string[] {
   const { network, tailscale } = box.mac
   if (!network.namespaced) return []
   const there = Object.values(networkInterfaces()).flatMap((infos = []) => infos.map(({ address }) => address))
-  return [tailscale.ipv4, tailscale.ipv6].filter((address) => address !== '' && there.includes(address) === present)
+  const late = (address: string) => !present && address.includes(':') && network.ipv6 !== undefined
+  return [tailscale.ipv4, tailscale.ipv6].filter(
+    (address) => address !== '' && there.includes(address) === present && !late(address),
+  )
 }
 
 /** Gives the tunnel its addresses, as Tailscale does on connecting. Does nothing in a box without a network namespace. */
@@ -29,6 +33,7 @@ export function putAddresses(box: Box): void {
       ip(box, ['route', 'replace', '100.64.0.0/10', 'dev', device])
     }
   }
+  if (box.mac.network.namespaced) startLoop(box, (words) => ip(box, words))
 }
 
 /** Takes the addresses off the tunnel, as `tailscale down` does; sockets that listen there stay. */

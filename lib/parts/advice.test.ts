@@ -1,0 +1,82 @@
+import { describe, expect, it } from 'vitest'
+import { memoryHost } from '../../test/memory-host.ts'
+import type { Look } from '../host.ts'
+import type { Machine } from '../machine.ts'
+import { parseSettings } from '../settings.ts'
+import type { Check, Finding } from '../step.ts'
+import { observer } from './observer.ts'
+import { noAnswers, type Part, type Setup } from './part.ts'
+import { power } from './power.ts'
+import { system } from './system.ts'
+
+const stable = '/opt/homebrew/opt/haproxy/bin/haproxy'
+const cellar = (version: string) => `/opt/homebrew/Cellar/haproxy/${version}/bin/haproxy`
+
+/** What a check of a part says on this machine; undefined when the part has no such check. */
+async function says(part: Part, id: string, look: Look, yaml = ''): Promise<Finding | undefined> {
+  const machine = {} as Machine
+  const setup = {
+    ...{ mode: 'proxy', settings: parseSettings(yaml, 'settings.yaml'), programs: { haproxy: stable, ollama: '' } },
+    answers: noAnswers,
+  } as Setup
+  const all: Check[] = part === observer ? [] : part.steps(machine, setup)
+  return [...all, ...(part.checks?.(machine, setup) ?? [])].find((check) => check.id === id)?.check(look)
+}
+
+describe('the application firewall', () => {
+  const tool = '/usr/libexec/ApplicationFirewall/socketfilterfw'
+  const listing = (...apps: string[]) =>
+    memoryHost({
+      files: new Map([[tool, '']]),
+      commands: {
+        [`${tool} --getglobalstate`]: { stdout: 'Firewall is enabled. (State = 1)' },
+        [`${tool} --listapps`]: { stdout: apps.map((app, at) => `${at + 1} : ${app} \n   (Allow incoming`).join('\n') },
+        'readlink -f': { stdout: `${cellar('3.4.8')}\n` },
+      },
+    })
+  const firewall = (...apps: string[]) => says(power, 'firewall.haproxy', listing(...apps))
+
+  it('that knows this HAProxy lets it in', async () => {
+    expect(await firewall(cellar('3.4.8'))).toMatchObject({ is: 'ok' })
+  })
+
+  it('that knows the one before an upgrade is named as that, with the command', async () => {
+    expect(await firewall(cellar('3.4.7'))).toEqual({
+      is: 'advice',
+      saw: expect.stringContaining('as it was before an upgrade'),
+      remedy: `sudo ${tool} --add ${stable} && sudo ${tool} --unblockapp ${stable}`,
+    })
+  })
+
+  it('that knows none asks at the screen', async () => {
+    expect(await firewall()).toMatchObject({ is: 'advice', saw: expect.not.stringContaining('upgrade') })
+  })
+})
+
+describe('a full disk', () => {
+  it.each([
+    ['missed', 5e8],
+    ['advice', 5e9],
+  ])('is %s at %d bytes, and says why Finder shows more', async (is, free) => {
+    expect(await says(system, 'system.disk', { ...memoryHost(), free: async () => free })).toMatchObject({
+      is,
+      remedy: expect.stringMatching(/Finder counts purgeable files as free/),
+    })
+  })
+})
+
+describe('alerts by notification', () => {
+  const alerts = (yaml: string) => says(observer, 'alerts.notification', memoryHost(), `alerts: ${yaml}`)
+
+  it('alone: macOS may drop them without a word, and a webhook does not', async () => {
+    expect(await alerts('{ notification: true }')).toMatchObject({
+      is: 'advice',
+      remedy: expect.stringMatching(/alerts\.webhook.*Script Editor/),
+    })
+  })
+
+  it('beside a webhook need no word, and nobody who did not ask for them gets one', async () => {
+    expect(await alerts('{ notification: true, webhook: "https://example.net/hook" }')).toMatchObject({ is: 'ok' })
+    expect(await alerts('{ webhook: "https://example.net/hook" }')).toBeUndefined()
+  })
+})
