@@ -71,6 +71,7 @@ describe('what is recorded on an owner’s Mac', () => {
     'tcp4       0      0  127.0.0.1.11434        *.*                    LISTEN     ',
     'tcp6       0      0  ::1.53412              *.*                    LISTEN     ',
     'ProductVersion:\t\t26.5.1',
+    'net.local.stream.sendspace: 8192',
     'Homebrew 6.0.18',
     'HAProxy version 3.3.10-1a2b3c4 2026/07/01 - https://haproxy.org/',
     'Sun Nov 29 05:59:05 2026',
@@ -81,6 +82,13 @@ describe('what is recorded on an owner’s Mac', () => {
     'drwxr-xr-x  2 root  wheel  64 /Users/Shared',
   ])('keeps what tells of no person: %j', (line) => {
     expect(redact(line, own)).toBe(line)
+  })
+
+  it('takes a name out that is short, or a word of every day', () => {
+    const other = { names: ['al', 'studio'], home: '/Users/al' }
+    expect(redact('al  staff, Darwin studio, also /Users/al/x', other)).toBe(
+      'NAME  staff, Darwin NAME, also /Users/me/x',
+    )
   })
 
   it('keeps the kind of what it takes out', () => {

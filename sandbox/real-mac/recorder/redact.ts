@@ -12,11 +12,12 @@ const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\
 /** A name as a word of its own: `ada` is not taken out of `adapter`. */
 const word = (name: string): RegExp => new RegExp(`(?<![\\p{L}\\p{N}])${escaped(name)}(?![\\p{L}\\p{N}])`, 'giu')
 
-/** Full names are written as their parts, too; what is shorter than three letters is no name that could be told from words. */
+/** A name as a whole, and its parts where they are more than a syllable or a word that every output has. */
 function spellings(names: string[]): string[] {
-  const parts = names.flatMap((name) => [name, ...name.split(/[\s.@-]+/)])
-  const known = [...new Set(parts.map((part) => part.trim()).filter((part) => part.length > 2))]
-  return known.filter((part) => !common.has(part.toLowerCase())).sort((a, b) => b.length - a.length)
+  const whole = names.map((name) => name.trim()).filter((name) => name !== '' && name !== 'localhost')
+  const parts = whole.flatMap((name) => name.split(/[\s.@-]+/)).filter((part) => part.length > 2)
+  const telling = parts.filter((part) => !common.has(part.toLowerCase()))
+  return [...new Set([...whole, ...telling])].sort((a, b) => b.length - a.length)
 }
 
 /** Parts of names that say nothing about anybody, and stand in every output. */
@@ -29,7 +30,7 @@ const kinds: [RegExp, string][] = [
   [/-----BEGIN [^-]+-----[\s\S]*?(-----END [^-]+-----|$)/g, 'KEY'],
   [/\b(ssh-(rsa|ed25519)|ecdsa-sha2-\S+) [A-Za-z0-9+/=]+/g, 'KEY'],
   [/[\w.+-]+@[\w-]+(\.[\w-]+)+/g, 'MAIL'],
-  [/\b[\w-]+(\.[\w-]+)*\.(ts\.net|local|lan|home|internal|fritz\.box)\b/gi, 'HOST'],
+  [/\b[\w-]+(\.[\w-]+)*\.(ts\.net|local|lan|home|internal|fritz\.box)\b(?!\.\w)/gi, 'HOST'],
   [/\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/gi, 'UUID'],
   [/\b([0-9a-f]{1,2}:){5}[0-9a-f]{1,2}\b/gi, 'MAC'],
   [/\/Users\/(?!me\b|Shared\b)[^\s/:"',]+/g, '/Users/me'],
