@@ -1,7 +1,7 @@
 #!/bin/sh
 # What is kept of a run, be it good or bad: our logs and configuration, launchd's and HAProxy's own words, reports of crashes.
 set -u
-results=${REAL_MAC_RESULTS:-${TMPDIR:-/tmp}/real-mac}
+results=${REAL_MAC_RESULTS:-${RUNNER_TEMP:-${TMPDIR:-/tmp}}/real-mac}
 mkdir -p "$results/collected"
 
 keep() { [ ! -e "$1" ] || cp -R "$1" "$results/collected/"; }

@@ -67,6 +67,13 @@ async function record(flags: Flags): Promise<void> {
   const look = realLook()
   const macos = (await look.query(['sw_vers', '-productVersion'])).stdout.trim()
   if (macos === '') throw new Stop(3, 'This is no Mac; the recorder is for one.')
+  const uid = process.getuid?.() ?? 501
+  if (uid === 0) throw new Stop(3, 'Run this as yourself, without sudo.')
+  if ((await look.query(['launchctl', 'print', `gui/${uid}`])).code !== 0)
+    throw new Stop(
+      3,
+      'You are not logged in at the desktop of this Mac, where a LaunchAgent lives; log in there and run this again.',
+    )
   const [label, file] = [`org.example.recorder-${process.pid}`, resolve(flags.file ?? `recorded-macos-${macos}.json`)]
   if (existsSync(file)) throw new Stop(3, `${file} is there already; move it away or name another with --file.`)
   await consent(flags, label, file)
@@ -74,7 +81,7 @@ async function record(flags: Flags): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.on(signal, () => stopped.abort(new Stop(130, 'Interrupted; what was made for it is removed.')))
   const launchctl = (...argv: string[]) => look.query(['launchctl', ...argv], { timeoutMs: 60_000 })
-  const ground = { launchctl, uid: process.getuid?.() ?? 501, home: look.home, label, signal: stopped.signal }
+  const ground = { launchctl, uid, home: look.home, label, signal: stopped.signal }
   const { recorded, timings } = await recordLaunchd({ ...ground, disables: flags.disabled === true })
   const written: File = { recorder: 1, macos, facts: await recordFacts(look), launchd: recorded, timings }
   writeFileSync(file, `${JSON.stringify(redactAll(written, await ownNames(look)), null, 1)}\n`, { mode: 0o600 })

@@ -26,8 +26,8 @@ export interface Step {
   keep(name: string, text: string): void
 }
 
-/** The folder of rows and evidence: $REAL_MAC_RESULTS, or `real-mac` among the temporary files. */
-export const results = process.env.REAL_MAC_RESULTS || join(tmpdir(), 'real-mac')
+/** The folder of rows and evidence: $REAL_MAC_RESULTS, or `real-mac` among the temporary files of the run. */
+export const results = process.env.REAL_MAC_RESULTS || join(process.env.RUNNER_TEMP || tmpdir(), 'real-mac')
 
 const rowsFile = join(results, 'rows.jsonl')
 

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { chmodSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { tailscaleState } from '../../lib/platform/tailscale.ts'
@@ -14,7 +15,9 @@ const headscale = {
   sha256: 'b5cfd0f81caaa1e8f71f830fd89fdf86a8719bb6e9f9a2ec5b47d9426c96986e',
 }
 
-const folder = join(results, 'tailnet')
+/** Programs, sockets and keys of the tailnet; only its logs are kept with the results. */
+const folder = join(tmpdir(), 'real-mac-tailnet')
+const logs = join(results, 'tailnet')
 const program = join(folder, 'headscale')
 const config = join(folder, 'config.yaml')
 
@@ -29,7 +32,7 @@ function freePort(): Promise<number> {
 
 /** Starts a program that goes on after this step; its words go to a file. */
 function serve(name: string, argv: string[]): void {
-  const log = openSync(join(folder, `${name}.log`), 'a')
+  const log = openSync(join(logs, `${name}.log`), 'a')
   const [command = '', ...args] = argv
   spawn(command, args, { detached: true, stdio: ['ignore', log, log] }).unref()
 }
@@ -120,7 +123,7 @@ await step('tailnet', async (row) => {
     return row.skip('a tailnet of our own', `a Tailscale is here already (${state}), which is left as it is`)
   const brew = await look.find(['brew', '/opt/homebrew/bin/brew'])
   if (!brew) return row.skip('everything', 'Homebrew is not here')
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  for (const one of [folder, logs]) mkdirSync(one, { recursive: true, mode: 0o700 })
   const installed = await run([brew, 'install', '--formula', 'tailscale'])
   if (!row.holds('brew install tailscale', installed.code === 0, ending(installed))) return
   if (!(await download(row))) return

@@ -1,11 +1,16 @@
+import { readdirSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Box, createBox, type Outcome } from '../box.ts'
+import { type Box, createBox, differences, type Outcome } from '../box.ts'
 import { readRecording } from '../real-mac/recorder/recording.ts'
 import type { Row } from '../real-mac/step.ts'
-import { cannot, patience, titled, told } from './witness.ts'
+import { eventually } from './await.ts'
+import { cannot, everything, patience, titled, told } from './witness.ts'
 
 /** Where the steps of a box put their rows and what they keep. */
 const results = '/tmp/real-mac'
+
+/** The names and addresses of the box's Mac and its owner. */
+const secrets = [/\bada\b/i, /Lovelace/, /tail0lab/, /studio/i, /192\.168\.78/, /\/Users\/ada/, /example\.com/]
 
 describe.skipIf(cannot)(titled('the proof on a real Mac, as far as a box can be one'), () => {
   let box: Box
@@ -48,9 +53,40 @@ describe.skipIf(cannot)(titled('the proof on a real Mac, as far as a box can be 
     const recorded = readRecording(box.outside(`${results}/launchd/${box.state().macos}`))
     expect(recorded.find(({ name }) => name === 'bootstrap.loaded')).toMatchObject({ exit: 5 })
     const all = [box.read(`${results}/facts/facts.json`), ...recorded.map((one) => JSON.stringify(one))].join('\n')
-    for (const secret of [/\bada\b/i, /Lovelace/, /tail0lab/, /192\.168\.78/, /\/Users\/ada/])
-      expect(all).not.toMatch(secret)
+    for (const secret of secrets) expect(all).not.toMatch(secret)
     expect(all).toContain('inet 100.64.0.1')
+  })
+
+  it('records an owner’s Mac in one file, after asking, and leaves nothing', async () => {
+    const before = everything(box)
+    const disabled = async () => (await box.run(['launchctl', 'print-disabled', 'gui/501'])).stdout
+    const remembered = await disabled()
+    const asked = await run('record.ts', '--file', '/tmp/recorded.json')
+    expect([asked.code, asked.stderr]).toEqual([2, 'Nobody can be asked here; run npm run record -- --yes.\n'])
+    expect(box.exists('/tmp/recorded.json')).toBe(false)
+    const outcome = await run('record.ts', '--yes', '--file', '/tmp/recorded.json')
+    expect(outcome.code, told(outcome)).toBe(0)
+    expect(differences(before, everything(box))).toEqual([])
+    expect((await box.run(['launchctl', 'list'])).stdout).not.toContain('recorder')
+    expect(await disabled()).toBe(remembered)
+    const text = box.read('/tmp/recorded.json')
+    for (const secret of secrets) expect(text).not.toMatch(secret)
+    const unpacked = await run('record.ts', '--unpack', '/tmp/recorded.json', '--into', '/tmp/launchd')
+    expect(unpacked.code, told(unpacked)).toBe(0)
+    expect(readRecording(box.outside(`/tmp/launchd/${box.state().macos}`))).toEqual(JSON.parse(text).launchd)
+  })
+
+  it('removes what it made for a recording that is interrupted', async () => {
+    const before = everything(box)
+    const recording = box.startScript('sandbox/real-mac/record.ts', ['--yes', '--file', '/tmp/half.json'])
+    const agents = () => readdirSync(box.outside('Library/LaunchAgents')).filter((name) => name.includes('recorder'))
+    await eventually('its job is loaded', () => agents().length > 0, patience)
+    recording.kill('SIGINT')
+    const outcome = await recording.done
+    expect([outcome.code, outcome.stderr]).toEqual([130, 'Interrupted; what was made for it is removed.\n'])
+    expect(differences(before, everything(box))).toEqual([])
+    expect((await box.run(['launchctl', 'list'])).stdout).not.toContain('recorder')
+    expect(box.exists('/tmp/half.json')).toBe(false)
   })
 
   it('installs, finds nothing to do, and proves', async () => {

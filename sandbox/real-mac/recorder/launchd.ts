@@ -95,7 +95,10 @@ async function until(withinMs: number, holds: () => Promise<boolean>): Promise<n
 
 /** Waits for a line of `print`; what it took is a timing by this name. */
 async function shows(s: Session, line: RegExp, timing?: string, withinMs = 30_000): Promise<void> {
-  const ms = await until(withinMs, async () => line.test((await s.ground.launchctl('print', s.target)).stdout))
+  const ms = await until(withinMs, async () => {
+    s.ground.signal?.throwIfAborted()
+    return line.test((await s.ground.launchctl('print', s.target)).stdout)
+  })
   if (timing !== undefined && ms !== undefined) s.timings[timing] = ms
 }
 
