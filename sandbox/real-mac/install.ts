@@ -1,18 +1,15 @@
-import { ending, job, labels, look, mac, run, uid } from './mac.ts'
+import { job, labels, look, mac, uid } from './mac.ts'
 import { step } from './step.ts'
-import { missesOf, tell } from './tolerated.ts'
+import { installs } from './tolerated.ts'
 
 /** Step 5: from nothing to a gateway that answers, by the one command of the README. */
 await step('install', async (row) => {
   const { holds, keep } = row
   const words = ['--yes', '--stop-other-ollama', '--model', 'qwen3:0.6b']
-  const said = await run(['./bootstrap.sh', ...words])
+  const said = await installs(row, 'bootstrap.sh and install.ts end as promised', words, './bootstrap.sh')
   process.stdout.write(said.stdout)
   process.stderr.write(said.stderr)
   keep('install.txt', `${said.stdout}\n${said.stderr}`)
-  const misses = said.code === 1 ? missesOf('install') : []
-  await tell(row, misses)
-  holds('bootstrap.sh and install.ts end as promised', said.code === 0 || misses.length > 0, ending(said))
   for (const label of Object.values(labels)) {
     const printed = await look.query(['launchctl', 'print', `gui/${uid}/${label}`])
     keep(`${label}.txt`, printed.stdout)

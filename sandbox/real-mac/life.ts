@@ -3,6 +3,7 @@ import { agentFile } from '../../lib/platform/launchd.ts'
 import { tailscaleState } from '../../lib/platform/tailscale.ts'
 import { answers, ending, type Gateway, gateway, info, job, labels, look, run, script, uid } from './mac.ts'
 import { type Step, step } from './step.ts'
+import { installs } from './tolerated.ts'
 
 /** Kills a process without a warning, and waits until another does its work. */
 async function killed(
@@ -47,13 +48,14 @@ async function offAndOn({ holds, note }: Step, at: Gateway): Promise<void> {
   note(`the worker ${(await info()).Pid === before ? 'lived through it' : 'is another one afterwards'}`)
 }
 
-async function upgraded({ holds, skip }: Step, at: Gateway): Promise<void> {
+async function upgraded(row: Step, at: Gateway): Promise<void> {
+  const { holds, skip } = row
   const brew = await look.find(['brew', '/opt/homebrew/bin/brew'])
   if (!brew) return skip('brew reinstall haproxy', 'Homebrew is not here')
   const again = await run([brew, 'reinstall', 'haproxy'])
   holds('brew reinstall haproxy', again.code === 0, ending(again))
-  const installed = await script('install.ts', '--yes')
-  holds('install.ts after it', installed.code === 0 && (await answers(at)), ending(installed))
+  await installs(row, 'install.ts after it', ['--yes'])
+  holds('the gateway answers after it', await answers(at))
 }
 
 /** Step 11: what happens to a machine that runs for months. */

@@ -3,15 +3,16 @@ import { once } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import { ending, type Gateway, gateway, look, run, script } from './mac.ts'
 import { type Step, step } from './step.ts'
+import { installs } from './tolerated.ts'
 
 /** Homebrew's own service wants the same port. */
-async function service({ holds, skip }: Step): Promise<void> {
+async function service(row: Step): Promise<void> {
+  const { holds, skip } = row
   const brew = await look.find(['brew', '/opt/homebrew/bin/brew'])
   if (!brew) return skip('brew services start ollama', 'Homebrew is not here')
   const started = await run([brew, 'services', 'start', 'ollama'])
   holds('brew services start ollama', started.code === 0, ending(started))
-  const mended = await script('install.ts', '--yes', '--stop-other-ollama')
-  holds('install.ts --stop-other-ollama mends it', mended.code === 0, ending(mended))
+  await installs(row, 'install.ts --stop-other-ollama mends it', ['--yes', '--stop-other-ollama'])
   const list = await run([brew, 'services', 'list'])
   holds('the service is stopped', !/^ollama\s+(started|error|scheduled)/m.test(list.stdout), list.stdout)
   const status = await script('status.ts')

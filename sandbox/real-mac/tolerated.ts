@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { look, mac } from './mac.ts'
+import type { Output } from '../../lib/command.ts'
+import { ending, look, mac, run, script } from './mac.ts'
 import type { Step } from './step.ts'
 
 /** Checks that ask a model. */
@@ -33,11 +34,20 @@ export async function tell({ holds, note }: Step, misses: Miss[]): Promise<void>
 }
 
 /** What the newest run of a script missed, from its log. */
-export function missesOf(script: string): Miss[] {
+function missesOf(script: string): Miss[] {
   const newest = readdirSync(mac.logs)
     .filter((name) => name.endsWith(`-${script}.log`))
     .sort()
     .at(-1)
   const text = newest === undefined ? '' : readFileSync(join(mac.logs, newest), 'utf8')
   return [...text.matchAll(/^\S+ missed ([\w.:-]+): (.*)$/gm)].map(([, id = '', saw = '']) => ({ id, saw }))
+}
+
+/** Runs install.ts, by itself or as bootstrap.sh does; what its proof missed and this machine is not to blame for is told. Gives what it said. */
+export async function installs(row: Step, what: string, words: string[], from = 'install.ts'): Promise<Output> {
+  const said = from === 'install.ts' ? await script(from, ...words) : await run([from, ...words])
+  const misses = said.code === 1 ? missesOf('install') : []
+  await tell(row, misses)
+  row.holds(what, said.code === 0 || misses.length > 0, ending(said))
+  return said
 }
