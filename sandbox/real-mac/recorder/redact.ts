@@ -25,7 +25,7 @@ const common = new Set(['mac', 'local', 'localhost', 'macbook', 'studio', 'mini'
 
 /** Each kind of thing that tells who or where; the first that matches takes it. */
 const kinds: [RegExp, string][] = [
-  [/\b(tskey|rop|sk|ghp|gho|github_pat|hf|xox[abp])[-_][A-Za-z0-9_-]{8,}/g, 'KEY'],
+  [/\b(tskey|hskey|rop|sk|ghp|gho|github_pat|hf|xox[abp])[-_][A-Za-z0-9_-]{8,}/g, 'KEY'],
   [/\b(node|machine|mach|disco|priv|nl)key:[0-9a-f]+/gi, 'KEY'],
   [/-----BEGIN [^-]+-----[\s\S]*?(-----END [^-]+-----|$)/g, 'KEY'],
   [/\b(ssh-(rsa|ed25519)|ecdsa-sha2-\S+) [A-Za-z0-9+/=]+/g, 'KEY'],
