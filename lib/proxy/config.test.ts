@@ -159,6 +159,7 @@ describe('the text', () => {
     const { text } = rendered()
     expect(text).not.toMatch(/normalize-uri|master-worker|transparent/)
     expect(section(text, 'defaults')).toContain('option disable-h2-upgrade')
+    expect(section(text, 'global')).toContain('mworker-max-reloads 1000000')
     // After a lost hand-over a new worker must be able to listen beside the old one (on macOS: HAProxy 3.1 and newer never asks again).
     expect(section(text, 'global')).not.toContain('noreuseport')
   })
