@@ -69,18 +69,21 @@ export async function makePlan(look: Look, machine: Machine, setup: Setup): Prom
   // What is only imagined must not get into the receipt of what was done.
   const imagined = { ...setup, receipt: structuredClone(setup.receipt) }
   for (const part of partsOf(setup.mode)) {
-    for (const check of part.steps(machine, imagined)) plan.results.push(await foresee(check, host))
+    for (const check of part.steps(machine, imagined)) plan.results.push(await foresee(check, host, plan.results))
   }
   plan.intents = [...new Map(plan.intents.map((intent) => [`${intent.kind} ${intent.text}`, intent])).values()]
   return plan
 }
 
-async function foresee(check: Check, host: Host): Promise<Result> {
+async function foresee(check: Check, host: Host, before: Result[]): Promise<Result> {
   const result = await observe(check, host)
   if (result.state !== 'missed') return result
   if (!isStep(check))
     throw new Stop(check.exit ?? exitCodes.failed, `${check.title}: ${result.saw}. ${result.remedy ?? ''}`.trim())
-  await check.apply(host)
+  const first = before.some(({ id, state }) => state === 'planned' && check.after?.includes(id))
+  await check.apply(host).catch((error: unknown) => {
+    if (!first || !(error instanceof Stop)) throw error
+  })
   return { ...result, state: 'planned', remedy: undefined }
 }
 

@@ -29,6 +29,8 @@ export interface Step extends Check {
   apply(host: Host): Promise<void>
   /** hands the terminal to a command, asks or shows progress: no spinner may turn meanwhile */
   interactive?: boolean
+  /** ids of earlier steps that may lift a refusal of `apply`: while one of them is still to be done, a plan passes it over */
+  after?: string[]
   /** ms within which the check must turn ok after apply; 0 when absent */
   settlesWithin?: number
   undo?(host: Host): Promise<void>

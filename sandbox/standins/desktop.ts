@@ -13,12 +13,14 @@ function launch(box: Box, name: string, args: string[]): void {
 }
 
 function openTailscale(box: Box): void {
-  const { state, loginAfterMs } = box.mac.tailscale
+  const { state, loginAfterMs, daemon } = box.mac.tailscale
   box.save(({ tailscale }) => {
     tailscale.daemon = true
   })
   // The person logs in at the window: only where the box was told that they will.
-  if (state === 'Stopped' || loginAfterMs !== undefined) launch(box, 'tailscale', ['up', '--timeout=60s'])
+  // An app that runs already only comes to the front.
+  if ((state === 'Stopped' && !daemon) || loginAfterMs !== undefined)
+    launch(box, 'tailscale', ['login', '--timeout=60s'])
 }
 
 function openApp(box: Box, name: string): number {

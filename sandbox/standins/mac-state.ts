@@ -74,6 +74,8 @@ export interface TailscaleMac {
   hurry?: number
   /** logging in leads to NeedsMachineAuth */
   needsApproval?: boolean
+  /** settings of the person's own, as the flags of `up` that give them; true for one without a value */
+  own?: Record<string, string | true>
   /** `up` must not be run by this user (open source variant without operator) */
   denied?: boolean
   /** what `tailscale serve` holds, as `serve status --json` prints it */
