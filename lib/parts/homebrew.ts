@@ -1,4 +1,4 @@
-import { brewEnv, installer, runBrew } from '../platform/brew.ts'
+import { brewEnv, installer, runBrew, surveyHomebrew } from '../platform/brew.ts'
 import { missed, ok, type Step } from '../step.ts'
 import type { Part } from './part.ts'
 
@@ -12,11 +12,12 @@ export const homebrew: Part = {
       keeps: 'other programs may need it',
       interactive: true,
       async check() {
-        if (machine.brew) return ok(machine.brew)
-        const there = `${machine.prefix}/bin/brew`
+        const { brew, otherBrew, prefix } = machine
+        const beside = otherBrew && `the Homebrew in ${otherBrew.prefix} is not for Apple silicon, and is left as it is`
+        if (brew) return ok(beside ? `${brew}; ${beside}` : brew)
         return missed(
-          'brew was found neither in PATH nor in /opt/homebrew',
-          `Install it from https://brew.sh, or run install.ts again and agree to it (${there}).`,
+          beside ?? 'brew was found neither in PATH nor in /opt/homebrew',
+          `Install it from https://brew.sh, or run install.ts again and agree to it (${prefix}/bin/brew).`,
         )
       },
       async apply(host) {
@@ -27,8 +28,7 @@ export const homebrew: Part = {
         const env = setup.attended ? brewEnv : { ...brewEnv, NONINTERACTIVE: '1' }
         await runBrew(host, ['arch', '-arm64', '/bin/bash', script], setup.attended, env)
         await host.remove(script)
-        const brew = await host.find(['brew', '/opt/homebrew/bin/brew'])
-        machine.brew = brew
+        Object.assign(machine, await surveyHomebrew(host))
       },
     } satisfies Step,
   ],

@@ -1,6 +1,32 @@
 import { exitCodes, type Output, Stop } from '../command.ts'
 import type { Host, Look } from '../host.ts'
 
+/** Apple silicon's Homebrew, and the only folder that its ready-made packages are for (Homebrew/brew: utils/os.sh). */
+const home = '/opt/homebrew'
+
+/** Which Homebrew counts here, and one that does not. */
+export interface Homebrew {
+  brew?: string
+  /** where it is or would be */
+  prefix: string
+  otherBrew?: { path: string; prefix: string }
+}
+
+/** Finds Apple silicon's Homebrew: an Intel one, brought along from an older Mac, may come before it in PATH. */
+export async function surveyHomebrew(look: Look): Promise<Homebrew> {
+  const ours = await look.find([`${home}/bin/brew`])
+  const found = [await look.find(['brew']), await look.find(['/usr/local/bin/brew'])]
+  const path = found.find((one) => one !== undefined && one !== ours)
+  const prefix = path && (await look.query([path, '--prefix'])).stdout.trim()
+  if (!path || !prefix || prefix === home) return { brew: ours ?? path, prefix: home }
+  if (!ours && (await isDefault(look, path))) return { brew: path, prefix }
+  return { brew: ours, prefix: home, otherBrew: { path, prefix } }
+}
+
+/** Whether Homebrew itself takes its folder for the one of this processor; asked natively, since a translated one would count itself as Intel's. */
+const isDefault = async (look: Look, brew: string): Promise<boolean> =>
+  (await look.query(['arch', '-arm64', brew, 'doctor', 'check_homebrew_prefix'], { timeoutMs: 30_000 })).code === 0
+
 /** Homebrew's own installer. */
 export const installer = 'https://raw.githubusercontent.com/Homebrew/install/HEAD/install.sh'
 

@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import type { Box } from './box.ts'
 import { install, type Named, orderedFailure, uninstall, upgrade } from './brew/install.ts'
-import { formulae, kegsOf, latestVersions } from './brew/kegs.ts'
+import { formulae, intelBox, isIntel, kegsOf, latestVersions } from './brew/kegs.ts'
 import { services } from './brew/services.ts'
-import { complain, say } from './system.ts'
+import { complain, say, translated } from './system.ts'
 
 function named(argv: string[]): Named {
   return {
@@ -101,10 +101,24 @@ function shellenv(box: Box): number {
   return say(`eval "$(/usr/bin/env PATH_HELPER_ROOT="${home}" /usr/libexec/path_helper -s)"`)
 }
 
+/** What doctor finds of a check, as the real one says it (diagnostic.rb). */
+const checks: Record<string, (box: Box) => string | undefined> = {
+  check_homebrew_prefix: (box) =>
+    isIntel(box) === (translated(box.mac) || box.mac.arch === 'x86_64')
+      ? undefined
+      : `Warning: Your Homebrew's prefix is not ${isIntel(box) ? '/opt/homebrew' : '/usr/local'}.\n\nMost of Homebrew's bottles (binary packages) can only be used with the default prefix.`,
+}
+
+function doctor(names: string[], box: Box): number {
+  const unknown = names.find((name) => !checks[name])
+  if (unknown) return complain(`Error: No check available by the name: ${unknown}`)
+  const found = names.flatMap((name) => checks[name]?.(box) ?? [])
+  return found.length > 0 ? complain(found.join('\n\n')) : say('Your system is ready to brew.')
+}
+
 /** Verbs that change nothing here. */
 const quiet: Record<string, string> = {
   update: 'Already up-to-date.',
-  doctor: 'Your system is ready to brew.',
   cleanup: '',
   analytics: '',
   autoremove: '',
@@ -127,8 +141,12 @@ export async function main(argv: string[], box: Box): Promise<number> {
   if (verb === 'services') return services(words, box)
   if (verb === 'outdated') return outdated(box)
   if (verb === 'info') return info(words, box)
+  if (verb === 'doctor') return doctor(words, box)
   if (verb === 'shellenv') return shellenv(box)
   const answer = quiet[verb]
   if (answer === undefined) return complain(`Error: Unknown command: brew ${verb}`)
   return answer === '' ? 0 : say(answer)
 }
+
+/** An Intel Mac's Homebrew, at work on what is its own. */
+export const intel = (argv: string[], box: Box): Promise<number> => main(argv, intelBox(box))

@@ -170,6 +170,8 @@ export interface MacState {
   fullName: string
   shell: string
   computerName: string
+  /** over ssh nobody allows osascript to tell an app anything: it waits this long, ms, and fails */
+  automationMs?: number
   /** the user has a desktop session; false = logged in over ssh only */
   desktop: boolean
   /** Homebrew's folder */
@@ -178,6 +180,8 @@ export interface MacState {
   /** where the app's menu puts its command */
   usrLocalBin: string
   brew: BrewMac
+  /** an Intel Mac's Homebrew, brought along to this one: it lies in the folder above `usrLocalBin`, and its programs run under Rosetta */
+  intelBrew?: Pick<BrewMac, 'installed'>
   tailscale: TailscaleMac
   ollamaApp: { installed: boolean; running: boolean; version: string; expose: boolean }
   pmset: { ac: Record<string, number>; battery?: Record<string, number>; sleepDisabled?: boolean }

@@ -3,7 +3,18 @@ import { rmSync } from 'node:fs'
 import { createInterface } from 'node:readline/promises'
 import { type Box, isRoot } from '../box.ts'
 import { complain, say, translated } from '../system.ts'
-import { casks, formulae, keg, kegsOf, latestVersions, placeApp, placeKeg, removeApp, removeKegs } from './kegs.ts'
+import {
+  casks,
+  formulae,
+  isIntel,
+  keg,
+  kegsOf,
+  latestVersions,
+  placeApp,
+  placeKeg,
+  removeApp,
+  removeKegs,
+} from './kegs.ts'
 
 /** What the command line names, and which kind of package is meant. */
 export interface Named {
@@ -121,8 +132,12 @@ function installCask(box: Box, name: string): number {
 /** Why brew does nothing for this caller at all. */
 function refusal(box: Box): number | undefined {
   if (isRoot()) return complain('Error: Running Homebrew as root is extremely dangerous and no longer supported.')
-  const rosetta = translated(box.mac) && box.mac.prefix === '/opt/homebrew'
-  return rosetta ? complain('Error: Cannot install under Rosetta 2 in ARM default prefix (/opt/homebrew)!') : undefined
+  const rosetta = translated(box.mac)
+  if (rosetta && box.mac.prefix === '/opt/homebrew')
+    return complain('Error: Cannot install under Rosetta 2 in ARM default prefix (/opt/homebrew)!')
+  if (!rosetta && box.mac.arch === 'arm64' && isIntel(box))
+    return complain('Error: Cannot install in Homebrew on ARM processor in Intel default prefix (/usr/local)!')
+  return undefined
 }
 
 /** brew install: formulae or casks. */
