@@ -85,6 +85,11 @@ export async function osascript(argv: string[], box: Box): Promise<number> {
   const script = argv.filter((_, at) => argv[at - 1] === '-e').join('\n')
   appendFileSync(join(box.dir, 'opened.log'), `osascript ${script}\n`)
   const quitting = /(?:quit app(?:lication)?|tell app(?:lication)?) "([^"]+)"(?: to quit)?/.exec(script)
+  const { automationMs } = box.mac
+  if (quitting && process.env.SSH_CONNECTION && automationMs !== undefined) {
+    await sleep(automationMs)
+    return complain(`execution error: ${quitting[1]} got an error: AppleEvent timed out. (-1712)`)
+  }
   if (quitting?.[1] && script.includes('quit')) return quit(box, quitting[1])
   const asked = /app(?:lication)? "([^"]+)" is running/.exec(script)?.[1]
   if (asked)
