@@ -26,7 +26,6 @@ export interface Machine {
   otherBrew?: { path: string; prefix: string }
   /** Homebrew's folder, where it is or would be */
   prefix: string
-  node?: string
   tailscale: Tailscale
   addresses: Address[]
 }
@@ -34,7 +33,7 @@ export interface Machine {
 /** What no part of ours can change. */
 type Fixed = Pick<
   Machine,
-  'home' | 'kernel' | 'version' | 'appleSilicon' | 'translated' | 'memory' | 'uid' | 'user' | 'desktop' | 'ssh' | 'node'
+  'home' | 'kernel' | 'version' | 'appleSilicon' | 'translated' | 'memory' | 'uid' | 'user' | 'desktop' | 'ssh'
 >
 
 /** Reads the machine by its own commands; nothing is changed. What never changes is taken from an earlier survey. */
@@ -77,8 +76,6 @@ async function surveyFixed(look: Look): Promise<Fixed> {
     user,
     desktop: gui.code === 0,
     ssh: ssh !== '',
-    // Not the one in PATH: version managers put a path there that ends with the shell.
-    node: process.execPath,
   }
 }
 

@@ -5,10 +5,11 @@ import type { Host, Look } from './host.ts'
 import { askingOnce } from './look.ts'
 import { type Machine, survey } from './machine.ts'
 import { consent, consentQuestion, exposeQuestion } from './parts/consent.ts'
-import { engineAddress, engineProgram } from './parts/engine.ts'
+import { engineAddress } from './parts/engine.ts'
 import { gatewayOf } from './parts/gateway.ts'
 import { parts, partsOf } from './parts/index.ts'
 import type { Part, Question, Setup } from './parts/part.ts'
+import { programsOf } from './parts/programs.ts'
 import { withModels } from './settings.ts'
 import { type Mode, saveReceipt } from './state.ts'
 import { type Check, converge, isStep, observe, type Result } from './step.ts'
@@ -150,7 +151,7 @@ export async function applyAll(ui: Ui, host: Host, machine: Machine, setup: Setu
   let changed = false
   for (const part of partsOf(setup.mode)) {
     if (changed) now = await survey(host, now)
-    setup.programs = { ollama: await engineProgram(host, now), haproxy: `${now.prefix}/opt/haproxy/bin/haproxy` }
+    setup.programs = await programsOf(host, now, setup.receipt)
     const done = await applyPart(ui, host, part, now, setup)
     changed = done.some((result) => result.state === 'done')
     results.push(...done)

@@ -1,6 +1,7 @@
 import type { Host, Look } from '../host.ts'
 import type { Machine } from '../machine.ts'
 import { labels } from '../places.ts'
+import { stable } from '../platform/brew.ts'
 import { launchd } from '../platform/launchd.ts'
 import { describe, listeners } from '../platform/listeners.ts'
 import { type Receipt, saveReceipt } from '../state.ts'
@@ -82,7 +83,7 @@ async function holders(look: Look, machine: Machine, port: number): Promise<Othe
     [...pids.values()].map(async (fact) => {
       const args = (await look.query(['ps', '-o', 'args=', '-p', `${fact.pid ?? 0}`])).stdout.trim()
       return {
-        what: `${describe(fact)}${args ? `: ${args}` : ''}`,
+        what: stable(`${describe(fact)}${args ? `: ${args}` : ''}`),
         stop: fact.pid === undefined ? [] : [['kill', `${fact.pid}`]],
         back: [],
       }

@@ -27,6 +27,9 @@ export async function surveyHomebrew(look: Look): Promise<Homebrew> {
 const isDefault = async (look: Look, brew: string): Promise<boolean> =>
   (await look.query(['arch', '-arm64', brew, 'doctor', 'check_homebrew_prefix'], { timeoutMs: 30_000 })).code === 0
 
+/** A text in which paths of one version lead to whatever version is there: an upgrade removes the former (Homebrew/brew: docs/Manpage, `opt`). */
+export const stable = (text: string): string => text.replace(/\/Cellar\/([^/\s]+)\/[^/\s]+\//g, '/opt/$1/')
+
 /** Homebrew's own installer. */
 export const installer = 'https://raw.githubusercontent.com/Homebrew/install/HEAD/install.sh'
 
