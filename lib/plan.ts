@@ -18,6 +18,8 @@ import { type Check, converge, isStep, observe, type Result } from './step.ts'
 export interface Plan {
   results: Result[]
   intents: Intent[]
+  /** advice to know before the yes */
+  advice: Result[]
 }
 
 /** The person's choice about the proxy, from flags, from before, or asked; `--yes` keeps an earlier choice. */
@@ -65,12 +67,16 @@ export async function askOne(ui: Ui, question: Question, setup: Setup): Promise<
 
 /** Goes through every step with a host that only says. Throws `Stop` when a precondition is missed. */
 export async function makePlan(look: Look, machine: Machine, setup: Setup): Promise<Plan> {
-  const plan: Plan = { results: [], intents: [] }
+  const plan: Plan = { results: [], intents: [], advice: [] }
   const host = dryHost(askingOnce(look), (intent) => plan.intents.push(intent))
   // What is only imagined must not get into the receipt of what was done.
   const imagined = { ...setup, receipt: structuredClone(setup.receipt) }
   for (const part of partsOf(setup.mode)) {
-    for (const check of part.steps(machine, imagined)) plan.results.push(await foresee(check, host, plan.results))
+    for (const check of part.steps(machine, imagined)) {
+      const result = await foresee(check, host, plan.results)
+      plan.results.push(result)
+      if (check.ahead && result.state === 'advice') plan.advice.push(result)
+    }
   }
   plan.intents = [...new Map(plan.intents.map((intent) => [`${intent.kind} ${intent.text}`, intent])).values()]
   return plan
@@ -113,6 +119,7 @@ export function planText(plan: Plan, machine: Machine, setup: Setup): string {
   return [
     'What will be done:',
     ...planned.map((result) => `  + ${result.title} (now: ${result.saw})`),
+    ...plan.advice.flatMap(({ saw, remedy }) => [`  ! ${saw}`, `    → ${remedy}`]),
     '',
     ...groups,
     'Ports:',

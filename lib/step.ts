@@ -20,6 +20,8 @@ export interface Check {
   needs?: string[]
   /** exit code of install when this stays missed; 1 when absent */
   exit?: number
+  /** its advice is worth knowing before anything is done: it stands in the plan */
+  ahead?: boolean
   /** asks a model for an answer */
   inference?: boolean
   check(look: Look): Promise<Finding>

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { memoryHost } from '../../test/memory-host.ts'
-import { stable, surveyHomebrew } from './brew.ts'
+import { compiled, knowsNewest, stable, surveyHomebrew } from './brew.ts'
 
 describe('a path that outlives an upgrade', () => {
   it.each([
@@ -40,4 +40,64 @@ describe('the Homebrew that counts', () => {
     host.find = async ([name]) => (name === 'brew' ? own : undefined)
     expect(await surveyHomebrew(host)).toEqual(found)
   })
+})
+
+const brew = '/opt/homebrew/bin/brew'
+
+describe('what Homebrew compiles', () => {
+  const ask = `env HOMEBREW_NO_AUTO_UPDATE=1 ${brew}`
+  const formula = (name: string, tags: string[], installed: string[] = []) => ({
+    name,
+    installed: installed.map((version) => ({ version })),
+    bottle: tags.length > 0 ? { stable: { files: Object.fromEntries(tags.map((tag) => [tag, {}])) } } : {},
+  })
+  const says = (...formulae: object[]) =>
+    memoryHost({
+      commands: {
+        [`${ask} deps --union --formula ollama`]: { stdout: 'mlx-c\n' },
+        [`${ask} info --json=v2 --formula ollama mlx-c`]: { stdout: JSON.stringify({ formulae, casks: [] }) },
+      },
+    })
+
+  it.each([
+    ['a bottle for this macOS', 14, ['arm64_tahoe', 'arm64_sonoma'], []],
+    ['one for an older macOS', 26, ['arm64_sequoia'], []],
+    ['one for every Mac', 14, ['all'], []],
+    ['only those for newer ones', 14, ['arm64_golden_gate', 'arm64_sequoia'], ['ollama']],
+    ['only one with a name from later', 15, ['arm64_mojito'], ['ollama']],
+    ['only one with a name from later, on a macOS from later', 28, ['arm64_mojito'], []],
+    ['only others’', 27, ['sonoma', 'arm64_linux', 'x86_64_linux'], ['ollama']],
+    ['none', 15, [], ['ollama']],
+  ])('with %s (macOS %i, %j): %j', async (_what, macos, made, found) => {
+    const host = says(formula('ollama', made), formula('mlx-c', ['all']))
+    expect(await compiled(host, brew, ['ollama'], macos)).toEqual(found)
+  })
+
+  it('counts what is needed, too, unless it is there already', async () => {
+    const host = (installed: string[]) => says(formula('ollama', ['all']), formula('mlx-c', [], installed))
+    expect(await compiled(host([]), brew, ['ollama'], 14)).toEqual(['mlx-c'])
+    expect(await compiled(host(['1.0']), brew, ['ollama'], 14)).toEqual([])
+  })
+
+  it.each([{ code: 1 }, { stdout: 'Warning: …' }, { stdout: '{}' }])(
+    'is not known when Homebrew says %j',
+    async (answer) => {
+      const host = says()
+      host.commands[`${ask} info`] = answer
+      expect(await compiled(host, brew, ['ollama'], 14)).toBeUndefined()
+    },
+  )
+})
+
+it.each([
+  ['/cache/api/internal/packages.arm64_tahoe.jws.json\n', true],
+  ['', false],
+])('Homebrew’s list is new enough when a file of it is (%j): %s', async (found, is) => {
+  const host = memoryHost({
+    commands: {
+      [`${brew} --cache`]: { stdout: '/cache\n' },
+      'find /cache/api -name *.jws.json -mtime -7': { stdout: found },
+    },
+  })
+  expect(await knowsNewest(host, brew)).toBe(is)
 })

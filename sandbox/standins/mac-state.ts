@@ -112,6 +112,12 @@ export interface BrewMac {
   latest: Record<string, string>
   casks: Record<string, string>
   latestCasks: Record<string, string>
+  /** its list of packages was last refreshed so many days ago: names that it does not know, and versions that it brings */
+  old?: { days: number; unknown?: string[]; latest?: Record<string, string> }
+  /** formulae without a bottle for this macOS: they are compiled where Homebrew no longer supports it, and refused elsewhere */
+  bottleless?: string[]
+  /** the oldest macOS that it supports, as its newest version says */
+  oldestMacos: number
   fail?: BrewFailure
   /** formulae that brings further packages, so that brew 6 asks before installing them */
   dependencies: Record<string, string[]>
@@ -244,6 +250,7 @@ function freshBrew(): BrewMac {
     casks: {},
     latestCasks: { 'tailscale-app': '1.102.5', 'ollama-app': '0.32.3' },
     dependencies: {},
+    oldestMacos: 14,
     haproxyBinaries: {},
     libraryPath: '',
   }

@@ -9,6 +9,7 @@ import {
   renameSync,
   rmSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
@@ -27,7 +28,29 @@ export const formulae: Record<string, string[]> = {
 /** The versions that an install brings now, by formula. */
 export function latestVersions({ mac }: Box): Record<string, string> {
   const haproxy = Object.keys(mac.brew.haproxyBinaries).at(-1) ?? '3.2.1'
-  return { haproxy, ...mac.brew.latest }
+  return asListed(mac, { haproxy, ...mac.brew.latest })
+}
+
+/** The same for casks. */
+export const latestCasks = ({ mac }: Box): Record<string, string> => asListed(mac, mac.brew.latestCasks)
+
+/** Versions as the list has them that this brew has now. */
+function asListed({ brew }: MacState, newest: Record<string, string>): Record<string, string> {
+  const { unknown = [], latest = {} } = brew.old ?? {}
+  const known = Object.entries(newest).filter(([name]) => !unknown.includes(name))
+  return Object.fromEntries(known.map(([name, version]) => [name, latest[name] ?? version]))
+}
+
+/** Where Homebrew keeps what it downloads. */
+export const cache = (): string => join(process.env.HOME ?? '/', 'Library/Caches/Homebrew')
+
+/** Puts the list of packages where Homebrew has it, as old as it is said to be. */
+export function placeIndex(box: Box): void {
+  const file = join(cache(), 'api/internal/packages.arm64_tahoe.jws.json')
+  mkdirSync(dirname(file), { recursive: true })
+  writeFileSync(file, '{}\n')
+  const at = Date.now() / 1000 - (box.mac.brew.old?.days ?? 0) * 86_400
+  utimesSync(file, at, at)
 }
 
 function quoted(text: string): string {
@@ -145,6 +168,7 @@ export function placeBrew(box: Box): void {
   const { prefix } = box.mac
   for (const folder of ['Cellar', 'Caskroom', 'opt', 'etc', 'var/log', 'bin'])
     mkdirSync(join(prefix, folder), { recursive: true })
+  placeIndex(box)
   writeProgram(join(prefix, 'bin/brew'), wrapper(box, isIntel(box) ? 'brew-intel' : 'brew'))
 }
 
