@@ -31,6 +31,10 @@ const isDefault = async (look: Look, brew: string): Promise<boolean> =>
 /** A text in which paths of one version lead to whatever version is there: an upgrade removes the former (Homebrew/brew: docs/Manpage, `opt`). */
 export const stable = (text: string): string => text.replace(/\/Cellar\/([^/\s]+)\/[^/\s]+\//g, '/opt/$1/')
 
+/** `brew` as a person types it: by its path where another one may come first. */
+export const typedBrew = ({ brew = 'brew', otherBrew }: Pick<Homebrew, 'brew' | 'otherBrew'>): string =>
+  otherBrew ? brew : 'brew'
+
 /** Homebrew's own installer. */
 export const installer = 'https://raw.githubusercontent.com/Homebrew/install/HEAD/install.sh'
 

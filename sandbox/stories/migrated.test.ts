@@ -76,6 +76,7 @@ describe.skipIf(fixed)(`a Mac migrated from Intel${skipped}`, () => {
     expect(box.state().brew.installed).toHaveProperty('haproxy')
     const jobs = await Promise.all([labels.engine, labels.gateway, labels.observer].map((label) => job(box, label)))
     for (const one of jobs) expect(JSON.stringify(one)).not.toContain('/usr/local/')
+    expect(outcome.stdout).toContain(`${box.prefix}/bin/brew upgrade ollama haproxy && npx tsx install.ts`)
     expect(jobs[0]?.arguments).toContain(`${box.prefix}/opt/ollama/bin/ollama`)
   })
 
