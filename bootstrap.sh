@@ -1,21 +1,31 @@
 #!/bin/sh
 # A fresh Mac has no Node: finds Node 20.17 or newer, or brings Homebrew and node; then hands over to install.ts with the same arguments.
-set -eu
+set -euf
+
+# A terminal under Rosetta would get Intel's programs.
+if [ "$(sysctl -n sysctl.proc_translated 2> /dev/null)" = 1 ]; then exec arch -arm64 /bin/sh "$0" "$@"; fi
 cd "$(dirname "$0")"
 
 fail() { printf '%s\n' "$2" >&2; exit "$1"; }
 
-recent() { [ -x "$1" ] && "$1" -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 17) ? 0 : 1)' 2> /dev/null; }
-
-find_node() {
-  for node in "$(command -v node || true)" /opt/homebrew/opt/node/bin/node /opt/homebrew/bin/node /usr/local/bin/node; do
-    if recent "$node"; then printf '%s\n' "$node"; return 0; fi
-  done
-  return 1
+# An Intel Node runs what it starts under Rosetta, too; install.ts asks the same, so that the two agree.
+recent() {
+  [ -x "$1" ] && "$1" -e 'const [a, b] = process.versions.node.split(".")
+    const { stdout } = require("child_process").spawnSync("sysctl", ["-n", "sysctl.proc_translated"])
+    process.exit((a > 20 || (a == 20 && b >= 17)) && parseInt(stdout) !== 1 ? 0 : 1)' 2> /dev/null
 }
 
-# Apple silicon's Homebrew first: an Intel one may come before it in PATH.
-find_brew() { if [ -x /opt/homebrew/bin/brew ]; then echo /opt/homebrew/bin/brew; else command -v brew; fi; }
+# In all of PATH, since the first one there may be too old or Intel's.
+find_node() (
+  IFS=:
+  for folder in $PATH /opt/homebrew/opt/node/bin /opt/homebrew/bin /usr/local/bin; do
+    if recent "$folder/node"; then printf '%s\n' "$folder/node"; return 0; fi
+  done
+  return 1
+)
+
+# esbuild comes with a program for one processor, and complains when that is another.
+packages() { [ -d node_modules/zx ] && "$node" -e 'require("esbuild").transformSync("")' > /dev/null 2>&1; }
 
 consent() {
   for argument in "$@"; do case $argument in --yes) return 0 ;; esac; done
@@ -32,6 +42,30 @@ mac() {
   [ "$(sysctl -n hw.optional.arm64 2> /dev/null)" = 1 ] || fail 3 'A Mac with Apple silicon is needed; this one has an Intel processor.'
 }
 
+# Only Apple silicon's Homebrew: an Intel one brings an Intel Node.
+bring_node() {
+  brew=/opt/homebrew/bin/brew
+  echo 'This Mac has no Node 20.17 or newer for its processor. It will be brought by:'
+  [ -x "$brew" ] || echo '  - Homebrew (https://brew.sh), by its own installer, which asks for your password'
+  echo '  - brew install node'
+  echo '  - npm ci in this folder (packages from package-lock.json)'
+  other=$(command -v brew || true)
+  case $other in '' | "$brew") ;; *) echo "$other and what it installed are left as they are." ;; esac
+  consent "$@"
+  if [ ! -x "$brew" ]; then
+    installer=$(mktemp)
+    curl -fsSL --retry 3 -o "$installer" https://raw.githubusercontent.com/Homebrew/install/HEAD/install.sh ||
+      fail 3 'Homebrew could not be downloaded; look at the network and run this again.'
+    # uname decides Homebrew's folder, and a translated shell would get an Intel one.
+    arch -arm64 /bin/bash "$installer" || fail 1 'Homebrew was not installed; its own words are above.'
+    rm -f "$installer"
+    [ -x "$brew" ] || fail 1 "Homebrew was installed, but there is no $brew."
+  fi
+  HOMEBREW_NO_ASK=1 HOMEBREW_NO_ENV_HINTS=1 HOMEBREW_NO_ANALYTICS=1 "$brew" install node ||
+    fail 1 'node was not installed; the words of brew are above.'
+  node=$(find_node) || fail 1 "node was installed, but none that fits was found; see: $brew info node"
+}
+
 [ "$(id -u)" -ne 0 ] || fail 3 'Run this as yourself, without sudo; it asks for your password where macOS needs it.'
 
 if ! node=$(find_node); then
@@ -40,30 +74,22 @@ if ! node=$(find_node); then
   for argument in "$@"; do
     case $argument in --dry-run | --json) fail 3 "Node 20.17 or newer is needed for $argument; ./bootstrap.sh --yes brings it." ;; esac
   done
-  brew=$(find_brew) || brew=
-  echo 'This Mac has no Node 20.17 or newer. It will be brought by:'
-  [ -n "$brew" ] || echo '  - Homebrew (https://brew.sh), by its own installer, which asks for your password'
-  echo '  - brew install node'
-  echo '  - npm ci in this folder (packages from package-lock.json)'
-  consent "$@"
-  if [ -z "$brew" ]; then
-    installer=$(mktemp)
-    curl -fsSL --retry 3 -o "$installer" https://raw.githubusercontent.com/Homebrew/install/HEAD/install.sh ||
-      fail 3 'Homebrew could not be downloaded; look at the network and run this again.'
-    # uname decides Homebrew's folder, and a translated shell would get an Intel one.
-    arch -arm64 /bin/bash "$installer" || fail 1 'Homebrew was not installed; its own words are above.'
-    rm -f "$installer"
-    brew=$(find_brew) || fail 1 'Homebrew was installed, but brew was not found in /opt/homebrew/bin.'
-  fi
-  HOMEBREW_NO_ASK=1 HOMEBREW_NO_INSTALL_UPGRADE=1 HOMEBREW_NO_ENV_HINTS=1 HOMEBREW_NO_ANALYTICS=1 "$brew" install node ||
-    fail 1 'node was not installed; the words of brew are above.'
-  node=$(find_node) || fail 1 'node was installed, but was not found; open a new terminal and run this again.'
+  bring_node "$@"
 fi
 
 # A Node that PATH finds already is not moved before the Mac's own programs.
-if [ "$(command -v node || true)" != "$node" ]; then
-  PATH="$(dirname "$node"):$PATH"
+folder=$(dirname "$node")
+found=$(command -v node || true)
+if [ "$found" != "$node" ]; then
+  PATH="$folder:$PATH"
   export PATH
 fi
-[ -d node_modules/zx ] || npm ci --omit=dev --no-audit --no-fund || fail 1 'npm ci failed; its own words are above.'
-exec "$node" --import tsx install.ts "$@"
+packages || npm ci --omit=dev --no-audit --no-fund || fail 1 'npm ci failed; its own words are above.'
+if [ "$found" = "$node" ]; then exec "$node" --import tsx install.ts "$@"; fi
+
+# What is printed is for this terminal, which does not find that Node.
+trap : INT
+code=0
+"$node" --import tsx install.ts "$@" || code=$?
+printf '\nThis terminal does not find that Node; before any of these commands type: export PATH="%s:$PATH"   (in ~/.zprofile it holds for every new terminal)\n' "$folder" >&2
+exit "$code"

@@ -3,6 +3,15 @@ import { createHash } from 'node:crypto'
 /** SHA-256 in hex of a text. */
 export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
 
+/** What a program printed as JSON; undefined where it is none. */
+export function json(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
 /** What a command left behind. */
 export interface Output {
   code: number

@@ -14,7 +14,7 @@ export interface Intent {
 function classify(argv: string[]): Intent {
   const text = argv.join(' ')
   if (argv[0] === 'sudo') return { kind: 'sudo', text }
-  if (/brew install|\/bin\/bash/.test(text)) return { kind: 'package', text }
+  if (/brew (install|update)|\/bin\/bash/.test(text)) return { kind: 'package', text }
   if (/launchctl (bootstrap|bootout|kickstart)/.test(text)) return { kind: 'service', text }
   return { kind: 'command', text }
 }

@@ -1,4 +1,5 @@
 import type { Look } from './host.ts'
+import { surveyHomebrew } from './platform/brew.ts'
 import { type Address, parseIfconfig } from './platform/ifconfig.ts'
 import { surveyTailscale, type Tailscale } from './platform/tailscale.ts'
 
@@ -19,34 +20,32 @@ export interface Machine {
   desktop: boolean
   /** this runs over ssh: a cask that asks at the screen cannot be installed from here */
   ssh: boolean
-  /** path of `brew`, when installed */
+  /** path of the `brew` that counts, when installed */
   brew?: string
+  /** another `brew`, of which nothing is used: an Intel one, or one in a folder that ready-made packages are not for */
+  otherBrew?: { path: string; prefix: string }
   /** Homebrew's folder, where it is or would be */
   prefix: string
-  node?: string
   tailscale: Tailscale
   addresses: Address[]
 }
 
-/** Apple silicon's Homebrew first: an Intel one may come before it in PATH (docs/Installation.md of Homebrew/brew). */
-export const brewCandidates = ['/opt/homebrew/bin/brew', 'brew']
-
 /** What no part of ours can change. */
 type Fixed = Pick<
   Machine,
-  'home' | 'kernel' | 'version' | 'appleSilicon' | 'translated' | 'memory' | 'uid' | 'user' | 'desktop' | 'ssh' | 'node'
+  'home' | 'kernel' | 'version' | 'appleSilicon' | 'translated' | 'memory' | 'uid' | 'user' | 'desktop' | 'ssh'
 >
 
 /** Reads the machine by its own commands; nothing is changed. What never changes is taken from an earlier survey. */
 export async function survey(look: Look, before?: Machine): Promise<Machine> {
-  const [fixed, brew, ifconfig, tailscale] = await Promise.all([
+  const [fixed, homebrew, ifconfig, tailscale] = await Promise.all([
     before ?? surveyFixed(look),
-    look.find(brewCandidates),
+    before?.brew ? before : surveyHomebrew(look),
     look.query(['ifconfig']),
     surveyTailscale(look),
   ])
-  const place = brew && brew === before?.brew ? before.prefix : await prefix(look, brew)
-  return { ...fixed, brew, prefix: place, tailscale, addresses: parseIfconfig(ifconfig.stdout) }
+  const { brew, otherBrew, prefix } = homebrew
+  return { ...fixed, brew, otherBrew, prefix, tailscale, addresses: parseIfconfig(ifconfig.stdout) }
 }
 
 async function surveyFixed(look: Look): Promise<Fixed> {
@@ -77,8 +76,6 @@ async function surveyFixed(look: Look): Promise<Fixed> {
     user,
     desktop: gui.code === 0,
     ssh: ssh !== '',
-    // Not the one in PATH: version managers put a path there that ends with the shell.
-    node: process.execPath,
   }
 }
 
@@ -96,10 +93,4 @@ export function atLeast(version: number[], minimum: number[]): boolean {
     if (difference !== 0) return difference > 0
   }
   return true
-}
-
-async function prefix(look: Look, brew: string | undefined): Promise<string> {
-  if (!brew) return '/opt/homebrew'
-  const { code, stdout } = await look.query([brew, '--prefix'])
-  return code === 0 ? stdout.trim() : '/opt/homebrew'
 }

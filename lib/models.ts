@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { Stop } from './command.ts'
+import { json, Stop } from './command.ts'
 import { getAt, type Host, type Look } from './host.ts'
 
 const tagList = z.object({
@@ -113,14 +113,6 @@ export const sameModel = (one: string, other: string): boolean => full(one) === 
 
 const full = (name: string): string =>
   (name.includes(':') ? name : `${name}:latest`).toLowerCase().replace(/^(registry\.ollama\.ai\/)?library\//, '')
-
-function json(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
 
 /** Bytes as people read them. */
 export const gigabytes = (bytes: number): string =>

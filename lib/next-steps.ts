@@ -1,6 +1,7 @@
 import type { Machine } from './machine.ts'
 import type { Setup } from './parts/part.ts'
 import { labels, places } from './places.ts'
+import { typedBrew } from './platform/brew.ts'
 import { jobCommands } from './platform/launchd.ts'
 import { contextLength } from './settings.ts'
 
@@ -28,7 +29,7 @@ export function nextSteps(machine: Machine, setup: Setup, model?: string): strin
     indent(services(machine)),
     '',
     '  Upgrades (install.ts upgrades nothing that is new enough; afterwards it reloads HAProxy without dropping a stream):',
-    '    brew upgrade ollama haproxy && npx tsx install.ts',
+    `    ${typedBrew(machine)} upgrade ollama haproxy && npx tsx install.ts`,
   ].join('\n')
 }
 

@@ -5,10 +5,11 @@ import type { Host, Look } from './host.ts'
 import { askingOnce } from './look.ts'
 import { type Machine, survey } from './machine.ts'
 import { consent, consentQuestion, exposeQuestion } from './parts/consent.ts'
-import { engineAddress, engineProgram } from './parts/engine.ts'
+import { engineAddress } from './parts/engine.ts'
 import { gatewayOf } from './parts/gateway.ts'
 import { parts, partsOf } from './parts/index.ts'
 import type { Part, Question, Setup } from './parts/part.ts'
+import { programsOf } from './parts/programs.ts'
 import { withModels } from './settings.ts'
 import { type Mode, saveReceipt } from './state.ts'
 import { type Check, converge, isStep, observe, type Result } from './step.ts'
@@ -17,6 +18,8 @@ import { type Check, converge, isStep, observe, type Result } from './step.ts'
 export interface Plan {
   results: Result[]
   intents: Intent[]
+  /** advice to know before the yes */
+  advice: Result[]
 }
 
 /** The person's choice about the proxy, from flags, from before, or asked; `--yes` keeps an earlier choice. */
@@ -64,23 +67,30 @@ export async function askOne(ui: Ui, question: Question, setup: Setup): Promise<
 
 /** Goes through every step with a host that only says. Throws `Stop` when a precondition is missed. */
 export async function makePlan(look: Look, machine: Machine, setup: Setup): Promise<Plan> {
-  const plan: Plan = { results: [], intents: [] }
+  const plan: Plan = { results: [], intents: [], advice: [] }
   const host = dryHost(askingOnce(look), (intent) => plan.intents.push(intent))
   // What is only imagined must not get into the receipt of what was done.
   const imagined = { ...setup, receipt: structuredClone(setup.receipt) }
   for (const part of partsOf(setup.mode)) {
-    for (const check of part.steps(machine, imagined)) plan.results.push(await foresee(check, host))
+    for (const check of part.steps(machine, imagined)) {
+      const result = await foresee(check, host, plan.results)
+      plan.results.push(result)
+      if (check.ahead && result.state === 'advice') plan.advice.push(result)
+    }
   }
   plan.intents = [...new Map(plan.intents.map((intent) => [`${intent.kind} ${intent.text}`, intent])).values()]
   return plan
 }
 
-async function foresee(check: Check, host: Host): Promise<Result> {
+async function foresee(check: Check, host: Host, before: Result[]): Promise<Result> {
   const result = await observe(check, host)
   if (result.state !== 'missed') return result
   if (!isStep(check))
     throw new Stop(check.exit ?? exitCodes.failed, `${check.title}: ${result.saw}. ${result.remedy ?? ''}`.trim())
-  await check.apply(host)
+  const first = before.some(({ id, state }) => state === 'planned' && check.after?.includes(id))
+  await check.apply(host).catch((error: unknown) => {
+    if (!first || !(error instanceof Stop)) throw error
+  })
   return { ...result, state: 'planned', remedy: undefined }
 }
 
@@ -109,6 +119,7 @@ export function planText(plan: Plan, machine: Machine, setup: Setup): string {
   return [
     'What will be done:',
     ...planned.map((result) => `  + ${result.title} (now: ${result.saw})`),
+    ...plan.advice.flatMap(({ saw, remedy }) => [`  ! ${saw}`, `    → ${remedy}`]),
     '',
     ...groups,
     'Ports:',
@@ -147,7 +158,7 @@ export async function applyAll(ui: Ui, host: Host, machine: Machine, setup: Setu
   let changed = false
   for (const part of partsOf(setup.mode)) {
     if (changed) now = await survey(host, now)
-    setup.programs = { ollama: await engineProgram(host, now), haproxy: `${now.prefix}/opt/haproxy/bin/haproxy` }
+    setup.programs = await programsOf(host, now, setup.receipt)
     const done = await applyPart(ui, host, part, now, setup)
     changed = done.some((result) => result.state === 'done')
     results.push(...done)

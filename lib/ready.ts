@@ -3,7 +3,7 @@ export function ready(): void {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
   const old = major < 20 || (major === 20 && minor < 17)
   const missing = old
-    ? `Node ${process.versions.node} is too old; install Node 20.17 or newer (brew install node).`
+    ? `Node ${process.versions.node} is too old; run ./bootstrap.sh, which finds or brings Node 20.17 or newer.`
     : packages()
   if (!missing) return
   process.stderr.write(`${missing}\n`)

@@ -155,13 +155,7 @@ export function packaged(spec: PackageSpec): Step {
       const found = await check(host)
       if (found.is === 'missed' && (await host.find(spec.program)))
         throw new Stop(1, `${found.saw}; upgrade it (${upgrade}) and run install.ts again.`)
-      const install = () => runBrew(host, [brew, 'install', `--${kind}`, name], spec.attended)
-      await install().catch(async (error: Error) => {
-        // An old Homebrew may not know the name yet; it is refreshed once.
-        if (!/no available|no formulae or casks/i.test(error.message)) throw error
-        await runBrew(host, [brew, 'update'], spec.attended)
-        await install()
-      })
+      await runBrew(host, [brew, 'install', `--${kind}`, name], spec.attended)
     },
   }
 }

@@ -4,8 +4,8 @@ import { exitCodes, Stop } from './command.ts'
 import type { Look } from './host.ts'
 import { noKeys, readRegistry } from './keys/registry.ts'
 import { type Machine, survey } from './machine.ts'
-import { engineProgram } from './parts/engine.ts'
 import { noAnswers, type Setup } from './parts/part.ts'
+import { programsOf } from './parts/programs.ts'
 import { runtimeVersion } from './parts/runtime.ts'
 import { labels, places } from './places.ts'
 import { parseSettings, settingsFile } from './settings.ts'
@@ -47,7 +47,7 @@ export async function prepare(
     checkout,
     version: await runtimeVersion(look, checkout),
     attended: ui.attended,
-    programs: { ollama: await engineProgram(look, machine), haproxy: `${machine.prefix}/opt/haproxy/bin/haproxy` },
+    programs: await programsOf(look, machine, receipt),
   }
   return { machine, setup }
 }

@@ -20,6 +20,8 @@ export interface Check {
   needs?: string[]
   /** exit code of install when this stays missed; 1 when absent */
   exit?: number
+  /** its advice is worth knowing before anything is done: it stands in the plan */
+  ahead?: boolean
   /** asks a model for an answer */
   inference?: boolean
   check(look: Look): Promise<Finding>
@@ -29,6 +31,8 @@ export interface Step extends Check {
   apply(host: Host): Promise<void>
   /** hands the terminal to a command, asks or shows progress: no spinner may turn meanwhile */
   interactive?: boolean
+  /** ids of earlier steps that may lift a refusal of `apply`: while one of them is still to be done, a plan passes it over */
+  after?: string[]
   /** ms within which the check must turn ok after apply; 0 when absent */
   settlesWithin?: number
   undo?(host: Host): Promise<void>

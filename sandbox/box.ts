@@ -121,7 +121,8 @@ async function open(options: BoxOptions, fetched: Partial<Haproxy>): Promise<Ins
   if (!namespaced) return { layout, ground: openPlain(layout), why: possible.why }
   try {
     const ip = await ipProgram(join(layout.dir, 'run'))
-    const plan = rootPlan(layout, possible.flags, wanted(options, fetched))
+    const intelBrew = combine(openBox(layout.dir).mac, options.mac).intelBrew !== undefined
+    const plan = rootPlan(layout, possible.flags, wanted(options, fetched), intelBrew)
     return { layout, ground: await openNamespaces(layout, possible.flags, ip, plan) }
   } catch (error) {
     if (options.keep === undefined) rmSync(layout.dir, { recursive: true, force: true })

@@ -49,7 +49,7 @@ const FOLDERS = [
 ]
 
 /** Folders of a namespaced box that its programs see at the root of their file system. */
-const AT_ROOT = ['/Applications', '/Library', '/Users', '/Volumes', '/opt/homebrew', '/tmp', '/usr/local/bin']
+const AT_ROOT = ['/Applications', '/Library', '/Users', '/Volumes', '/opt/homebrew', '/tmp', '/usr/local']
 
 function wrapper(dir: string, name: string): string {
   return `#!/bin/sh\n${askResident(dir, name)}BOX=${quote(dir)} exec ${quote(node)} ${quote(join(dir, 'standins.mjs'))} ${name} "$@"\n`
@@ -159,15 +159,16 @@ function homeOf(path: string): string[] {
   return alone(path) ? [] : folders.filter((one) => dirname(one) !== '/')
 }
 
-/** How a namespaced box's root is put together; `further` programs are to be seen at their usual paths. */
-export function rootPlan(layout: Layout, flags: string[], further: string[]): RootPlan {
+/** How a namespaced box's root is put together; `further` programs are to be seen at their usual paths, and an Intel Homebrew has /usr/local for itself. */
+export function rootPlan(layout: Layout, flags: string[], further: string[], intelBrew: boolean): RootPlan {
   const { dir } = layout
+  const local = intelBrew ? '/usr/local' : '/usr/local/bin'
   const uid = flags.includes('--user') ? 501 : 0
   const etc = readdirSync(join(dir, 'etc')).map((name) => [`/etc/${name}`, join(dir, 'etc', name)])
   return {
     box: dir,
     visible: [...usualPaths(), ...further.flatMap(homeOf)],
-    shared: { [`/tmp/tsx-${uid}`]: compiledScripts(), '/usr/local/bin': join(dir, 'usr/local/bin') },
+    shared: { [`/tmp/tsx-${uid}`]: compiledScripts(), [local]: join(dir, local) },
     files: Object.fromEntries(etc),
     overlay: join(dir, 'system'),
     programs: [node, ...further].filter(alone),

@@ -37,7 +37,7 @@ const setup: Setup = {
   checkout: '',
   version: '0',
   attended: false,
-  programs: { ollama: 'ollama', haproxy: 'haproxy' },
+  programs: { ollama: 'ollama', haproxy: 'haproxy', node: 'node' },
 }
 
 const agents = Object.fromEntries(

@@ -2,6 +2,7 @@ import type { Machine } from '../machine.ts'
 import { askEngine } from '../parts/engine.ts'
 import type { Setup } from '../parts/part.ts'
 import { labels } from '../places.ts'
+import { typedBrew } from '../platform/brew.ts'
 import { launchd } from '../platform/launchd.ts'
 import { describe, isLoopback, listeners } from '../platform/listeners.ts'
 import { readAgent } from '../resources.ts'
@@ -90,7 +91,7 @@ function cloudOff(machine: Machine, setup: Setup): Check {
       if (answer.status === 404)
         return missed(
           'this Ollama cannot switch its cloud off (before 0.16.2)',
-          'brew upgrade ollama, then run install.ts again.',
+          `${typedBrew(machine)} upgrade ollama, then run install.ts again.`,
         )
       return /"disabled":\s*true/.test(answer.body)
         ? ok('cloud disabled')

@@ -1,6 +1,7 @@
 import type { Machine } from '../machine.ts'
 import type { Setup } from '../parts/part.ts'
 import { labels, places } from '../places.ts'
+import { typedBrew } from '../platform/brew.ts'
 import { fault } from '../proxy/reload.ts'
 import { advice, type Check, missed, ok, skipped } from '../step.ts'
 import { plistKeys } from './engine.ts'
@@ -10,7 +11,13 @@ const again = 'Run install.ts again.'
 /** What must hold of the running gateway beyond its own steps. */
 export const gatewayChecks = (machine: Machine, setup: Setup): Check[] =>
   setup.mode === 'proxy'
-    ? [plistKeys('haproxy.plist-keys', labels.gateway), valid(setup), recent(setup), sockets(), address(machine)]
+    ? [
+        plistKeys('haproxy.plist-keys', labels.gateway),
+        valid(setup),
+        recent(machine, setup),
+        sockets(),
+        address(machine),
+      ]
     : []
 
 function valid(setup: Setup): Check {
@@ -28,7 +35,7 @@ function valid(setup: Setup): Check {
 const fixed = '2025/09/30'
 
 /** The model of every request is read by HAProxy's JSON decoder. */
-function recent(setup: Setup): Check {
+function recent(machine: Machine, setup: Setup): Check {
   return {
     id: 'haproxy.recent',
     title: 'HAProxy is new enough not to be stopped by an endless JSON number (CVE-2025-11230)',
@@ -37,7 +44,7 @@ function recent(setup: Setup): Check {
       const [, version, date = ''] = /version (\S+) (\d{4}\/\d\d\/\d\d)/i.exec(stdout) ?? []
       if (!version) return skipped('it does not say of when it is')
       const saw = `${version} of ${date.replaceAll('/', '-')}`
-      return date >= fixed ? ok(saw) : advice(saw, 'brew upgrade haproxy, then run install.ts again.')
+      return date >= fixed ? ok(saw) : advice(saw, `${typedBrew(machine)} upgrade haproxy, then run install.ts again.`)
     },
   }
 }

@@ -27,6 +27,7 @@ function config(machine: Machine, setup: Setup): Step {
   return {
     id: 'haproxy.config',
     title: 'The gateway’s configuration is the one the settings give',
+    after: ['tailscale.up'],
     async check(look) {
       const text = await look.read(at.config)
       if (text === undefined) return missed(`${tilde(look, at.config)} is missing`, again)

@@ -49,7 +49,7 @@ function atLogin(machine: Machine, setup: Setup): Check[] {
   const agent = fillAgent(setup.agents[labels.warm] ?? '', {
     bin: `${at.current}/templates/bin`,
     logs: at.logs,
-    node: machine.node ?? '',
+    node: setup.programs.node,
   })
   const edited = setup.answers.keepEdited.includes(`${at.agents}/${labels.warm}.plist`)
   const job = service({

@@ -29,7 +29,7 @@ function job(machine: Machine, setup: Setup): { plist: Step; run: Step } {
     // By the version, not by the link: a new copy is a new job.
     bin: `${at.runtime}/${setup.version}/templates/bin`,
     logs: at.logs,
-    node: machine.node ?? '',
+    node: setup.programs.node,
   })
   const keepEdited = setup.answers.keepEdited.includes(`${at.agents}/${labels.observer}.plist`)
   const run = service({

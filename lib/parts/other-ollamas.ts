@@ -1,6 +1,7 @@
 import type { Host, Look } from '../host.ts'
 import type { Machine } from '../machine.ts'
 import { labels } from '../places.ts'
+import { stable } from '../platform/brew.ts'
 import { launchd } from '../platform/launchd.ts'
 import { describe, listeners } from '../platform/listeners.ts'
 import { type Receipt, saveReceipt } from '../state.ts'
@@ -26,14 +27,25 @@ export async function others(look: Look, machine: Machine, port: number): Promis
   const list = (await look.query(['launchctl', 'list'])).stdout
   const found: Other[] = []
   if (/application\.com\.electron\.ollama/.test(list) || (await loginItem(look, machine))) found.push(app(machine))
-  if (/homebrew\.mxcl\.ollama$/m.test(list) && machine.brew) {
+  const brew = /homebrew\.mxcl\.ollama$/m.test(list) ? await ownerOf(look, machine, 'homebrew.mxcl.ollama') : undefined
+  if (brew) {
     found.push({
       what: 'the Homebrew service ollama',
-      stop: [[machine.brew, 'services', 'stop', 'ollama']],
-      back: [machine.brew, 'services', 'start', 'ollama'],
+      stop: [[brew, 'services', 'stop', 'ollama']],
+      back: [brew, 'services', 'start', 'ollama'],
     })
   }
   return found.length > 0 ? found : holders(look, machine, port)
+}
+
+/** The Homebrew that runs a service: on a Mac with two, only its own brings it back as it was. */
+async function ownerOf(
+  look: Look,
+  { home, uid, brew, otherBrew }: Machine,
+  label: string,
+): Promise<string | undefined> {
+  const [program = ''] = (await launchd(home, uid).job(look, label))?.arguments ?? []
+  return otherBrew && program.startsWith(`${otherBrew.prefix}/`) ? otherBrew.path : brew
 }
 
 /** The app's login item, when it is registered and not switched off: it would start the app at the next login. */
@@ -45,6 +57,9 @@ async function loginItem(look: Look, machine: Machine): Promise<boolean> {
 
 const appItem = 'com.ollama.ollama'
 
+/** Quitting by AppleScript needs a permission that may be denied, and over ssh is asked for at a screen that nobody sees; the signal does not. */
+const byForce = 'pkill -x Ollama || true'
+
 /** Its login item (label com.ollama.ollama) would bring it back at login, and it then ends every other `ollama serve`. */
 function app(machine: Machine): Other {
   const item = launchd(machine.home, machine.uid).target(appItem)
@@ -52,8 +67,7 @@ function app(machine: Machine): Other {
     what: 'Ollama.app',
     stop: [
       ['launchctl', 'disable', item],
-      // Quitting by AppleScript needs a permission that may be denied; the signal does not.
-      ['sh', '-c', 'osascript -e \'quit app "Ollama"\' || pkill -x Ollama || true'],
+      ['sh', '-c', machine.ssh ? byForce : `osascript -e 'quit app "Ollama"' || ${byForce}`],
     ],
     back: ['sh', '-c', `launchctl enable ${item}; open -a Ollama`],
   }
@@ -69,7 +83,7 @@ async function holders(look: Look, machine: Machine, port: number): Promise<Othe
     [...pids.values()].map(async (fact) => {
       const args = (await look.query(['ps', '-o', 'args=', '-p', `${fact.pid ?? 0}`])).stdout.trim()
       return {
-        what: `${describe(fact)}${args ? `: ${args}` : ''}`,
+        what: stable(`${describe(fact)}${args ? `: ${args}` : ''}`),
         stop: fact.pid === undefined ? [] : [['kill', `${fact.pid}`]],
         back: [],
       }

@@ -39,7 +39,7 @@ export interface Setup {
   /** a person sits at the terminal */
   attended: boolean
   /** stable paths of the programs that jobs run */
-  programs: { ollama: string; haproxy: string }
+  programs: { ollama: string; haproxy: string; node: string }
   /** shows progress of a long step */
   say?(text: string): void
   /** asks in the middle of the work; absent when nobody is there */

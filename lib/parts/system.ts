@@ -39,7 +39,7 @@ export const system: Part = {
       machine.translated
         ? missed(
             'Node runs under Rosetta',
-            'Install an arm64 Node (brew install node) and run again in a native terminal.',
+            'Run ./bootstrap.sh: it passes over this Node, and finds or brings one for Apple silicon.',
           )
         : ok('native'),
     ),

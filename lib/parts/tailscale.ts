@@ -1,6 +1,6 @@
 import { Stop, Unexpected } from '../command.ts'
 import type { Host } from '../host.ts'
-import type { Machine } from '../machine.ts'
+import { atLeast, type Machine } from '../machine.ts'
 import { runBrew } from '../platform/brew.ts'
 import { type Tailscale, tailscaleState } from '../platform/tailscale.ts'
 import { advice, type Check, type Finding, missed, ok, type Step } from '../step.ts'
@@ -55,34 +55,59 @@ function present(machine: Machine, setup: Setup): Step {
 /** How long a login is waited for, in minutes: where nobody sits, only somebody who watches could open the address. */
 const patience = (setup: Setup): number => (setup.attended ? 10 : 2)
 
+/** Where a system extension is allowed: macOS 15 moved it (facts: tailscale.com/kb/1340). */
+const extensions = (machine: Machine): string =>
+  atLeast(machine.version, [15]) ? 'General > Login Items & Extensions' : 'Privacy & Security'
+
 /** The fresh app starts its daemon only when its system extension was allowed at the screen. */
-async function wakeApp(host: Host, setup: Setup): Promise<void> {
+async function wakeApp(host: Host, machine: Machine, setup: Setup): Promise<void> {
   await host.run(['open', '-a', 'Tailscale'], { codes: [0, 1] })
   const answering = async () => (await tailscaleState(host)).state !== 'unreachable'
   if (!(await answering()))
     setup.say?.(
-      `Allow Tailscale in the windows that macOS shows (System Settings > General > Login Items & Extensions); waiting ${patience(setup)} minutes, Ctrl-C to stop.`,
+      `Allow Tailscale in the windows that macOS shows (System Settings > ${extensions(machine)}); waiting ${patience(setup)} minutes, Ctrl-C to stop.`,
     )
   if (!(await host.until('Tailscale answers', patience(setup) * 60_000, answering)))
     throw new Stop(3, 'Tailscale did not start; open the app, allow its extension, log in, and run install.ts again.')
 }
 
-/** Waits for the login in the browser; Ctrl-C is the way out, and the next run goes on here. */
-async function logIn(host: Host, cli: string, setup: Setup): Promise<void> {
-  const minutes = patience(setup)
-  const up = ['env', 'TAILSCALE_BE_CLI=1', cli, 'up', `--timeout=${minutes}m`]
-  const options = { interactive: setup.attended, shows: true, timeoutMs: (minutes + 1) * 60_000 }
-  await host.run(up, options).catch((error: Error) => {
-    const late = error instanceof Unexpected && /timeout waiting for/.test(error.output.stderr)
-    if (!late) throw error
-    throw new Stop(
+/** What `tailscale up` says where settings of one's own are not among its words, and the command that would name them all. */
+const refused = /changing settings via 'tailscale up'[\s\S]*?\n\ttailscale up(.*)/
+
+/** Why it did not connect, in our own words. */
+function notUp(error: Error, login: boolean, minutes: number): Error {
+  if (!(error instanceof Unexpected)) return error
+  const { code, stderr } = error.output
+  const flags = refused.exec(stderr)?.[1]?.replace(/ --timeout=\S+/, '')
+  if (flags !== undefined)
+    return new Stop(
       3,
-      `Nobody logged in to Tailscale within ${minutes} minutes; run \`tailscale up\`, open the address it shows, and run install.ts again.`,
+      `Tailscale has settings of your own, which a login from here would have to repeat; log in from its menu (or run \`tailscale up${flags}\`), and run install.ts again.`,
     )
+  // At its own deadline it says so; ended at ours it says that it was cancelled.
+  if (code !== 124 && !/timeout waiting for|context canceled/.test(stderr)) return error
+  return new Stop(
+    3,
+    login
+      ? `Nobody logged in to Tailscale within ${minutes} minutes; run \`tailscale up\`, open the address it shows, and run install.ts again.`
+      : `Tailscale did not connect within ${minutes} minutes; see \`tailscale status\`, connect in its menu, and run install.ts again.`,
+  )
+}
+
+/**
+ * Connects, and where it must waits for the login in the browser; Ctrl-C is the way out, and the next run goes on here.
+ * Only a bare `up` leaves settings of one's own alone, and only while no login is needed (tailscale: cmd/tailscale/cli/up.go).
+ */
+async function connect(host: Host, { cli = 'tailscale', state }: Omit<Tailscale, 'serves'>, setup: Setup) {
+  const minutes = patience(setup)
+  const login = state === 'NeedsLogin'
+  const up = ['env', 'TAILSCALE_BE_CLI=1', cli, 'up', ...(login ? [`--timeout=${minutes}m`] : [])]
+  await host.run(up, { shows: true, timeoutMs: (login ? minutes + 1 : minutes) * 60_000 }).catch((error: Error) => {
+    throw notUp(error, login, minutes)
   })
 }
 
-function up(setup: Setup): Step {
+function up(machine: Machine, setup: Setup): Step {
   return {
     id: 'tailscale.up',
     title: 'This machine is on the tailnet',
@@ -93,11 +118,11 @@ function up(setup: Setup): Step {
     check: async (look) => upFinding(await tailscaleState(look)),
     async apply(host) {
       const { variants } = await tailscaleState(host)
-      if (variants.some((variant) => variant !== 'formula')) await wakeApp(host, setup)
-      const { cli, state } = await tailscaleState(host)
-      if (state === 'Running') return
-      if (state === 'NeedsMachineAuth') throw new Stop(3, remedies.NeedsMachineAuth ?? '')
-      await logIn(host, cli ?? 'tailscale', setup)
+      if (variants.some((variant) => variant !== 'formula')) await wakeApp(host, machine, setup)
+      const now = await tailscaleState(host)
+      if (now.state === 'Running') return
+      if (now.state === 'NeedsMachineAuth') throw new Stop(3, remedies.NeedsMachineAuth ?? '')
+      await connect(host, now, setup)
     },
     settlesWithin: 20_000,
   }
@@ -165,6 +190,11 @@ const policyAdvice = (): Check => ({
 /** Who can reach the machine. */
 export const tailscale: Part = {
   name: 'tailscale',
-  steps: (machine, setup) => [oneVariant(machine), present(machine, setup), up(setup), nothingServed(machine, setup)],
+  steps: (machine, setup) => [
+    oneVariant(machine),
+    present(machine, setup),
+    up(machine, setup),
+    nothingServed(machine, setup),
+  ],
   checks: (machine) => [keyExpiry(machine), policyAdvice()],
 }

@@ -1,5 +1,39 @@
-import { exitCodes, type Output, Stop } from '../command.ts'
+import { z } from 'zod'
+import { exitCodes, json, type Output, Stop } from '../command.ts'
 import type { Host, Look } from '../host.ts'
+
+/** Apple silicon's Homebrew, and the only folder that its ready-made packages are for (Homebrew/brew: utils/os.sh). */
+const home = '/opt/homebrew'
+
+/** Which Homebrew counts here, and one that does not. */
+export interface Homebrew {
+  brew?: string
+  /** where it is or would be */
+  prefix: string
+  otherBrew?: { path: string; prefix: string }
+}
+
+/** Finds Apple silicon's Homebrew: an Intel one, brought along from an older Mac, may come before it in PATH. */
+export async function surveyHomebrew(look: Look): Promise<Homebrew> {
+  const ours = await look.find([`${home}/bin/brew`])
+  const found = [await look.find(['brew']), await look.find(['/usr/local/bin/brew'])]
+  const path = found.find((one) => one !== undefined && one !== ours)
+  const prefix = path && (await look.query([path, '--prefix'])).stdout.trim()
+  if (!path || !prefix || prefix === home) return { brew: ours ?? path, prefix: home }
+  if (!ours && (await isDefault(look, path))) return { brew: path, prefix }
+  return { brew: ours, prefix: home, otherBrew: { path, prefix } }
+}
+
+/** Whether Homebrew itself takes its folder for the one of this processor; asked natively, since a translated one would count itself as Intel's. */
+const isDefault = async (look: Look, brew: string): Promise<boolean> =>
+  (await look.query(['arch', '-arm64', brew, 'doctor', 'check_homebrew_prefix'], { timeoutMs: 30_000 })).code === 0
+
+/** A text in which paths of one version lead to whatever version is there: an upgrade removes the former (Homebrew/brew: docs/Manpage, `opt`). */
+export const stable = (text: string): string => text.replace(/\/Cellar\/([^/\s]+)\/[^/\s]+\//g, '/opt/$1/')
+
+/** `brew` as a person types it: by its path where another one may come first. */
+export const typedBrew = ({ brew = 'brew', otherBrew }: Pick<Homebrew, 'brew' | 'otherBrew'>): string =>
+  otherBrew ? brew : 'brew'
 
 /** Homebrew's own installer. */
 export const installer = 'https://raw.githubusercontent.com/Homebrew/install/HEAD/install.sh'
@@ -26,6 +60,54 @@ export function runBrew(host: Host, argv: string[], attended: boolean, env = bre
     )
   })
 }
+
+/** Whether Homebrew's list of packages came within a week; it is renewed, or found to be the newest, by `brew update` (Homebrew/brew: cmd/update.sh). */
+export async function knowsNewest(look: Look, brew: string): Promise<boolean> {
+  const cache = (await look.query([brew, '--cache'])).stdout.trim()
+  const { stdout } = await look.query(['find', `${cache}/api`, '-name', '*.jws.json', '-mtime', '-7'])
+  return stdout.trim() !== ''
+}
+
+/** First macOS of each name in a bottle's tag (Homebrew/brew: macos_version.rb). */
+const releases: Record<string, number> = { sonoma: 14, sequoia: 15, tahoe: 26, golden_gate: 27 }
+
+/** Homebrew also pours what was made for an older macOS (Homebrew/brew: extend/os/mac/utils/bottles.rb). */
+const pours = (tag: string, macos: number): boolean => {
+  const [, name = ''] = /^arm64_(?!linux)(\w+)$/.exec(tag) ?? []
+  return tag === 'all' || (name !== '' && (releases[name] ?? (macos > 27 ? 0 : 100)) <= macos)
+}
+
+const info = z.object({
+  formulae: z.array(
+    z.object({
+      name: z.string(),
+      installed: z.array(z.unknown()),
+      bottle: z.object({ stable: z.object({ files: z.record(z.string(), z.unknown()) }).optional() }),
+    }),
+  ),
+})
+
+/** Which of these formulae, and of what they need, would be compiled on this macOS (its first number); undefined when Homebrew does not say. */
+export async function compiled(
+  look: Look,
+  brew: string,
+  formulae: string[],
+  macos: number,
+): Promise<string[] | undefined> {
+  const ask = (...words: string[]) =>
+    look.query(['env', 'HOMEBREW_NO_AUTO_UPDATE=1', brew, ...words], { timeoutMs: 60_000 })
+  const needed = await ask('deps', '--union', '--formula', ...formulae)
+  const all = [...formulae, ...needed.stdout.split(/\s+/).filter(Boolean)]
+  const said = await ask('info', '--json=v2', '--formula', ...all)
+  if (needed.code !== 0 || said.code !== 0) return undefined
+  const parsed = info.safeParse(json(said.stdout))
+  return parsed.data?.formulae
+    .filter(({ installed, bottle }) => installed.length === 0 && !tags(bottle).some((tag) => pours(tag, macos)))
+    .map(({ name }) => name)
+}
+
+const tags = ({ stable: made }: { stable?: { files: Record<string, unknown> } }): string[] =>
+  Object.keys(made?.files ?? {})
 
 /** What curl ends with when a name is not found, nobody can be connected to, or nothing comes back. */
 const unreachable = [6, 7, 28]

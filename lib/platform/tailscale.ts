@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { json } from '../command.ts'
 import type { Look } from '../host.ts'
 
 export type TailscaleVariant = 'standalone' | 'appstore' | 'formula'
@@ -104,14 +105,6 @@ export function parseServe(text: string): number[] {
   if (!parsed.success) return []
   const web = Object.keys(parsed.data.Web ?? {}).map((key) => Number(key.split(':').pop()))
   return [...new Set([...Object.keys(parsed.data.TCP ?? {}).map(Number), ...web])].sort((a, b) => a - b)
-}
-
-function json(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
 
 /** The App Store's copy carries a receipt; the formula's daemon is a program of Homebrew's (facts: tailscale.com/kb/1278). */

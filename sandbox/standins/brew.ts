@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import type { Box } from './box.ts'
-import { install, type Named, orderedFailure, uninstall, upgrade } from './brew/install.ts'
-import { formulae, kegsOf, latestVersions } from './brew/kegs.ts'
+import { install, type Named, orderedFailure, uninstall, update, upgrade } from './brew/install.ts'
+import { cache, formulae, intelBox, isIntel, kegsOf, latestCasks, latestVersions } from './brew/kegs.ts'
 import { services } from './brew/services.ts'
-import { complain, say } from './system.ts'
+import { complain, say, translated } from './system.ts'
 
 function named(argv: string[]): Named {
   return {
@@ -36,8 +36,8 @@ function list(argv: string[], box: Box): number {
 }
 
 function outdated(box: Box): number {
-  const { installed, casks, latestCasks } = box.mac.brew
-  const latest = latestVersions(box)
+  const { installed, casks } = box.mac.brew
+  const [latest, apps] = [latestVersions(box), latestCasks(box)]
   const behind = (have: Record<string, string>, can: Record<string, string>, one: (version: string) => unknown) =>
     Object.entries(have)
       .filter(([name, version]) => can[name] !== undefined && can[name] !== version)
@@ -48,10 +48,20 @@ function outdated(box: Box): number {
       pinned: false,
       pinned_version: null,
     })),
-    casks: behind(casks, latestCasks, (version) => [version]),
+    casks: behind(casks, apps, (version) => [version]),
   }
   return say(JSON.stringify(report, null, 2))
 }
+
+/** Tags of the bottles that a formula has, newest first. */
+function bottleTags({ mac }: Box, name: string): string[] {
+  const { bottleless = [] } = mac.brew
+  const newer = Object.entries(codenames).filter(([, major]) => major > Number.parseInt(mac.macos, 10))
+  const made = bottleless.includes(name) ? newer : Object.entries(codenames)
+  return [...made.map(([codename]) => `arm64_${codename}`).reverse(), 'arm64_linux', 'x86_64_linux']
+}
+
+const codenames = { sonoma: 14, sequoia: 15, tahoe: 26, golden_gate: 27 }
 
 function formulaInfo(box: Box, name: string): object {
   const { installed } = box.mac.brew
@@ -61,6 +71,7 @@ function formulaInfo(box: Box, name: string): object {
     name,
     full_name: name,
     versions: { stable: latest[name] ?? null, head: null, bottle: true },
+    bottle: { stable: { rebuild: 0, files: Object.fromEntries(bottleTags(box, name).map((tag) => [tag, {}])) } },
     installed: versions.map((version) => ({ version, installed_on_request: true })),
     linked_keg: installed[name] ?? null,
     outdated: installed[name] !== undefined && installed[name] !== latest[name],
@@ -68,28 +79,29 @@ function formulaInfo(box: Box, name: string): object {
 }
 
 function caskInfo(box: Box, token: string): object {
-  const { casks, latestCasks } = box.mac.brew
+  const [{ casks }, latest] = [box.mac.brew, latestCasks(box)]
   return {
     token,
     full_token: token,
-    version: latestCasks[token],
+    version: latest[token],
     installed: casks[token] ?? null,
-    outdated: (casks[token] ?? latestCasks[token]) !== latestCasks[token],
+    outdated: (casks[token] ?? latest[token]) !== latest[token],
   }
 }
 
 function info(argv: string[], box: Box): number {
   const { names } = named(argv)
-  const { latestCasks } = box.mac.brew
-  const latest = latestVersions(box)
-  const unknown = names.find((name) => !latest[name] && !latestCasks[name])
+  const apps = latestCasks(box)
+  const needed = Object.values(box.mac.brew.dependencies).flat()
+  const latest = { ...Object.fromEntries(needed.map((name) => [name, '1.0'])), ...latestVersions(box) }
+  const unknown = names.find((name) => !latest[name] && !apps[name])
   if (unknown) return complain(`Error: No available formula with the name "${unknown}".`)
   const report = {
     formulae: names.filter((name) => latest[name]).map((name) => formulaInfo(box, name)),
     casks: names.filter((name) => !latest[name]).map((name) => caskInfo(box, name)),
   }
   if (argv.some((word) => word.startsWith('--json'))) return say(JSON.stringify(report, null, 2))
-  return say(names.map((name) => `==> ${name}: stable ${latest[name] ?? latestCasks[name]} (bottled)`).join('\n'))
+  return say(names.map((name) => `==> ${name}: stable ${latest[name] ?? apps[name]} (bottled)`).join('\n'))
 }
 
 /** It prints nothing where PATH has it already, and no PATH line that could be read by a program (cmd/shellenv.sh). */
@@ -101,10 +113,29 @@ function shellenv(box: Box): number {
   return say(`eval "$(/usr/bin/env PATH_HELPER_ROOT="${home}" /usr/libexec/path_helper -s)"`)
 }
 
+/** What doctor finds of a check, as the real one says it (diagnostic.rb). */
+const checks: Record<string, (box: Box) => string | undefined> = {
+  check_homebrew_prefix: (box) =>
+    isIntel(box) === (translated(box.mac) || box.mac.arch === 'x86_64')
+      ? undefined
+      : `Warning: Your Homebrew's prefix is not ${isIntel(box) ? '/opt/homebrew' : '/usr/local'}.\n\nMost of Homebrew's bottles (binary packages) can only be used with the default prefix.`,
+}
+
+/** deps --union: what these formulae need, one a line. */
+function deps(names: string[], box: Box): number {
+  const needed = [...new Set(names.flatMap((name) => box.mac.brew.dependencies[name] ?? []))].sort()
+  return needed.length > 0 ? say(needed.join('\n')) : 0
+}
+
+function doctor(names: string[], box: Box): number {
+  const unknown = names.find((name) => !checks[name])
+  if (unknown) return complain(`Error: No check available by the name: ${unknown}`)
+  const found = names.flatMap((name) => checks[name]?.(box) ?? [])
+  return found.length > 0 ? complain(found.join('\n\n')) : say('Your system is ready to brew.')
+}
+
 /** Verbs that change nothing here. */
 const quiet: Record<string, string> = {
-  update: 'Already up-to-date.',
-  doctor: 'Your system is ready to brew.',
   cleanup: '',
   analytics: '',
   autoremove: '',
@@ -127,8 +158,15 @@ export async function main(argv: string[], box: Box): Promise<number> {
   if (verb === 'services') return services(words, box)
   if (verb === 'outdated') return outdated(box)
   if (verb === 'info') return info(words, box)
+  if (verb === '--cache') return say(cache())
+  if (verb === 'update') return update(box)
+  if (verb === 'deps') return deps(named(words).names, box)
+  if (verb === 'doctor') return doctor(words, box)
   if (verb === 'shellenv') return shellenv(box)
   const answer = quiet[verb]
   if (answer === undefined) return complain(`Error: Unknown command: brew ${verb}`)
   return answer === '' ? 0 : say(answer)
 }
+
+/** An Intel Mac's Homebrew, at work on what is its own. */
+export const intel = (argv: string[], box: Box): Promise<number> => main(argv, intelBox(box))

@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import { type Box, isRoot } from './box.ts'
-import { placeBrew, wrapper } from './brew/kegs.ts'
+import { intelBox, placeBrew, wrapper } from './brew/kegs.ts'
 import { become, complain, say, translated } from './system.ts'
 
 /** curl: the Homebrew installer's address gives the box's own installer; everything else goes to the real curl. */
@@ -51,7 +51,8 @@ export async function installer(_argv: string[], box: Box): Promise<number> {
   const sudo = spawnSync('sudo', [...(silent ? ['-n'] : []), '-v'], { stdio: 'inherit' }).status
   if (sudo !== 0)
     return complain(`Need sudo access on macOS (e.g. the user ${box.mac.user} needs to be an Administrator)!`)
-  const prefix = translated(box.mac) || box.mac.arch === 'x86_64' ? dirname(box.mac.usrLocalBin) : box.mac.prefix
+  const forIntel = translated(box.mac) || box.mac.arch === 'x86_64'
+  const { prefix } = (forIntel ? intelBox(box) : box).mac
   if (!(await agreed(prefix))) return 1
   say('==> Downloading and installing Homebrew...')
   if (!box.mac.brew.network)
@@ -59,10 +60,10 @@ export async function installer(_argv: string[], box: Box): Promise<number> {
       "fatal: unable to access 'https://github.com/Homebrew/brew/': Could not resolve host: github.com\nFailed during: git fetch",
     )
   box.save((mac) => {
-    mac.prefix = prefix
-    mac.brew.present = true
+    if (forIntel) mac.intelBrew = { installed: {} }
+    else mac.brew.present = true
   })
-  placeBrew(box)
+  placeBrew(forIntel ? intelBox(box) : box)
   say('==> Installation successful!\n')
   return say(
     `==> Next steps:\n- Run these commands in your terminal to add Homebrew to your PATH:\n    eval "$(${join(prefix, 'bin/brew')} shellenv)"`,

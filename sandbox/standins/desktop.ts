@@ -13,12 +13,14 @@ function launch(box: Box, name: string, args: string[]): void {
 }
 
 function openTailscale(box: Box): void {
-  const { state, loginAfterMs } = box.mac.tailscale
+  const { state, loginAfterMs, daemon } = box.mac.tailscale
   box.save(({ tailscale }) => {
     tailscale.daemon = true
   })
   // The person logs in at the window: only where the box was told that they will.
-  if (state === 'Stopped' || loginAfterMs !== undefined) launch(box, 'tailscale', ['up', '--timeout=60s'])
+  // An app that runs already only comes to the front.
+  if ((state === 'Stopped' && !daemon) || loginAfterMs !== undefined)
+    launch(box, 'tailscale', ['login', '--timeout=60s'])
 }
 
 function openApp(box: Box, name: string): number {
@@ -83,6 +85,11 @@ export async function osascript(argv: string[], box: Box): Promise<number> {
   const script = argv.filter((_, at) => argv[at - 1] === '-e').join('\n')
   appendFileSync(join(box.dir, 'opened.log'), `osascript ${script}\n`)
   const quitting = /(?:quit app(?:lication)?|tell app(?:lication)?) "([^"]+)"(?: to quit)?/.exec(script)
+  const { automationMs } = box.mac
+  if (quitting && process.env.SSH_CONNECTION && automationMs !== undefined) {
+    await sleep(automationMs)
+    return complain(`execution error: ${quitting[1]} got an error: AppleEvent timed out. (-1712)`)
+  }
   if (quitting?.[1] && script.includes('quit')) return quit(box, quitting[1])
   const asked = /app(?:lication)? "([^"]+)" is running/.exec(script)?.[1]
   if (asked)

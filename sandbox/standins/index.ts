@@ -13,6 +13,7 @@ export const standIns: Record<string, Row> = {
   'box-place': async () => (await import('./places.ts')).main,
 
   brew: async () => (await import('./brew.ts')).main,
+  'brew-intel': async () => (await import('./brew.ts')).intel,
   'homebrew-installer': async () => (await import('./curl.ts')).installer,
   curl: async () => (await import('./curl.ts')).main,
   tailscale: async () => (await import('./tailscale.ts')).main,
@@ -79,6 +80,7 @@ export const offPath = [
   'launchd',
   'ollama',
   'brew',
+  'brew-intel',
   'homebrew-installer',
   'tailscale',
   'tailscaled',

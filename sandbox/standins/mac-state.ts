@@ -74,6 +74,8 @@ export interface TailscaleMac {
   hurry?: number
   /** logging in leads to NeedsMachineAuth */
   needsApproval?: boolean
+  /** settings of the person's own, as the flags of `up` that give them; true for one without a value */
+  own?: Record<string, string | true>
   /** `up` must not be run by this user (open source variant without operator) */
   denied?: boolean
   /** what `tailscale serve` holds, as `serve status --json` prints it */
@@ -110,6 +112,12 @@ export interface BrewMac {
   latest: Record<string, string>
   casks: Record<string, string>
   latestCasks: Record<string, string>
+  /** its list of packages was last refreshed so many days ago: names that it does not know, and versions that it brings */
+  old?: { days: number; unknown?: string[]; latest?: Record<string, string> }
+  /** formulae without a bottle for this macOS: they are compiled where Homebrew no longer supports it, and refused elsewhere */
+  bottleless?: string[]
+  /** the oldest macOS that it supports, as its newest version says */
+  oldestMacos: number
   fail?: BrewFailure
   /** formulae that brings further packages, so that brew 6 asks before installing them */
   dependencies: Record<string, string[]>
@@ -180,6 +188,8 @@ export interface MacState {
   fullName: string
   shell: string
   computerName: string
+  /** over ssh nobody allows osascript to tell an app anything: it waits this long, ms, and fails */
+  automationMs?: number
   /** the user has a desktop session; false = logged in over ssh only */
   desktop: boolean
   /** Homebrew's folder */
@@ -188,6 +198,8 @@ export interface MacState {
   /** where the app's menu puts its command */
   usrLocalBin: string
   brew: BrewMac
+  /** an Intel Mac's Homebrew, brought along to this one: it lies in the folder above `usrLocalBin`, and its programs run under Rosetta */
+  intelBrew?: Pick<BrewMac, 'installed'>
   tailscale: TailscaleMac
   ollamaApp: { installed: boolean; running: boolean; version: string; expose: boolean }
   pmset: { ac: Record<string, number>; battery?: Record<string, number>; sleepDisabled?: boolean }
@@ -251,6 +263,7 @@ function freshBrew(): BrewMac {
     casks: {},
     latestCasks: { 'tailscale-app': '1.102.5', 'ollama-app': '0.32.3' },
     dependencies: {},
+    oldestMacos: 14,
     haproxyBinaries: {},
     libraryPath: '',
   }

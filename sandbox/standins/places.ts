@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Box } from './box.ts'
-import { kegsOf, placeApp, placeBrew, placeKeg, wrapper, writeProgram } from './brew/kegs.ts'
+import { intelBox, kegsOf, placeApp, placeBrew, placeKeg, wrapper, writeProgram } from './brew/kegs.ts'
 import { complain } from './system.ts'
 import { putAddresses, takeAddresses } from './tailscale/addresses.ts'
 
@@ -20,14 +20,18 @@ function placeTailscale(box: Box): void {
   if (tailscale.menuCli) writeProgram(join(box.mac.usrLocalBin, 'tailscale'), wrapper(box, 'tailscale'))
 }
 
+function placeHomebrew(box: Box): void {
+  placeBrew(box)
+  for (const [name, version] of Object.entries(box.mac.brew.installed))
+    if (!kegsOf(box, name).includes(version)) placeKeg(box, name, version)
+}
+
 /** Makes the box's files and addresses agree with mac.json: brew, installed formulae, apps, Tailscale. May be run again. */
 export function place(box: Box): void {
   placeTailscale(box)
-  const { brew, ollamaApp, tailscale } = box.mac
-  if (brew.present) placeBrew(box)
-  for (const [name, version] of Object.entries(brew.installed)) {
-    if (!kegsOf(box, name).includes(version)) placeKeg(box, name, version)
-  }
+  const { brew, intelBrew, ollamaApp, tailscale } = box.mac
+  if (brew.present) placeHomebrew(box)
+  if (intelBrew) placeHomebrew(intelBox(box))
   if (ollamaApp.installed && !existsSync(join(box.mac.applications, 'Ollama.app')))
     placeApp(box, 'Ollama', ollamaApp.version)
   if (tailscale.variant !== 'absent' && tailscale.state === 'Running') putAddresses(box)

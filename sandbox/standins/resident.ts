@@ -28,7 +28,7 @@ const tailscaleLook: Look = (argv, box) =>
   ['status', 'ip', 'whois', 'version', 'serve'].includes(argv[0] ?? '') ? tailscale(argv, box) : undefined
 
 /** Its other verbs take their time. */
-const brewLook: Look = (argv, box) => (argv[0] === '--prefix' ? brew(argv, box) : undefined)
+const brewLook: Look = (argv, box) => (['--prefix', '--cache'].includes(argv[0] ?? '') ? brew(argv, box) : undefined)
 
 /** Among all processes whoever asks would not be found by its name. */
 const psLook: Look = (argv, box) => (argv.includes('-p') ? ps(argv, box) : undefined)

@@ -121,7 +121,7 @@ function become(state: Partial<TailscaleMac>): void {
     loginPending: false,
     endpointsKnown: false,
   } as const
-  const { keyExpiry: _gone, loginAfterMs: _either, ...rest } = box.mac.tailscale
+  const { keyExpiry: _gone, loginAfterMs: _either, own: _neither, ...rest } = box.mac.tailscale
   box.save({ tailscale: { ...rest, ...fresh, ...state } })
 }
 
@@ -196,6 +196,23 @@ test('down and up need no new login, and the address stays on record', async () 
   expect((await say(['ip', '-4'])).stdout).toBe('100.64.0.1\n')
   expect((await say(['up'])).stderr).toBe('')
   expect(box.mac.tailscale.state).toBe('Running')
+})
+
+const own = { 'exit-node': '100.64.0.9', ssh: true, 'login-server': 'https://hs.example.net' } as const
+const theirs = '--exit-node=100.64.0.9 --login-server=https://hs.example.net --ssh'
+
+test('up with any flag, or where a login is needed, wants every setting of one’s own among its words', async () => {
+  become({ ...joined, state: 'Stopped', own })
+  const refused = await say(['up', '--timeout=2m'])
+  expect(refused.code).toBe(1)
+  expect(refused.stderr).toMatch(/^Error: changing settings via 'tailscale up' requires mentioning all\n/)
+  expect(refused.stderr).toContain(`\n\ttailscale up --timeout=2m0s ${theirs}\n`)
+  expect(box.mac.tailscale.state).toBe('Stopped')
+  expect((await say(['up'])).code).toBe(0)
+  expect(box.mac.tailscale.state).toBe('Running')
+  become({ ...lab, state: 'NeedsLogin', own, loginAfterMs: 1 })
+  expect((await say(['up'])).code).toBe(1)
+  expect((await say(['up', ...theirs.split(' ')])).code).toBe(0)
 })
 
 test('serve takes a port and gives it back', async () => {

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { Box, TailscaleMac } from './box.ts'
 import { complain, say } from './system.ts'
-import { down, logout, option, up } from './tailscale/login.ts'
+import { down, logout, option, refusal, up } from './tailscale/login.ts'
 import { serve } from './tailscale/serve.ts'
 import { fullName, ownAddresses, statusJson, statusText } from './tailscale/status.ts'
 import { findPeer, whoisJson, whoisText } from './tailscale/whois.ts'
@@ -96,7 +96,7 @@ const verbs: Record<string, (argv: string[], box: Box) => Promise<number> | numb
   ping,
   set,
   serve,
-  up,
+  up: (argv, box) => refusal(argv, box) ?? up(argv, box),
   login: up,
   down: (_argv, box) => down(box),
   logout: (_argv, box) => logout(box),

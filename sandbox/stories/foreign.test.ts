@@ -52,6 +52,18 @@ describe('an Ollama that is not ours', () => {
     expect(box.state().ollamaApp.running).toBe(false)
   })
 
+  it('Ollama.app is ended over ssh without asking for a permission that nobody there could give', async (context) => {
+    box = await readyBox({ mac: { ollamaApp: { installed: true }, automationMs: 120_000 } })
+    if (!box.namespaced) return context.skip(`a box there has no /Applications of its own: ${box.why}`)
+    await box.run(['open', '-a', 'Ollama'])
+    await serves()
+    const env = { SSH_CONNECTION: '100.64.0.7 50000 100.64.0.1 22' }
+    const { code, stderr } = await box.script('install.ts', ['--yes', '--stop-other-ollama'], { env })
+    expect(code, stderr).toBe(0)
+    expect(box.state().ollamaApp.running).toBe(false)
+    expect(box.read(`${box.dir}/opened.log`)).not.toContain('osascript')
+  })
+
   it('a Homebrew service is named, stopped only when told so, and offered back', async (context) => {
     box = await readyBox()
     if (!box.namespaced) return context.skip(`its port 11434 may be somebody else’s there: ${box.why}`)

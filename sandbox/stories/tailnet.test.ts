@@ -65,6 +65,19 @@ describe.skipIf(why)(`Tailscale ${why && `(skipped: ${why})`}`, () => {
     expect(await status(box)).toMatchObject({ code: 0 })
   })
 
+  it('stopped with settings of one’s own: install.ts connects, and the settings are left alone', async () => {
+    const own = { 'exit-node': '100.64.0.9', 'advertise-routes': '10.0.0.0/8', ssh: true } as const
+    box.mac(({ tailscale }) => {
+      tailscale.own = own
+    })
+    await box.tailnet(false)
+    await installs(box)
+    expect(box.state().tailscale).toMatchObject({ state: 'Running', own })
+    box.mac(({ tailscale }) => {
+      tailscale.own = undefined
+    })
+  })
+
   it('with a key that ends within 30 days: advice, and no failure', async () => {
     const soon = new Date(Date.now() + 10 * 86_400_000).toISOString()
     box.mac((mac) => {

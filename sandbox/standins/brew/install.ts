@@ -3,7 +3,20 @@ import { rmSync } from 'node:fs'
 import { createInterface } from 'node:readline/promises'
 import { type Box, isRoot } from '../box.ts'
 import { complain, say, translated } from '../system.ts'
-import { casks, formulae, keg, kegsOf, latestVersions, placeApp, placeKeg, removeApp, removeKegs } from './kegs.ts'
+import {
+  casks,
+  formulae,
+  isIntel,
+  keg,
+  kegsOf,
+  latestCasks,
+  latestVersions,
+  placeApp,
+  placeIndex,
+  placeKeg,
+  removeApp,
+  removeKegs,
+} from './kegs.ts'
 
 /** What the command line names, and which kind of package is meant. */
 export interface Named {
@@ -54,7 +67,8 @@ function pour(box: Box, name: string, version: string): number {
     if (!network) return offline(one, bottle(one))
     say(`${'#'.repeat(72)} 100.0%`)
   }
-  say(`==> Pouring ${name}--${version}.arm64_tahoe.bottle.tar.gz`)
+  if (box.mac.brew.bottleless?.includes(name)) say(`==> make install\n🍺  built ${name} in 61 minutes`)
+  else say(`==> Pouring ${name}--${version}.arm64_tahoe.bottle.tar.gz`)
   placeKeg(box, name, version)
   box.save(({ brew, tailscale }) => {
     brew.installed[name] = version
@@ -84,7 +98,26 @@ function installFormula(box: Box, name: string): number {
       0,
     )
   }
+  const { bottleless = [], oldestMacos } = box.mac.brew
+  if (bottleless.includes(name) && Number.parseInt(box.mac.macos, 10) >= oldestMacos)
+    return complain(
+      `Error: ${name}: no bottle available!\nIf you're feeling brave, you can try to install from source with:\n  brew install --build-from-source ${name}`,
+    )
   return present === undefined ? pour(box, name, version) : upgradeFormula(box, name)
+}
+
+/** brew update: the newest list of packages. */
+export function update(box: Box): number {
+  if (!box.mac.brew.network)
+    return complain(
+      "fatal: unable to access 'https://github.com/Homebrew/brew/': Could not resolve host: github.com\nError: Fetching /opt/homebrew failed!",
+    )
+  const { old } = box.mac.brew
+  box.save(({ brew }) => {
+    delete brew.old
+  })
+  placeIndex(box)
+  return say(old ? '==> Updated Homebrew from 5.0.1 to 6.0.18.' : 'Already up-to-date.')
 }
 
 /** A cask's package asks for the password as its installer does. */
@@ -95,8 +128,8 @@ function asAdministrator(name: string): boolean {
 }
 
 function installCask(box: Box, name: string): number {
-  const { latestCasks, casks: present, network } = box.mac.brew
-  const [app, version] = [casks[name], latestCasks[name]]
+  const { casks: present, network } = box.mac.brew
+  const [app, version] = [casks[name], latestCasks(box)[name]]
   if (!app || !version) return complain(`Error: Cask '${name}' is unavailable: No Cask with this name exists.`)
   if (present[name]) return complain(`Warning: Not upgrading ${name}, the latest version is already installed`, 0)
   const url =
@@ -121,14 +154,20 @@ function installCask(box: Box, name: string): number {
 /** Why brew does nothing for this caller at all. */
 function refusal(box: Box): number | undefined {
   if (isRoot()) return complain('Error: Running Homebrew as root is extremely dangerous and no longer supported.')
-  const rosetta = translated(box.mac) && box.mac.prefix === '/opt/homebrew'
-  return rosetta ? complain('Error: Cannot install under Rosetta 2 in ARM default prefix (/opt/homebrew)!') : undefined
+  const rosetta = translated(box.mac)
+  if (rosetta && box.mac.prefix === '/opt/homebrew')
+    return complain('Error: Cannot install under Rosetta 2 in ARM default prefix (/opt/homebrew)!')
+  if (!rosetta && box.mac.arch === 'arm64' && isIntel(box))
+    return complain('Error: Cannot install in Homebrew on ARM processor in Intel default prefix (/usr/local)!')
+  return undefined
 }
 
 /** brew install: formulae or casks. */
 export async function install(box: Box, { names, cask }: Named): Promise<number> {
   const refused = refusal(box)
   if (refused !== undefined) return refused
+  // It refreshes itself once a day, unless told not to.
+  if (!process.env.HOMEBREW_NO_AUTO_UPDATE && box.mac.brew.old && update(box) !== 0) return 1
   if (!(await agreed(box, names))) return 1
   for (const name of names) {
     const asCask = cask || (casks[name] !== undefined && !formulae[name])

@@ -1,7 +1,20 @@
-import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  constants,
+  copyFileSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
 import { askResident } from '../ask.ts'
-import type { Box } from '../box.ts'
+import type { Box, MacState } from '../box.ts'
 import { copyWithLibraries } from './elf.ts'
 
 /** The programs of each formula that this brew knows. */
@@ -15,7 +28,29 @@ export const formulae: Record<string, string[]> = {
 /** The versions that an install brings now, by formula. */
 export function latestVersions({ mac }: Box): Record<string, string> {
   const haproxy = Object.keys(mac.brew.haproxyBinaries).at(-1) ?? '3.2.1'
-  return { haproxy, ...mac.brew.latest }
+  return asListed(mac, { haproxy, ...mac.brew.latest })
+}
+
+/** The same for casks. */
+export const latestCasks = ({ mac }: Box): Record<string, string> => asListed(mac, mac.brew.latestCasks)
+
+/** Versions as the list has them that this brew has now. */
+function asListed({ brew }: MacState, newest: Record<string, string>): Record<string, string> {
+  const { unknown = [], latest = {} } = brew.old ?? {}
+  const known = Object.entries(newest).filter(([name]) => !unknown.includes(name))
+  return Object.fromEntries(known.map(([name, version]) => [name, latest[name] ?? version]))
+}
+
+/** Where Homebrew keeps what it downloads. */
+export const cache = (): string => join(process.env.HOME ?? '/', 'Library/Caches/Homebrew')
+
+/** Puts the list of packages where Homebrew has it, as old as it is said to be. */
+export function placeIndex(box: Box): void {
+  const file = join(cache(), 'api/internal/packages.arm64_tahoe.jws.json')
+  mkdirSync(dirname(file), { recursive: true })
+  writeFileSync(file, '{}\n')
+  const at = Date.now() / 1000 - (box.mac.brew.old?.days ?? 0) * 86_400
+  utimesSync(file, at, at)
 }
 
 function quoted(text: string): string {
@@ -72,11 +107,19 @@ function placeHaproxy(box: Box, version: string, bin: string): void {
   )
 }
 
-function placeNode(bin: string): void {
-  for (const name of formulae.node ?? []) {
-    const real = name === 'node' ? process.execPath : join(dirname(process.execPath), name)
-    if (existsSync(real)) symlinkSync(real, join(bin, name))
+/** A program of its own and no link, since Node tells its own path without links; an Intel one and its children run under Rosetta. */
+function placeNode(box: Box, bin: string): void {
+  const beside = (name: string) => join(dirname(process.execPath), name)
+  const others = (formulae.node ?? []).filter((name) => name !== 'node' && existsSync(beside(name)))
+  if (!isIntel(box)) {
+    copyFileSync(process.execPath, join(bin, 'node'), constants.COPYFILE_FICLONE)
+    for (const name of others) symlinkSync(beside(name), join(bin, name))
+    return
   }
+  const script = (program: string) => `#!/bin/sh\nBOX_ARCH=x86_64 exec ${program} "$@"\n`
+  writeProgram(join(bin, 'node'), script(quoted(process.execPath)))
+  for (const name of others)
+    writeProgram(join(bin, name), script(`${quoted(process.execPath)} ${quoted(realpathSync(beside(name)))}`))
 }
 
 /** The folder of a version. */
@@ -96,10 +139,10 @@ export function placeKeg(box: Box, name: string, version: string): void {
   rmSync(keg(box, name, version), { recursive: true, force: true })
   mkdirSync(bin, { recursive: true })
   if (name === 'haproxy') placeHaproxy(box, version, bin)
-  else if (name === 'node') placeNode(bin)
+  else if (name === 'node') placeNode(box, bin)
   else if (name === 'ollama' && box.mac.brew.ollamaBinary) symlinkSync(box.mac.brew.ollamaBinary, join(bin, 'ollama'))
   else for (const program of formulae[name] ?? []) writeProgram(join(bin, program), wrapper(box, program))
-  if (name === 'ollama') writeFileSync(join(box.dir, 'ollama-version'), `${version}\n`)
+  if (name === 'ollama' && !isIntel(box)) writeFileSync(join(box.dir, 'ollama-version'), `${version}\n`)
   link(keg(box, name, version), join(box.mac.prefix, 'opt', name))
   for (const program of (formulae[name] ?? []).filter((one) => existsSync(join(bin, one)))) {
     link(join(bin, program), join(box.mac.prefix, 'bin', program))
@@ -125,7 +168,36 @@ export function placeBrew(box: Box): void {
   const { prefix } = box.mac
   for (const folder of ['Cellar', 'Caskroom', 'opt', 'etc', 'var/log', 'bin'])
     mkdirSync(join(prefix, folder), { recursive: true })
-  writeProgram(join(prefix, 'bin/brew'), wrapper(box, 'brew'))
+  placeIndex(box)
+  writeProgram(join(prefix, 'bin/brew'), wrapper(box, isIntel(box) ? 'brew-intel' : 'brew'))
+}
+
+const intelPrefix = ({ usrLocalBin }: MacState): string => dirname(usrLocalBin)
+
+/** Whether what this Homebrew pours is for Intel. */
+export const isIntel = ({ mac }: Box): boolean => mac.prefix === intelPrefix(mac)
+
+/** The Mac as its Intel Homebrew sees it. */
+function asIntel(mac: MacState): MacState {
+  return { ...mac, prefix: intelPrefix(mac), brew: { ...mac.brew, installed: { ...mac.intelBrew?.installed } } }
+}
+
+/** The box for the Intel Homebrew's own work: its folder, its kegs, the same Mac. */
+export function intelBox(box: Box): Box {
+  return {
+    dir: box.dir,
+    get mac() {
+      return asIntel(box.mac)
+    },
+    save(change) {
+      box.save((mac) => {
+        const seen = asIntel(mac)
+        if (typeof change === 'function') change(seen)
+        else Object.assign(seen, change)
+        mac.intelBrew = { installed: seen.brew.installed }
+      })
+    },
+  }
 }
 
 /** The name of an app's folder and program for each cask. */

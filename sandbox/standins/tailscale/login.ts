@@ -20,6 +20,27 @@ export function option(argv: string[], name: string): string | undefined {
   return glued?.slice(glued.indexOf('=') + 1) ?? (at < 0 ? undefined : argv[at + 1])
 }
 
+/** How the real one spells a setting (cmd/tailscale/cli/up.go, fmtFlagValueArg). */
+const spelt = ([name, value]: [string, string | true]): string =>
+  value === true ? `--${name}` : `--${name}=${/^[\w@%+=:,./-]*$/.test(value) ? value : `'${value}'`}`
+
+/**
+ * Why `up` changes nothing: with any flag, or where a login is needed, every setting of one's own must be among its
+ * words (cmd/tailscale/cli/up.go, checkForAccidentalSettingReverts).
+ */
+export function refusal(argv: string[], box: Box): number | undefined {
+  const { own = {}, joined, state } = box.mac.tailscale
+  const given = argv.filter((word) => word.startsWith('-'))
+  const names = given.map((word) => word.replace(/^--?/, '').split('=')[0])
+  if (names.includes('reset') || (given.length === 0 && joined && state !== 'NeedsLogin')) return undefined
+  const missing = Object.entries(own).filter(([name]) => !names.includes(name))
+  if (missing.length === 0) return undefined
+  const words = [...given.map((word) => word.replace(/^(--timeout=\d+m)$/, '$10s')), ...missing.map(spelt).sort()]
+  return complain(
+    `Error: changing settings via 'tailscale up' requires mentioning all\nnon-default flags. To proceed, either re-run your command with --reset or\nuse the command below to explicitly mention the current value of\nall non-default settings:\n\n\ttailscale up ${words.join(' ')}\n`,
+  )
+}
+
 function change(box: Box, edit: (tailscale: TailscaleMac) => void): void {
   box.save((mac) => edit(mac.tailscale))
 }

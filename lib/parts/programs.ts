@@ -1,0 +1,29 @@
+import type { Look } from '../host.ts'
+import type { Machine } from '../machine.ts'
+import { labels } from '../places.ts'
+import { stable } from '../platform/brew.ts'
+import { agentFile } from '../platform/launchd.ts'
+import { readAgent } from '../resources.ts'
+import { isForeign, type Receipt } from '../state.ts'
+import { engineProgram } from './engine.ts'
+import type { Setup } from './part.ts'
+
+/** The programs that jobs run, by paths that outlive an upgrade. */
+export async function programsOf(look: Look, machine: Machine, receipt: Receipt): Promise<Setup['programs']> {
+  return {
+    ollama: await engineProgram(look, machine),
+    haproxy: `${machine.prefix}/opt/haproxy/bin/haproxy`,
+    node: await nodeProgram(look, receipt),
+  }
+}
+
+/** What was written down before stays as long as it is there, since install.ts and status.ts may be run by two Nodes. */
+async function nodeProgram(look: Look, receipt: Receipt): Promise<string> {
+  for (const label of [labels.observer, labels.warm]) {
+    if (await isForeign(look, receipt, agentFile(look.home, label))) continue
+    const written = (await readAgent(look, label))?.EnvironmentVariables?.NODE
+    if (written !== undefined && written === stable(written) && (await look.find([written]))) return written
+  }
+  // Not the one in PATH: version managers put a path there that ends with the shell.
+  return stable(process.execPath)
+}
