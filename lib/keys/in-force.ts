@@ -4,6 +4,7 @@ import type { Machine } from '../machine.ts'
 import { gatewayOf } from '../parts/gateway.ts'
 import type { Setup } from '../parts/part.ts'
 import { places } from '../places.ts'
+import { typedBrew } from '../platform/brew.ts'
 import { render } from '../proxy/config.ts'
 import { type Need, tooOldFor } from '../proxy/needs.ts'
 import { fingerprintOf, swap } from '../proxy/reload.ts'
@@ -31,7 +32,12 @@ export function fewSpeeds(registry: Registry, before: Registry): void {
 }
 
 /** A limit that HAProxy does not know would be none. The program is asked, and the worker, which may still be of an older one; where none is installed yet, install.ts asks. */
-export async function newEnough(look: Look, { programs }: Setup, needs: Need[]): Promise<void> {
+export async function newEnough(
+  look: Look,
+  machine: Pick<Machine, 'brew' | 'otherBrew'>,
+  { programs }: Setup,
+  needs: Need[],
+): Promise<void> {
   if (needs.length === 0) return
   const said = (await look.query([programs.haproxy, '-v'])).stdout
   for (const version of [/version (\S+)/i.exec(said)?.[1], (await workerInfo(look))?.version]) {
@@ -39,7 +45,7 @@ export async function newEnough(look: Look, { programs }: Setup, needs: Need[]):
     if (fault)
       throw new Stop(
         exitCodes.precondition,
-        `HAProxy ${version} is ${fault}; upgrade it (brew upgrade haproxy) and run install.ts. Nothing was changed.`,
+        `HAProxy ${version} is ${fault}; upgrade it (${typedBrew(machine)} upgrade haproxy) and run install.ts. Nothing was changed.`,
       )
   }
 }

@@ -58,7 +58,7 @@ async function change<T>({ host, machine, setup }: Call, edit: (registry: Regist
     const before = structuredClone(registry)
     const result = edit(registry)
     fewSpeeds(registry, before)
-    await newEnough(host, setup, keyNeeds(registry, before))
+    await newEnough(host, machine, setup, keyNeeds(registry, before))
     await saveRegistry(host, registry)
     const inForce = !(await installed(host)) || (await putInForce(host, setup, registry, before))
     // The key is kept and known by now, so whoever asked for it must be shown it, whatever becomes of the reload.
