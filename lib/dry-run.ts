@@ -1,5 +1,5 @@
 import { createTwoFilesPatch } from 'diff'
-import type { Host, Look } from './host.ts'
+import type { Host, Look } from './host/host.ts'
 import { places } from './places.ts'
 import { fingerprintOf } from './proxy/reload.ts'
 

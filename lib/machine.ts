@@ -1,4 +1,4 @@
-import type { Look } from './host.ts'
+import type { Look } from './host/host.ts'
 import { surveyHomebrew } from './platform/brew.ts'
 import { type Address, parseIfconfig } from './platform/ifconfig.ts'
 import { surveyTailscale, type Tailscale } from './platform/tailscale.ts'

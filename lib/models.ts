@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { json, Stop } from './command.ts'
-import { getAt, type Host, type Look } from './host.ts'
+import { json, Stop } from './host/command.ts'
+import { getAt, type Host, type Look } from './host/host.ts'
 
 const tagList = z.object({
   models: z.array(z.object({ name: z.string(), size: z.number(), modified_at: z.string().optional() })).nullable(),

@@ -1,5 +1,5 @@
-import { Stop } from './command.ts'
-import type { Host, Look } from './host.ts'
+import { Stop } from './host/command.ts'
+import type { Host, Look } from './host/host.ts'
 import type { Machine } from './machine.ts'
 import { oldLogs, places } from './places.ts'
 import { runBrew } from './platform/brew.ts'

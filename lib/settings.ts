@@ -1,8 +1,8 @@
 import { parse, parseDocument, YAMLParseError } from 'yaml'
 import { z } from 'zod'
-import { Stop } from './command.ts'
 import { type Endpoint, endpoints, expandGroups, type Group, groups, openable, presets } from './endpoints.ts'
-import type { Look } from './host.ts'
+import { Stop } from './host/command.ts'
+import type { Look } from './host/host.ts'
 import { parseBudget } from './keys/budget.ts'
 import { limits as keyLimits, type Limits } from './keys/registry.ts'
 

@@ -1,6 +1,6 @@
 import type { Flags, Ui } from './cli.ts'
-import { exitCodes, Stop } from './command.ts'
-import { type Host, realHost } from './host.ts'
+import { exitCodes, Stop } from './host/command.ts'
+import { type Host, realHost } from './host/host.ts'
 import { renewLists } from './keys/store.ts'
 import { gigabytes, loadModel, progress, pullModel, running, sameModel, tags, weightsOf } from './models.ts'
 import { engineAddress } from './parts/engine.ts'

@@ -4,7 +4,7 @@ import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } fro
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Host, realHost } from '../lib/host.ts'
+import { type Host, realHost } from '../lib/host/host.ts'
 import { noKeys, type Registry } from '../lib/keys/registry.ts'
 import { demandsOf, keep } from '../lib/keys/store.ts'
 import { places } from '../lib/places.ts'

@@ -1,4 +1,4 @@
-import type { Host } from '../lib/host.ts'
+import type { Host } from '../lib/host/host.ts'
 import { generateKey, hashKey } from '../lib/keys/key.ts'
 import type { Entry, Registry } from '../lib/keys/registry.ts'
 import { keep } from '../lib/keys/store.ts'

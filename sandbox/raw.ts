@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net'
-import { type Reply, repliesIn } from '../lib/wire.ts'
+import { type Reply, repliesIn } from '../lib/host/wire.ts'
 
 export type { Reply }
 

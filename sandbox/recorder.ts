@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
-import { type Framing, framingOf, type Head, takeBody, takeHead, valuesOf } from '../lib/wire.ts'
+import { type Framing, framingOf, type Head, takeBody, takeHead, valuesOf } from '../lib/host/wire.ts'
 
 /** One request as the engine got it, byte for byte. */
 export interface Received {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
-import { sha256 } from '../lib/command.ts'
+import { sha256 } from '../lib/host/command.ts'
 import { generateKey, hashKey } from '../lib/keys/key.ts'
 import type { Registry } from '../lib/keys/registry.ts'
 import { keep } from '../lib/keys/store.ts'

@@ -1,5 +1,5 @@
-import type { Host } from '../lib/host.ts'
-import type { Say } from '../lib/look.ts'
+import type { Host } from '../lib/host/host.ts'
+import type { Say } from '../lib/host/look.ts'
 import { places } from '../lib/places.ts'
 import type { Memory } from './memory-host.ts'
 

@@ -1,5 +1,5 @@
-import { type Output, Unexpected } from '../lib/command.ts'
-import { type Host, realLook } from '../lib/host.ts'
+import { type Output, Unexpected } from '../lib/host/command.ts'
+import { type Host, realLook } from '../lib/host/host.ts'
 
 export interface Memory {
   files: Map<string, string>

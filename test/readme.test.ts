@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { exitCodes } from '../lib/command.ts'
 import { endpointTable } from '../lib/endpoints.ts'
+import { exitCodes } from '../lib/host/command.ts'
 import { consent, consentQuestion } from '../lib/parts/consent.ts'
 import { passedHeaders } from '../lib/proxy/policies/rewrite.ts'
 import { parseSettings } from '../lib/settings.ts'

@@ -1,4 +1,4 @@
-import type { Look, RawAnswer } from '../host.ts'
+import type { Look, RawAnswer } from '../host/host.ts'
 import { advice, type Check, type Finding, skipped } from '../step.ts'
 import { amiss, engineItself, excerpt, image, noParameters, proven, tokens, tool, trial } from './asking.ts'
 import { type Asked, completed, finish, chatPath as path, question, streamed, sums, user } from './completions.ts'

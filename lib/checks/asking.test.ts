@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { memoryHost } from '../../test/memory-host.ts'
-import type { Look, RawAnswer, RawRequest } from '../host.ts'
+import type { Look, RawAnswer, RawRequest } from '../host/host.ts'
 import { type Check, observe, observeAll } from '../step.ts'
 import { anthropic } from './anthropic.ts'
 import { asker, proven, trial } from './asking.ts'

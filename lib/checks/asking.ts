@@ -1,6 +1,6 @@
 import { type ZodType, z } from 'zod'
 import type { Group } from '../endpoints.ts'
-import type { Look, RawAnswer } from '../host.ts'
+import type { Look, RawAnswer } from '../host/host.ts'
 import { smallest } from '../parts/models.ts'
 import { type Check, type Finding, missed, ok, skipped } from '../step.ts'
 import { parsed } from './sse.ts'

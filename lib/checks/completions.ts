@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { RawAnswer } from '../host.ts'
+import type { RawAnswer } from '../host/host.ts'
 import type { Finding } from '../step.ts'
 import { allShaped, amiss, can, excerpt, modelName, notStream, shapedAnswer, type Trial, tokens } from './asking.ts'
 import { serverEvents } from './sse.ts'

@@ -1,5 +1,5 @@
 import type { Endpoint } from '../endpoints.ts'
-import type { Look } from '../host.ts'
+import type { Look } from '../host/host.ts'
 import { probing } from '../keys/maps.ts'
 import { places } from '../places.ts'
 import { statOf } from '../proxy/runtime.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { memoryHost } from '../../test/memory-host.ts'
-import type { Look, RawRequest } from '../host.ts'
+import type { Look, RawRequest } from '../host/host.ts'
 import type { Machine } from '../machine.ts'
 import type { Setup } from '../parts/part.ts'
 import { parseSettings } from '../settings.ts'

@@ -1,4 +1,4 @@
-import type { Look } from '../host.ts'
+import type { Look } from '../host/host.ts'
 import type { Machine } from '../machine.ts'
 import { running, sameModel, tags } from '../models.ts'
 import { engineAddress } from '../parts/engine.ts'

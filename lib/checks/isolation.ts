@@ -1,4 +1,4 @@
-import { getAt, type Look } from '../host.ts'
+import { getAt, type Look } from '../host/host.ts'
 import type { Machine } from '../machine.ts'
 import { gatewayOf } from '../parts/gateway.ts'
 import type { Setup } from '../parts/part.ts'

@@ -1,5 +1,5 @@
 import type { Endpoint } from '../endpoints.ts'
-import type { Look, RawAnswer } from '../host.ts'
+import type { Look, RawAnswer } from '../host/host.ts'
 import type { ProbeKeys } from '../keys/probes.ts'
 import { type Check, type Finding, missed, ok } from '../step.ts'
 import { busy, probe, taken } from './refused.ts'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { RawAnswer } from '../host.ts'
+import type { RawAnswer } from '../host/host.ts'
 import type { Check, Finding } from '../step.ts'
 import {
   amiss,

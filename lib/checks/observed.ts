@@ -1,4 +1,4 @@
-import type { Look, RawAnswer } from '../host.ts'
+import type { Look, RawAnswer } from '../host/host.ts'
 import { places } from '../places.ts'
 import { statOf } from '../proxy/runtime.ts'
 import { type Check, missed, ok } from '../step.ts'

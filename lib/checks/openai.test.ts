@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { startServer } from '../../sandbox/standins/ollama/harness.ts'
-import { realLook } from '../host.ts'
+import { realLook } from '../host/host.ts'
 import { observeAll } from '../step.ts'
 import { openai } from './openai.ts'
 

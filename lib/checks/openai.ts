@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Look, RawAnswer } from '../host.ts'
+import type { Look, RawAnswer } from '../host/host.ts'
 import { sameModel } from '../models.ts'
 import { type Check, type Finding, skipped } from '../step.ts'
 import { abilities } from './abilities.ts'

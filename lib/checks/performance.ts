@@ -1,4 +1,4 @@
-import type { Look, RawAnswer } from '../host.ts'
+import type { Look, RawAnswer } from '../host/host.ts'
 import { type Check, type Finding, missed, ok, skipped } from '../step.ts'
 import { bearer, type Target } from './target.ts'
 

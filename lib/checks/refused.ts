@@ -1,4 +1,4 @@
-import type { Look, RawAnswer } from '../host.ts'
+import type { Look, RawAnswer } from '../host/host.ts'
 import { engineLoad } from '../proxy/runtime.ts'
 import { type Check, missed, ok, skipped } from '../step.ts'
 import { bearer, json, type Target } from './target.ts'

@@ -1,5 +1,5 @@
 import { type Endpoint, type Group, openRows } from '../endpoints.ts'
-import type { Look, RawAnswer } from '../host.ts'
+import type { Look, RawAnswer } from '../host/host.ts'
 import type { ProbeKeys } from '../keys/probes.ts'
 
 /** Where the gateway is, and what may be asked of it. */

@@ -1,4 +1,4 @@
-import type { Host, Look } from '../host.ts'
+import type { Host, Look } from '../host/host.ts'
 import { mapText, parseMap } from '../keys/maps.ts'
 import { places } from '../places.ts'
 import { tailnetPeers } from '../platform/peers.ts'

@@ -1,4 +1,4 @@
-import type { Host } from '../host.ts'
+import type { Host } from '../host/host.ts'
 import { type Stream, streamsOf } from '../observer/streams.ts'
 import { changeEach } from '../proxy/workers.ts'
 

@@ -1,4 +1,4 @@
-import { exitCodes, Stop } from '../command.ts'
+import { exitCodes, Stop } from '../host/command.ts'
 import { hashKey } from './key.ts'
 import { type Entry, parseRegistry, type Registry } from './registry.ts'
 

@@ -1,5 +1,5 @@
-import { exitCodes, Stop } from '../command.ts'
-import type { Host, Look } from '../host.ts'
+import { exitCodes, Stop } from '../host/command.ts'
+import type { Host, Look } from '../host/host.ts'
 import type { Machine } from '../machine.ts'
 import { gatewayOf } from '../parts/gateway.ts'
 import type { Setup } from '../parts/part.ts'

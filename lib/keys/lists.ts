@@ -1,6 +1,6 @@
 import picomatch from 'picomatch'
 import { z } from 'zod'
-import { getAt, type Look } from '../host.ts'
+import { getAt, type Look } from '../host/host.ts'
 import type { Settings } from '../settings.ts'
 import { parseMap } from './maps.ts'
 import type { Registry } from './registry.ts'

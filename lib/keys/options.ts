@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Flags } from '../cli.ts'
-import { exitCodes, Stop } from '../command.ts'
 import { expandGroups, type Group, groups, openable, presets } from '../endpoints.ts'
+import { exitCodes, Stop } from '../host/command.ts'
 import { parseBudget } from './budget.ts'
 import { keyName, type Limits, limits, modelGlob } from './registry.ts'
 

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { type Group, groups, openable } from '../endpoints.ts'
-import type { Host } from '../host.ts'
+import type { Host } from '../host/host.ts'
 import { personSpeeds } from '../proxy/policies/bandwidth.ts'
 import { counting } from '../proxy/policies/limits.ts'
 import { addRunning, removeRunning } from '../proxy/runtime.ts'

@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { Stop } from '../command.ts'
 import { type Group, groups, openable } from '../endpoints.ts'
-import type { Host, Look } from '../host.ts'
+import { Stop } from '../host/command.ts'
+import type { Host, Look } from '../host/host.ts'
 import { places } from '../places.ts'
 
 const selectable = (Object.keys(groups) as Group[]).filter(openable) as [Group, ...Group[]]

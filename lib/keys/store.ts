@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Host, Look } from '../host.ts'
+import type { Host, Look } from '../host/host.ts'
 import { endOf, ruleLines } from '../identities/maps.ts'
 import { ensureIdentityFiles } from '../identities/refresh.ts'
 import { places } from '../places.ts'

@@ -1,4 +1,4 @@
-import type { Host } from '../host.ts'
+import type { Host } from '../host/host.ts'
 
 /** Something that the observer does again and again, each on a beat of its own (ms). */
 export interface Duty {

@@ -11,7 +11,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { empty } from '../appended.ts'
+import { empty } from '../host/appended.ts'
 import { type Follower, follow } from './follow.ts'
 
 let folder: string

@@ -1,4 +1,4 @@
-import { type Piece, type Position, pieceSize, readFrom } from '../appended.ts'
+import { type Piece, type Position, pieceSize, readFrom } from '../host/appended.ts'
 
 export interface Follower {
   /** the next lines, in the order of the file; none when all are read */

@@ -1,4 +1,4 @@
-import type { Look } from '../host.ts'
+import type { Look } from '../host/host.ts'
 import { readRegistry } from '../keys/registry.ts'
 import { running } from '../models.ts'
 import { places } from '../places.ts'

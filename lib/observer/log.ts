@@ -1,5 +1,5 @@
-import { append } from '../appended.ts'
-import type { Host } from '../host.ts'
+import { append } from '../host/appended.ts'
+import type { Host } from '../host/host.ts'
 import { places } from '../places.ts'
 import { quietPaths } from '../proxy/policies/log.ts'
 import type { Settings } from '../settings.ts'

@@ -1,4 +1,4 @@
-import { type Host, realHost } from '../host.ts'
+import { type Host, realHost } from '../host/host.ts'
 import { parseSettings, readSettings } from '../settings.ts'
 import { alerts } from './duties/alerts.ts'
 import { budgets } from './duties/budgets.ts'

@@ -2,7 +2,7 @@ import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { realHost } from '../host.ts'
+import { realHost } from '../host/host.ts'
 import { places } from '../places.ts'
 import { ownLog } from './own-log.ts'
 

@@ -1,4 +1,4 @@
-import { bound } from '../appended.ts'
+import { bound } from '../host/appended.ts'
 import { places } from '../places.ts'
 import type { Duty } from './duty.ts'
 

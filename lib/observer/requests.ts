@@ -1,5 +1,5 @@
-import { empty, type Position } from '../appended.ts'
-import type { Host } from '../host.ts'
+import { empty, type Position } from '../host/appended.ts'
+import type { Host } from '../host/host.ts'
 import { places } from '../places.ts'
 import type { Settings } from '../settings.ts'
 import type { Duty } from './duty.ts'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Host, Look } from '../host.ts'
+import type { Host, Look } from '../host/host.ts'
 import { places } from '../places.ts'
 import type { Duty } from './duty.ts'
 

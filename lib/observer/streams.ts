@@ -1,4 +1,4 @@
-import type { Look } from '../host.ts'
+import type { Look } from '../host/host.ts'
 import { readEach, readOne, type Worker } from '../proxy/workers.ts'
 
 /** A request to a model that is under way. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { type Memory, memoryHost } from '../../test/memory-host.ts'
-import type { Host } from '../host.ts'
+import type { Host } from '../host/host.ts'
 import { places } from '../places.ts'
 import type { Ended } from './ended.ts'
 import { count, dayOf, readUsage, secondsOf, type Usage, usage } from './usage.ts'

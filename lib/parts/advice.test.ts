@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { memoryHost } from '../../test/memory-host.ts'
-import type { Look } from '../host.ts'
+import type { Look } from '../host/host.ts'
 import type { Machine } from '../machine.ts'
 import { parseSettings } from '../settings.ts'
 import type { Check, Finding } from '../step.ts'

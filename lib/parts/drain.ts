@@ -1,4 +1,4 @@
-import type { Host } from '../host.ts'
+import type { Host } from '../host/host.ts'
 import { streamsOf } from '../observer/streams.ts'
 import { loadOf } from '../proxy/runtime.ts'
 import { readEach } from '../proxy/workers.ts'

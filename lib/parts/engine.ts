@@ -1,4 +1,4 @@
-import { getAt, type Look } from '../host.ts'
+import { getAt, type Look } from '../host/host.ts'
 import type { Machine } from '../machine.ts'
 import { labels, places } from '../places.ts'
 import { type Agent, fillAgent } from '../platform/launchd.ts'

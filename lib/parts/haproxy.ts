@@ -1,6 +1,6 @@
 import { gatewayChecks } from '../checks/gateway.ts'
-import { Stop } from '../command.ts'
-import type { Host, Look } from '../host.ts'
+import { Stop } from '../host/command.ts'
+import type { Host, Look } from '../host/host.ts'
 import { identityStep } from '../identities/refresh.ts'
 import { keyStep } from '../keys/store.ts'
 import { atLeast, type Machine, versionNumbers } from '../machine.ts'

@@ -1,4 +1,4 @@
-import type { Look } from '../host.ts'
+import type { Look } from '../host/host.ts'
 import type { Machine } from '../machine.ts'
 import { brewEnv, compiled, installer, knowsNewest, runBrew, surveyHomebrew } from '../platform/brew.ts'
 import { tailscaleState } from '../platform/tailscale.ts'

@@ -1,4 +1,4 @@
-import type { Look } from '../host.ts'
+import type { Look } from '../host/host.ts'
 import type { Machine } from '../machine.ts'
 import { ageOf, readSign, staleAfter } from '../observer/sign.ts'
 import { labels, places } from '../places.ts'

@@ -1,6 +1,6 @@
 import { engineChecks } from '../checks/engine.ts'
-import { Stop } from '../command.ts'
-import type { Host, Look } from '../host.ts'
+import { Stop } from '../host/command.ts'
+import type { Host, Look } from '../host/host.ts'
 import { atLeast, type Machine, versionNumbers } from '../machine.ts'
 import { labels, places } from '../places.ts'
 import type { Agent } from '../platform/launchd.ts'

@@ -1,4 +1,4 @@
-import type { Host, Look } from '../host.ts'
+import type { Host, Look } from '../host/host.ts'
 import type { Machine } from '../machine.ts'
 import { labels } from '../places.ts'
 import { stable } from '../platform/brew.ts'

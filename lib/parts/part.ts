@@ -1,4 +1,4 @@
-import type { Look } from '../host.ts'
+import type { Look } from '../host/host.ts'
 import type { Registry } from '../keys/registry.ts'
 import type { Machine } from '../machine.ts'
 import type { Templates } from '../proxy/config.ts'

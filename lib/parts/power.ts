@@ -1,4 +1,4 @@
-import type { Look } from '../host.ts'
+import type { Look } from '../host/host.ts'
 import type { Machine } from '../machine.ts'
 import { advice, type Check, type Finding, ok, type Step, skipped } from '../step.ts'
 import type { Part, Question, Setup } from './part.ts'

@@ -1,5 +1,5 @@
-import { sha256 } from '../command.ts'
-import type { Look } from '../host.ts'
+import { sha256 } from '../host/command.ts'
+import type { Look } from '../host/host.ts'
 import { places } from '../places.ts'
 import { folder, tilde } from '../resources.ts'
 import { missed, ok, type Step } from '../step.ts'

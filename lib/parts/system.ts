@@ -10,7 +10,7 @@ const purgeable = 'Finder counts purgeable files as free, and they are not yet: 
 function fact(
   id: string,
   title: string,
-  finding: (look: import('../host.ts').Look) => Finding | Promise<Finding>,
+  finding: (look: import('../host/host.ts').Look) => Finding | Promise<Finding>,
 ): Check {
   return { id: `system.${id}`, title, exit: 3, check: async (look) => finding(look) }
 }

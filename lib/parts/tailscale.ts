@@ -1,5 +1,5 @@
-import { Stop, Unexpected } from '../command.ts'
-import type { Host } from '../host.ts'
+import { Stop, Unexpected } from '../host/command.ts'
+import type { Host } from '../host/host.ts'
 import { atLeast, type Machine } from '../machine.ts'
 import { runBrew } from '../platform/brew.ts'
 import { type Tailscale, tailscaleState } from '../platform/tailscale.ts'

@@ -1,6 +1,6 @@
 import { build, parse } from 'plist'
-import { Unexpected } from '../command.ts'
-import type { Host, Look } from '../host.ts'
+import { Unexpected } from '../host/command.ts'
+import type { Host, Look } from '../host/host.ts'
 import { places } from '../places.ts'
 
 /** A LaunchAgent's property list, as far as our jobs use it (launchd.plist(5)). */

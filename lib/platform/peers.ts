@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Look } from '../host.ts'
+import type { Look } from '../host/host.ts'
 import { statusJson } from './tailscale.ts'
 
 /** A device of the tailnet, as its coordination server vouches for it. */

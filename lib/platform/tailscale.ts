@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { json } from '../command.ts'
-import type { Look } from '../host.ts'
+import { json } from '../host/command.ts'
+import type { Look } from '../host/host.ts'
 
 export type TailscaleVariant = 'standalone' | 'appstore' | 'formula'
 

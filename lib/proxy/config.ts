@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { sha256 } from '../command.ts'
+import { sha256 } from '../host/command.ts'
 import { places } from '../places.ts'
 import { unlessOff } from './ipv6.ts'
 import { guard } from './policies/connections.ts'

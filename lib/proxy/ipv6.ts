@@ -1,4 +1,4 @@
-import type { Host, Look } from '../host.ts'
+import type { Host, Look } from '../host/host.ts'
 import { places } from '../places.ts'
 import { parseIfconfig } from '../platform/ifconfig.ts'
 import { reload } from './reload.ts'

@@ -1,5 +1,5 @@
-import type { Output } from '../command.ts'
-import type { Host, Look } from '../host.ts'
+import type { Output } from '../host/command.ts'
+import type { Host, Look } from '../host/host.ts'
 import { places } from '../places.ts'
 import { announce, isForeign, keepForeign, type Receipt, writeOurs } from '../state.ts'
 import type { Configuration } from './config.ts'

@@ -1,4 +1,4 @@
-import type { Host, Look } from '../host.ts'
+import type { Host, Look } from '../host/host.ts'
 import { parseMap } from '../keys/maps.ts'
 import { places } from '../places.ts'
 import { changeEach, type ToldWorker } from './workers.ts'

@@ -1,6 +1,6 @@
-import { exitCodes, Stop } from '../command.ts'
-import type { Host, Look } from '../host.ts'
-import type { Say } from '../look.ts'
+import { exitCodes, Stop } from '../host/command.ts'
+import type { Host, Look } from '../host/host.ts'
+import type { Say } from '../host/look.ts'
 import { places } from '../places.ts'
 
 /** A worker as the master's `show proc` lists it. */

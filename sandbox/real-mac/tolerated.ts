@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Output } from '../../lib/command.ts'
+import type { Output } from '../../lib/host/command.ts'
 import { ending, look, mac, run, script } from './mac.ts'
 import type { Step } from './step.ts'
 

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import { parse } from 'plist'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { sha256 } from '../../lib/command.ts'
+import { sha256 } from '../../lib/host/command.ts'
 import { consent } from '../../lib/parts/consent.ts'
 import { labels } from '../../lib/places.ts'
 import { type Box, net, type Outcome } from '../box.ts'

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { afterEach, describe, expect, test } from 'vitest'
-import { sha256 } from '../../lib/command.ts'
+import { sha256 } from '../../lib/host/command.ts'
 import { bans, unban } from '../../lib/keys/bans.ts'
 import { cutStreams } from '../../lib/keys/cut.ts'
 import { generateKey } from '../../lib/keys/key.ts'

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { alarms } from '../../checks/anomalies.ts'
-import type { Host } from '../../host.ts'
+import type { Host } from '../../host/host.ts'
 import { places } from '../../places.ts'
 import type { Settings } from '../../settings.ts'
 import { observe, type Result } from '../../step.ts'

@@ -1,6 +1,6 @@
+import type { Host, Look } from '../../host/look.ts'
 import { type Budget, budgetText } from '../../keys/budget.ts'
 import { mapText, parseMap, probing } from '../../keys/maps.ts'
-import type { Host, Look } from '../../look.ts'
 import { places } from '../../places.ts'
 import { setRunningMap } from '../../proxy/runtime.ts'
 import type { Duty } from '../duty.ts'

@@ -1,4 +1,4 @@
-import type { Host } from '../../host.ts'
+import type { Host } from '../../host/host.ts'
 import { spellings } from '../../keys/lists.ts'
 import { running } from '../../models.ts'
 import { plainModel } from '../../proxy/policies/asked.ts'

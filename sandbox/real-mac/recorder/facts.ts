@@ -4,7 +4,7 @@ import { connect, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build } from 'plist'
-import type { Look } from '../../../lib/look.ts'
+import type { Look } from '../../../lib/host/look.ts'
 import { tailscaleState } from '../../../lib/platform/tailscale.ts'
 import type { Own } from './redact.ts'
 

@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { build, type PlistValue } from 'plist'
-import type { Output } from '../../../lib/command.ts'
+import type { Output } from '../../../lib/host/command.ts'
 import type { Recorded } from './recording.ts'
 import * as reduce from './reduce.ts'
 

@@ -3,9 +3,9 @@ import { open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
+import { signs } from '../observer/sign.ts'
+import { places } from '../places.ts'
 import { openLog, realHost, realLook } from './host.ts'
-import { signs } from './observer/sign.ts'
-import { places } from './places.ts'
 
 describe('HAProxy’s sockets', () => {
   it.each(['show info; shutdown frontend tailnet', 'show info\nshow env'])('take one command: %j', async (command) => {

@@ -1,5 +1,5 @@
 import { expect, it, vi } from 'vitest'
-import { memoryHost } from '../test/memory-host.ts'
+import { memoryHost } from '../../test/memory-host.ts'
 import { askingOnce } from './look.ts'
 
 const counting = () => {
