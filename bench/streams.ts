@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { places } from '../lib/places.ts'
+import { places } from '../lib/platform/mac/places.ts'
 import { swap } from '../lib/proxy/reload.ts'
 import { runningFingerprint } from '../lib/proxy/runtime.ts'
 import { emptyReceipt } from '../lib/state.ts'

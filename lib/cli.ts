@@ -2,7 +2,7 @@ import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { Chalk, type ChalkInstance } from 'chalk'
 import { exitCodes, Stop } from './host/command.ts'
 import { openLog } from './host/host.ts'
-import { places } from './places.ts'
+import { places } from './platform/mac/places.ts'
 import { line } from './report.ts'
 import type { Result } from './step.ts'
 

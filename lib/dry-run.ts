@@ -1,6 +1,6 @@
 import { createTwoFilesPatch } from 'diff'
 import type { Host, Look } from './host/host.ts'
-import { places } from './places.ts'
+import { places } from './platform/mac/places.ts'
 import { fingerprintOf } from './proxy/reload.ts'
 
 /** What would be done, in words. */

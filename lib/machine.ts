@@ -1,6 +1,6 @@
 import type { Look } from './host/host.ts'
-import { surveyHomebrew } from './platform/brew.ts'
-import { type Address, parseIfconfig } from './platform/ifconfig.ts'
+import { surveyHomebrew } from './platform/mac/brew.ts'
+import { type Address, parseIfconfig } from './platform/mac/ifconfig.ts'
 import { surveyTailscale, type Tailscale } from './platform/tailscale.ts'
 
 /** What this machine is, read once before each part. */

@@ -1,9 +1,9 @@
 import { Stop } from './host/command.ts'
 import type { Host, Look } from './host/host.ts'
 import type { Machine } from './machine.ts'
-import { oldLogs, places } from './places.ts'
-import { runBrew } from './platform/brew.ts'
-import { type Agent, agentFile, agentText, differences, type Job, launchd, parseAgent } from './platform/launchd.ts'
+import { runBrew } from './platform/mac/brew.ts'
+import { type Agent, agentFile, agentText, differences, type Job, launchd, parseAgent } from './platform/mac/launchd.ts'
+import { oldLogs, places } from './platform/mac/places.ts'
 import { isForeign, keepForeign, type Receipt, saveReceipt, writeOurs } from './state.ts'
 import { advice, type Finding, missed, ok, type Step, skipped } from './step.ts'
 

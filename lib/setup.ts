@@ -7,7 +7,7 @@ import { type Machine, survey } from './machine.ts'
 import { noAnswers, type Setup } from './parts/part.ts'
 import { programsOf } from './parts/programs.ts'
 import { runtimeVersion } from './parts/runtime.ts'
-import { labels, places } from './places.ts'
+import { labels, places } from './platform/mac/places.ts'
 import { parseSettings, settingsFile } from './settings.ts'
 import { currentReceipt, type Mode } from './state.ts'
 

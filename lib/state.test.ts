@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { memoryHost } from '../test/memory-host.ts'
 import { sha256 } from './host/command.ts'
 import { realHost } from './host/host.ts'
-import { places } from './places.ts'
+import { places } from './platform/mac/places.ts'
 import { emptyReceipt, isForeign, readReceipt, takeLock, writeOurs } from './state.ts'
 
 const file = '/Users/ada/.haproxy/haproxy.cfg'

@@ -2,7 +2,7 @@ import path from 'node:path'
 import { z } from 'zod'
 import { Stop, sha256 } from './host/command.ts'
 import { claim, type Host, type Look } from './host/host.ts'
-import { places } from './places.ts'
+import { places } from './platform/mac/places.ts'
 
 const stopped = z.object({ what: z.string(), back: z.array(z.string()) })
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { memoryHost } from '../test/memory-host.ts'
-import { places } from './places.ts'
+import { places } from './platform/mac/places.ts'
 import { csv, firstDay, table, type Usage, usageSince } from './usage.ts'
 
 const usage = (who: string, model: string, seconds: number, more: Partial<Usage> = {}): Usage => ({

@@ -5,7 +5,7 @@ import type { Ui } from './cli.ts'
 import { exitCodes, Stop } from './host/command.ts'
 import { type Look, realLook } from './host/host.ts'
 import { type Stream, streams } from './observer/streams.ts'
-import { places } from './places.ts'
+import { places } from './platform/mac/places.ts'
 import { engineLoad } from './proxy/runtime.ts'
 
 /** What happens on the server now. */

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { places } from '../lib/places.ts'
+import { places } from '../lib/platform/mac/places.ts'
 import { eventually, type RunningGateway, watchOver } from './gateway.ts'
 import { checkout } from './paths.ts'
 

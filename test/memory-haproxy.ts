@@ -1,6 +1,6 @@
 import type { Host } from '../lib/host/host.ts'
 import type { Say } from '../lib/host/look.ts'
-import { places } from '../lib/places.ts'
+import { places } from '../lib/platform/mac/places.ts'
 import type { Memory } from './memory-host.ts'
 
 /** A worker of HAProxy as far as our commands reach: its maps by number, one stick table, its sessions, the width of the loading slot. */

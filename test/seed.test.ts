@@ -5,7 +5,7 @@ import { noKeys } from '../lib/keys/registry.ts'
 import type { Machine } from '../lib/machine.ts'
 import { gatewayOf } from '../lib/parts/gateway.ts'
 import { noAnswers, type Setup } from '../lib/parts/part.ts'
-import { labels } from '../lib/places.ts'
+import { labels } from '../lib/platform/mac/places.ts'
 import { parseSettings } from '../lib/settings.ts'
 import { emptyReceipt } from '../lib/state.ts'
 

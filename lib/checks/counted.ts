@@ -1,7 +1,7 @@
 import type { Endpoint } from '../endpoints.ts'
 import type { Look } from '../host/host.ts'
 import { probing } from '../keys/maps.ts'
-import { places } from '../places.ts'
+import { places } from '../platform/mac/places.ts'
 import { statOf } from '../proxy/runtime.ts'
 import { type Check, missed, ok, skipped } from '../step.ts'
 import { ofFirst, told } from './limited.ts'

@@ -1,5 +1,5 @@
 import type { Look, RawAnswer } from '../host/host.ts'
-import { places } from '../places.ts'
+import { places } from '../platform/mac/places.ts'
 import { statOf } from '../proxy/runtime.ts'
 import { type Check, missed, ok } from '../step.ts'
 import { busy, probe, taken } from './refused.ts'

@@ -1,5 +1,5 @@
 import type { ProbeKeys } from '../keys/probes.ts'
-import { places } from '../places.ts'
+import { places } from '../platform/mac/places.ts'
 import { type Check, missed, ok } from '../step.ts'
 import { busy, probe, taken } from './refused.ts'
 import { bearer, modelRows, type Target } from './target.ts'

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
 import { signs } from '../observer/sign.ts'
-import { places } from '../places.ts'
+import { places } from '../platform/mac/places.ts'
 import { openLog, realHost, realLook } from './host.ts'
 
 describe('HAProxy’s sockets', () => {

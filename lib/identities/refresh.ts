@@ -1,6 +1,6 @@
 import type { Host, Look } from '../host/host.ts'
 import { mapText, parseMap } from '../keys/maps.ts'
-import { places } from '../places.ts'
+import { places } from '../platform/mac/places.ts'
 import { tailnetPeers } from '../platform/peers.ts'
 import { runningMap, setRunningMap } from '../proxy/runtime.ts'
 import type { Settings } from '../settings.ts'

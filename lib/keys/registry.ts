@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { type Group, groups, openable } from '../endpoints.ts'
 import { Stop } from '../host/command.ts'
 import type { Host, Look } from '../host/host.ts'
-import { places } from '../places.ts'
+import { places } from '../platform/mac/places.ts'
 
 const selectable = (Object.keys(groups) as Group[]).filter(openable) as [Group, ...Group[]]
 const hash = z.strictObject({ sha256: z.string().regex(/^[0-9A-F]{64}$/), until: z.iso.datetime().optional() })

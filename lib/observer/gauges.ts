@@ -1,7 +1,7 @@
 import type { Look } from '../host/host.ts'
 import { readRegistry } from '../keys/registry.ts'
 import { running } from '../models.ts'
-import { places } from '../places.ts'
+import { places } from '../platform/mac/places.ts'
 import { droppedLines, engineLoad, engineUp } from '../proxy/runtime.ts'
 import { readSettings } from '../settings.ts'
 import type { Gauges } from './metrics.ts'

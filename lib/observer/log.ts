@@ -1,6 +1,6 @@
 import { append } from '../host/appended.ts'
 import type { Host } from '../host/host.ts'
-import { places } from '../places.ts'
+import { places } from '../platform/mac/places.ts'
 import { quietPaths } from '../proxy/policies/log.ts'
 import type { Settings } from '../settings.ts'
 import type { Ended } from './ended.ts'

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { memoryHost } from '../../test/memory-host.ts'
-import { places } from '../places.ts'
+import { places } from '../platform/mac/places.ts'
 import type { Ended } from './ended.ts'
 import { readGauges, runningBy } from './gauges.ts'
 import { metrics } from './metrics.ts'

@@ -1,5 +1,5 @@
 import { bound } from '../host/appended.ts'
-import { places } from '../places.ts'
+import { places } from '../platform/mac/places.ts'
 import type { Duty } from './duty.ts'
 
 /** Bytes after which it is begun anew, as at the start of the job (templates/bin/jobs.sh). */

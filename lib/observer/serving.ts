@@ -1,6 +1,6 @@
 import type { Host, Look } from '../host/host.ts'
 import { getFromSocket, type Served, serveText } from '../host/serve.ts'
-import { places } from '../places.ts'
+import { places } from '../platform/mac/places.ts'
 import type { Settings } from '../settings.ts'
 import type { Duty } from './duty.ts'
 import { readGauges } from './gauges.ts'

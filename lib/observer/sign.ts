@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Host, Look } from '../host/host.ts'
-import { places } from '../places.ts'
+import { places } from '../platform/mac/places.ts'
 import type { Duty } from './duty.ts'
 
 const schema = z.object({

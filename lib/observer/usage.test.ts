@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { type Memory, memoryHost } from '../../test/memory-host.ts'
 import type { Host } from '../host/host.ts'
-import { places } from '../places.ts'
+import { places } from '../platform/mac/places.ts'
 import type { Ended } from './ended.ts'
 import { count, dayOf, readUsage, secondsOf, type Usage, usage } from './usage.ts'
 

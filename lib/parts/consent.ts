@@ -1,6 +1,6 @@
 import type { Look } from '../host/host.ts'
 import type { Machine } from '../machine.ts'
-import { labels, places } from '../places.ts'
+import { labels, places } from '../platform/mac/places.ts'
 import { fingerprintOf } from '../proxy/reload.ts'
 import { isForeign } from '../state.ts'
 import type { Setup } from './part.ts'

@@ -1,7 +1,7 @@
 import { getAt, type Look } from '../host/host.ts'
 import type { Machine } from '../machine.ts'
-import { labels, places } from '../places.ts'
-import { type Agent, fillAgent } from '../platform/launchd.ts'
+import { type Agent, fillAgent } from '../platform/mac/launchd.ts'
+import { labels, places } from '../platform/mac/places.ts'
 import { contextLength, spell } from '../settings.ts'
 import type { Setup } from './part.ts'
 

@@ -1,6 +1,6 @@
 import type { Look } from '../host/host.ts'
 import type { Machine } from '../machine.ts'
-import { brewEnv, compiled, installer, knowsNewest, runBrew, surveyHomebrew } from '../platform/brew.ts'
+import { brewEnv, compiled, installer, knowsNewest, runBrew, surveyHomebrew } from '../platform/mac/brew.ts'
 import { tailscaleState } from '../platform/tailscale.ts'
 import { advice, type Check, type Finding, missed, ok, type Step, skipped } from '../step.ts'
 import type { Part, Setup } from './part.ts'

@@ -1,9 +1,9 @@
 import type { Host, Look } from '../host/host.ts'
 import type { Machine } from '../machine.ts'
-import { labels } from '../places.ts'
-import { stable } from '../platform/brew.ts'
-import { launchd } from '../platform/launchd.ts'
-import { describe, listeners } from '../platform/listeners.ts'
+import { stable } from '../platform/mac/brew.ts'
+import { launchd } from '../platform/mac/launchd.ts'
+import { describe, listeners } from '../platform/mac/listeners.ts'
+import { labels } from '../platform/mac/places.ts'
 import { type Receipt, saveReceipt } from '../state.ts'
 
 /** An Ollama (or something else on its port) that is not ours: how to stop it, and how to bring it back. */

@@ -1,6 +1,6 @@
 import { sha256 } from '../host/command.ts'
 import type { Look } from '../host/host.ts'
-import { places } from '../places.ts'
+import { places } from '../platform/mac/places.ts'
 import { folder, tilde } from '../resources.ts'
 import { missed, ok, type Step } from '../step.ts'
 import type { Part, Setup } from './part.ts'

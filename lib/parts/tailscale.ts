@@ -1,7 +1,7 @@
 import { Stop, Unexpected } from '../host/command.ts'
 import type { Host } from '../host/host.ts'
 import { atLeast, type Machine } from '../machine.ts'
-import { runBrew } from '../platform/brew.ts'
+import { runBrew } from '../platform/mac/brew.ts'
 import { type Tailscale, tailscaleState } from '../platform/tailscale.ts'
 import { advice, type Check, type Finding, missed, ok, type Step } from '../step.ts'
 import type { Part, Setup } from './part.ts'

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { atLeast, versionNumbers } from '../machine.ts'
-import { isTailnet4, parseIfconfig } from './ifconfig.ts'
-import { parseLsof, parseNetstat } from './listeners.ts'
+import { isTailnet4, parseIfconfig } from './mac/ifconfig.ts'
+import { parseLsof, parseNetstat } from './mac/listeners.ts'
 import { parseServe, parseStatus } from './tailscale.ts'
 
 const recorded = (name: string): string => readFileSync(`sandbox/transcripts/tailscale/${name}`, 'utf8')

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { sha256 } from '../host/command.ts'
-import { places } from '../places.ts'
+import { places } from '../platform/mac/places.ts'
 import { unlessOff } from './ipv6.ts'
 import { guard } from './policies/connections.ts'
 import { policies } from './policies/index.ts'

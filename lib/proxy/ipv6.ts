@@ -1,6 +1,6 @@
 import type { Host, Look } from '../host/host.ts'
-import { places } from '../places.ts'
-import { parseIfconfig } from '../platform/ifconfig.ts'
+import { parseIfconfig } from '../platform/mac/ifconfig.ts'
+import { places } from '../platform/mac/places.ts'
 import { reload } from './reload.ts'
 
 /**

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { memoryHost } from '../../test/memory-host.ts'
-import { places } from '../places.ts'
+import { places } from '../platform/mac/places.ts'
 import { emptyReceipt } from '../state.ts'
 import { fingerprintOf, reloadedJustNow, swap } from './reload.ts'
 

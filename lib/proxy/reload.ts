@@ -1,6 +1,6 @@
 import type { Output } from '../host/command.ts'
 import type { Host, Look } from '../host/host.ts'
-import { places } from '../places.ts'
+import { places } from '../platform/mac/places.ts'
 import { announce, isForeign, keepForeign, type Receipt, writeOurs } from '../state.ts'
 import type { Configuration } from './config.ts'
 import { runningFingerprint, workerInfo } from './runtime.ts'

@@ -1,7 +1,7 @@
 import { exitCodes, Stop } from '../host/command.ts'
 import type { Host, Look } from '../host/host.ts'
 import type { Say } from '../host/look.ts'
-import { places } from '../places.ts'
+import { places } from '../platform/mac/places.ts'
 
 /** A worker as the master's `show proc` lists it. */
 interface Process {

@@ -1,7 +1,7 @@
 import { generateKey, hashKey } from '../../lib/keys/key.ts'
 import { recordOf } from '../../lib/keys/maps.ts'
 import type { Entry, Registry } from '../../lib/keys/registry.ts'
-import { places } from '../../lib/places.ts'
+import { places } from '../../lib/platform/mac/places.ts'
 import { addRunning, removeRunning } from '../../lib/proxy/runtime.ts'
 import { eventually } from '../gateway.ts'
 import { illegal } from '../judge.ts'

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { places } from '../../lib/places.ts'
+import { places } from '../../lib/platform/mac/places.ts'
 import { setRunningMap } from '../../lib/proxy/runtime.ts'
 import { eventually } from '../gateway.ts'
 import { type Client, dial, type Exchange, request } from '../raw.ts'

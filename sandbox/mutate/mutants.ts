@@ -1,4 +1,4 @@
-import { places } from '../../lib/places.ts'
+import { places } from '../../lib/platform/mac/places.ts'
 import type { Configuration } from '../../lib/proxy/config.ts'
 import { guard } from '../../lib/proxy/policies/connections.ts'
 import { policies } from '../../lib/proxy/policies/index.ts'

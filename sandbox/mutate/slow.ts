@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { places } from '../../lib/places.ts'
+import { places } from '../../lib/platform/mac/places.ts'
 import { addRunning, engineLoad, setDraining } from '../../lib/proxy/runtime.ts'
 import { eventually } from '../gateway.ts'
 import { illegal } from '../judge.ts'

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { agentFile } from '../../lib/platform/launchd.ts'
+import { agentFile } from '../../lib/platform/mac/launchd.ts'
 import { tailscaleState } from '../../lib/platform/tailscale.ts'
 import { answers, ending, type Gateway, gateway, info, job, labels, look, run, script, uid } from './mac.ts'
 import { type Step, step } from './step.ts'

@@ -1,5 +1,5 @@
-import { agentFile } from '../../lib/platform/launchd.ts'
-import { describe, listeners } from '../../lib/platform/listeners.ts'
+import { agentFile } from '../../lib/platform/mac/launchd.ts'
+import { describe, listeners } from '../../lib/platform/mac/listeners.ts'
 import { ending, gateway, labels, look, mac, script, uid } from './mac.ts'
 import { step } from './step.ts'
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { labels } from '../../lib/places.ts'
+import { labels } from '../../lib/platform/mac/places.ts'
 import { type Box, differences } from '../box.ts'
 import { setFaults } from './installed.ts'
 import { lasting, longChat, openStream } from './stream.ts'

@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { labels } from '../../lib/places.ts'
+import { labels } from '../../lib/platform/mac/places.ts'
 import type { Box, Outcome, Running } from '../box.ts'
 import { differences } from '../box.ts'
 import { smallDisk } from '../disk.ts'

@@ -1,6 +1,6 @@
 import { chmodSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { labels } from '../../lib/places.ts'
+import { labels } from '../../lib/platform/mac/places.ts'
 import type { Box, Outcome } from '../box.ts'
 import { smallDisk } from '../disk.ts'
 import { status as statusOf } from './installed.ts'

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { consent, consentQuestion, exposeQuestion } from '../../lib/parts/consent.ts'
-import { labels } from '../../lib/places.ts'
+import { labels } from '../../lib/platform/mac/places.ts'
 import { type Box, differences } from '../box.ts'
 import {
   answer,

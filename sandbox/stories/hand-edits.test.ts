@@ -1,6 +1,6 @@
 import { dirname } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { labels } from '../../lib/places.ts'
+import { labels } from '../../lib/platform/mac/places.ts'
 import type { Box } from '../box.ts'
 import {
   answer,

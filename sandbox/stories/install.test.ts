@@ -3,7 +3,7 @@ import { parse } from 'plist'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { sha256 } from '../../lib/host/command.ts'
 import { consent } from '../../lib/parts/consent.ts'
-import { labels } from '../../lib/places.ts'
+import { labels } from '../../lib/platform/mac/places.ts'
 import { type Box, net, type Outcome } from '../box.ts'
 import { genuine, unlessReal } from './real.ts'
 import {

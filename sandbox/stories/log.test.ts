@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { places } from '../../lib/places.ts'
+import { places } from '../../lib/platform/mac/places.ts'
 import { eventually, type RunningGateway, startGateway } from '../gateway.ts'
 import { dial, exchange, request } from '../raw.ts'
 import { json, type Recorder, silent, startRecorder } from '../recorder.ts'

@@ -1,7 +1,7 @@
 import { cpSync, mkdirSync, readdirSync, renameSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { labels } from '../../lib/places.ts'
+import { labels } from '../../lib/platform/mac/places.ts'
 import type { Box } from '../box.ts'
 import { checkout, node, program } from '../paths.ts'
 import { at, cannot, expectGreen, job, patience, quickBox, receipt, run, screen, told } from './witness.ts'

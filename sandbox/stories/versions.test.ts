@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { places } from '../../lib/places.ts'
+import { places } from '../../lib/platform/mac/places.ts'
 import { swap } from '../../lib/proxy/reload.ts'
 import { runningFingerprint } from '../../lib/proxy/runtime.ts'
 import { emptyReceipt } from '../../lib/state.ts'

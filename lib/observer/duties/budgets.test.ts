@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { memoryWorker, withWorkers } from '../../../test/memory-haproxy.ts'
 import { memoryHost } from '../../../test/memory-host.ts'
-import { places } from '../../places.ts'
+import { places } from '../../platform/mac/places.ts'
 import { type Use, usage } from '../usage.ts'
 import { budgets } from './budgets.ts'
 

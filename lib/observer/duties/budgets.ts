@@ -1,7 +1,7 @@
 import type { Host, Look } from '../../host/look.ts'
 import { type Budget, budgetText } from '../../keys/budget.ts'
 import { mapText, parseMap, probing } from '../../keys/maps.ts'
-import { places } from '../../places.ts'
+import { places } from '../../platform/mac/places.ts'
 import { setRunningMap } from '../../proxy/runtime.ts'
 import type { Duty } from '../duty.ts'
 import { detailsOf, type Stream, sightings, streams } from '../streams.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { memoryHost } from '../../../test/memory-host.ts'
-import { places } from '../../places.ts'
+import { places } from '../../platform/mac/places.ts'
 import { ipv6Text } from '../../proxy/ipv6.ts'
 import { ipv6 } from './ipv6.ts'
 

@@ -1,4 +1,4 @@
-import { places } from '../../places.ts'
+import { places } from '../../platform/mac/places.ts'
 import type { Gateway, Policy } from '../policy.ts'
 
 /** The runtime socket, for its owner alone. */

@@ -1,4 +1,4 @@
-import { places } from '../../places.ts'
+import { places } from '../../platform/mac/places.ts'
 import { openGroups } from '../../settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { body } from '../refusal.ts'

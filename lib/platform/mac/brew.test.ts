@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { memoryHost } from '../../test/memory-host.ts'
+import { memoryHost } from '../../../test/memory-host.ts'
 import { compiled, knowsNewest, stable, surveyHomebrew } from './brew.ts'
 
 describe('a path that outlives an upgrade', () => {

@@ -1,7 +1,7 @@
 import { build, parse } from 'plist'
-import { Unexpected } from '../host/command.ts'
-import type { Host, Look } from '../host/host.ts'
-import { places } from '../places.ts'
+import { Unexpected } from '../../host/command.ts'
+import type { Host, Look } from '../../host/host.ts'
+import { places } from './places.ts'
 
 /** A LaunchAgent's property list, as far as our jobs use it (launchd.plist(5)). */
 export interface Agent {

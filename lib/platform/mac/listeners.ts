@@ -1,4 +1,4 @@
-import type { Look } from '../host/host.ts'
+import type { Look } from '../../host/host.ts'
 
 /** Somebody who listens on a port. A listener of another user has no pid here, since lsof shows only our own. */
 export interface ListenerFact {

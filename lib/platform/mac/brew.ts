@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { exitCodes, json, type Output, Stop } from '../host/command.ts'
-import type { Host, Look } from '../host/host.ts'
+import { exitCodes, json, type Output, Stop } from '../../host/command.ts'
+import type { Host, Look } from '../../host/host.ts'
 
 /** Apple silicon's Homebrew, and the only folder that its ready-made packages are for (Homebrew/brew: utils/os.sh). */
 const home = '/opt/homebrew'

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { memoryHost } from '../../test/memory-host.ts'
+import { memoryHost } from '../../../test/memory-host.ts'
 import { agentText, differences, fillAgent, type Job, launchd, parseAgent, parsePrint } from './launchd.ts'
 
 const print = `gui/501/com.ollama = {
