@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { generateKey, hashKey } from '../lib/keys/key.ts'
-import type { Registry } from '../lib/keys/registry.ts'
+import type { Registry } from '../lib/site/limits.ts'
 import { type GatewayOptions, type RunningGateway, startGateway, withoutLine } from '../sandbox/gateway.ts'
 import { exchange, request } from '../sandbox/raw.ts'
 import { json, startRecorder } from '../sandbox/recorder.ts'

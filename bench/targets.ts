@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { generateKey, hashKey } from '../lib/keys/key.ts'
-import type { Entry, Registry } from '../lib/keys/registry.ts'
 import { workersOf } from '../lib/proxy/workers.ts'
+import type { Entry, Registry } from '../lib/site/limits.ts'
 import {
   eventually,
   freePort,

@@ -4,7 +4,8 @@ import type { Machine } from './machine.ts'
 import { runBrew } from './platform/mac/brew.ts'
 import { type Agent, agentFile, agentText, differences, type Job, launchd, parseAgent } from './platform/mac/launchd.ts'
 import { oldLogs, places } from './platform/mac/places.ts'
-import { isForeign, keepForeign, type Receipt, saveReceipt, writeOurs } from './state.ts'
+import type { Receipt } from './site/receipt.ts'
+import { isForeign, keepForeign, saveReceipt, writeOurs } from './state.ts'
 import { advice, type Finding, missed, ok, type Step, skipped } from './step.ts'
 
 export interface FileSpec {

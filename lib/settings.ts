@@ -4,7 +4,7 @@ import { type Endpoint, endpoints, expandGroups, type Group, groups, openable, p
 import { Stop } from './host/command.ts'
 import type { Look } from './host/host.ts'
 import { parseBudget } from './keys/budget.ts'
-import { limits as keyLimits, type Limits } from './keys/registry.ts'
+import { limits as keyLimits, type Limits } from './site/limits.ts'
 
 const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
 const sizes = { KB: 1024, MB: 1024 ** 2, GB: 1024 ** 3 } as const

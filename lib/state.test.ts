@@ -7,7 +7,8 @@ import { memoryHost } from '../test/memory-host.ts'
 import { sha256 } from './host/command.ts'
 import { realHost } from './host/host.ts'
 import { places } from './platform/mac/places.ts'
-import { emptyReceipt, isForeign, readReceipt, takeLock, writeOurs } from './state.ts'
+import { emptyReceipt } from './site/receipt.ts'
+import { isForeign, readReceipt, takeLock, writeOurs } from './state.ts'
 
 const file = '/Users/ada/.haproxy/haproxy.cfg'
 

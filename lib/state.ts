@@ -1,46 +1,15 @@
 import path from 'node:path'
-import { z } from 'zod'
 import { Stop, sha256 } from './host/command.ts'
 import { claim, type Host, type Look } from './host/host.ts'
 import { places } from './platform/mac/places.ts'
-
-const stopped = z.object({ what: z.string(), back: z.array(z.string()) })
-
-const schema = z.object({
-  version: z.literal(1),
-  /** how Ollama is reached from outside: through the proxy, not at all, or without any protection */
-  mode: z.enum(['proxy', 'local', 'exposed']),
-  /** SHA-256 of every file as we wrote it, or are about to */
-  files: z.record(z.string(), z.string()),
-  /** what those files were before: a kill may come between the receipt and the write */
-  before: z.record(z.string(), z.string()).default({}),
-  /** folders that we made */
-  folders: z.array(z.string()).default([]),
-  /** what install stopped, and the command that brings it back */
-  stopped: z.array(stopped),
-  backups: z.array(z.object({ original: z.string(), backup: z.string() })),
-})
-
-/** What install did, for the next run and for uninstall. */
-export type Receipt = z.infer<typeof schema>
-export type Mode = Receipt['mode']
-
-export const emptyReceipt = (): Receipt => ({
-  version: 1,
-  mode: 'proxy',
-  files: {},
-  before: {},
-  folders: [],
-  stopped: [],
-  backups: [],
-})
+import { emptyReceipt, type Receipt, receipt } from './site/receipt.ts'
 
 /** The receipt, or undefined when nothing was ever installed (or the file is beyond reading: then every file counts as foreign). */
 export async function readReceipt(look: Look): Promise<Receipt | undefined> {
   const text = await look.read(places(look.home).receipt)
   if (text === undefined) return undefined
   try {
-    return schema.parse(JSON.parse(text))
+    return receipt.parse(JSON.parse(text))
   } catch {
     return undefined
   }

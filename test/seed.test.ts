@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import { partChecks, probes } from '../lib/checks/index.ts'
 import { expandGroups, presets } from '../lib/endpoints.ts'
-import { noKeys } from '../lib/keys/registry.ts'
 import type { Machine } from '../lib/machine.ts'
 import { gatewayOf } from '../lib/parts/gateway.ts'
-import { noAnswers, type Setup } from '../lib/parts/part.ts'
 import { labels } from '../lib/platform/mac/places.ts'
 import { parseSettings } from '../lib/settings.ts'
-import { emptyReceipt } from '../lib/state.ts'
+import { noKeys } from '../lib/site/limits.ts'
+import { emptyReceipt } from '../lib/site/receipt.ts'
+import { noAnswers, type Setup } from '../lib/site/setup.ts'
 
 const machine: Machine = {
   home: '/Users/ada',

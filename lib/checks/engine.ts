@@ -1,11 +1,11 @@
 import type { Machine } from '../machine.ts'
 import { askEngine } from '../parts/engine.ts'
-import type { Setup } from '../parts/part.ts'
 import { typedBrew } from '../platform/mac/brew.ts'
 import { launchd } from '../platform/mac/launchd.ts'
 import { describe, isLoopback, listeners } from '../platform/mac/listeners.ts'
 import { labels } from '../platform/mac/places.ts'
 import { readAgent } from '../resources.ts'
+import type { Setup } from '../site/setup.ts'
 import { type Check, missed, ok } from '../step.ts'
 
 /** What must hold of the running engine beyond its own steps. */

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { memoryHost } from '../../test/memory-host.ts'
 import type { Machine } from '../machine.ts'
-import type { Setup } from '../parts/part.ts'
+import type { Setup } from '../site/setup.ts'
 import { gatewayChecks } from './gateway.ts'
 
 it.each([

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { memoryHost } from '../../test/memory-host.ts'
 import type { Look, RawRequest } from '../host/host.ts'
 import type { Machine } from '../machine.ts'
-import type { Setup } from '../parts/part.ts'
 import { parseSettings } from '../settings.ts'
+import type { Setup } from '../site/setup.ts'
 import { findTarget } from './index.ts'
 
 const machine = { tailscale: { ipv4: '100.64.0.1' } } as Machine

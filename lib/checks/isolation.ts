@@ -1,13 +1,13 @@
 import { getAt, type Look } from '../host/host.ts'
 import type { Machine } from '../machine.ts'
 import { gatewayOf } from '../parts/gateway.ts'
-import type { Setup } from '../parts/part.ts'
 import { isTailnet4 } from '../platform/mac/ifconfig.ts'
 import { launchd } from '../platform/mac/launchd.ts'
 import { describe, isLoopback, listeners } from '../platform/mac/listeners.ts'
 import { labels, places } from '../platform/mac/places.ts'
 import { runningIpv6 } from '../proxy/ipv6.ts'
 import { runningFingerprint, workerInfo } from '../proxy/runtime.ts'
+import type { Setup } from '../site/setup.ts'
 import { type Check, missed, ok, skipped } from '../step.ts'
 
 /** Each address of the machine, and whether the gateway may answer there. */

@@ -1,6 +1,7 @@
 import { exitCodes, Stop } from '../host/command.ts'
+import type { Entry, Registry } from '../site/limits.ts'
 import { hashKey } from './key.ts'
-import { type Entry, parseRegistry, type Registry } from './registry.ts'
+import { parseRegistry } from './registry.ts'
 
 /** Reads an export of ours, or the keys file of an nginx gateway (`"Bearer KEY" 1;` a line), whose keys are hashed and named imported-N. Throws `Stop` (exit 2). */
 export function readImport(text: string, file: string, now = new Date()): Registry {

@@ -1,13 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import { memoryHost } from '../../test/memory-host.ts'
 import { places } from '../platform/mac/places.ts'
+import type { Entry } from '../site/limits.ts'
 import { parseBans } from './bans.ts'
 import { readImport } from './import.ts'
 import { generateKey, hashKey, wellFormed } from './key.ts'
 import { listMaps } from './lists.ts'
 import { bitOf, keyLines, mapText, parseMap } from './maps.ts'
 import { graceOf, oneName, withFlags } from './options.ts'
-import { type Entry, keyName, readRegistry } from './registry.ts'
+import { keyName, readRegistry } from './registry.ts'
 import { described } from './verbs.ts'
 
 const entry = (more: Partial<Entry> = {}): Entry => ({

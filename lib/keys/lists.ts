@@ -2,8 +2,8 @@ import picomatch from 'picomatch'
 import { z } from 'zod'
 import { getAt, type Look } from '../host/host.ts'
 import type { Settings } from '../settings.ts'
+import type { Registry } from '../site/limits.ts'
 import { parseMap } from './maps.ts'
-import type { Registry } from './registry.ts'
 
 /** What Ollama says of its models, both families as they are answered to clients. */
 export interface Catalogue {

@@ -6,9 +6,10 @@ import { counting } from '../proxy/policies/limits.ts'
 import { addRunning, removeRunning } from '../proxy/runtime.ts'
 import { askMaster, workers, workersOf } from '../proxy/workers.ts'
 import type { Settings } from '../settings.ts'
+import type { Limits } from '../site/limits.ts'
 import { generateKey, hashKey } from './key.ts'
 import { exempt, probing, recordOf } from './maps.ts'
-import { type Limits, readRegistry } from './registry.ts'
+import { readRegistry } from './registry.ts'
 import { demandsOf } from './store.ts'
 
 /** Seconds after which the keys of a test.ts that was killed count no longer. */

@@ -1,9 +1,9 @@
 import type { Look } from '../host/host.ts'
 import type { Machine } from '../machine.ts'
 import { labels, places } from '../platform/mac/places.ts'
-import { fingerprintOf } from '../proxy/reload.ts'
+import { fingerprintOf } from '../site/configuration.ts'
+import type { Setup } from '../site/setup.ts'
 import { isForeign } from '../state.ts'
-import type { Setup } from './part.ts'
 
 /** The consent screen of the product's description, word for word. */
 export const consent = [

@@ -3,7 +3,7 @@ import { streamsOf } from '../observer/streams.ts'
 import { loadOf } from '../proxy/runtime.ts'
 import { readEach } from '../proxy/workers.ts'
 import { spell } from '../settings.ts'
-import type { Setup } from './part.ts'
+import type { Setup } from '../site/setup.ts'
 
 /** Answers that run or wait, in workers of earlier configurations, too; those list no servers any more. */
 async function unfinished(host: Host): Promise<number> {

@@ -3,7 +3,7 @@ import type { Machine } from '../machine.ts'
 import { type Agent, fillAgent } from '../platform/mac/launchd.ts'
 import { labels, places } from '../platform/mac/places.ts'
 import { contextLength, spell } from '../settings.ts'
-import type { Setup } from './part.ts'
+import type { Setup } from '../site/setup.ts'
 
 const bundled = '/Applications/Ollama.app/Contents/Resources/ollama'
 

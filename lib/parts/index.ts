@@ -1,4 +1,4 @@
-import type { Mode } from '../state.ts'
+import type { Mode } from '../site/receipt.ts'
 import { haproxy } from './haproxy.ts'
 import { homebrew } from './homebrew.ts'
 import { models } from './models.ts'

@@ -3,9 +3,10 @@ import { loadModel, progress, pullModel, tags } from '../models.ts'
 import { fillAgent } from '../platform/mac/launchd.ts'
 import { labels, places } from '../platform/mac/places.ts'
 import { agentFileStep, file, service } from '../resources.ts'
+import type { Setup } from '../site/setup.ts'
 import { type Check, missed, ok, type Step, skipped } from '../step.ts'
 import { engineAddress } from './engine.ts'
-import type { Part, Question, Setup } from './part.ts'
+import type { Part, Question } from './part.ts'
 
 /** Models worth having, with what they take on disk and about as much again of memory (bytes; ollama.com/library). */
 export const suggestions: { name: string; bytes: number; what: string }[] = [

@@ -6,8 +6,9 @@ import { describe, listeners } from '../platform/mac/listeners.ts'
 import { labels, places } from '../platform/mac/places.ts'
 import { droppedLines } from '../proxy/runtime.ts'
 import { agentFileStep, service } from '../resources.ts'
+import type { Setup } from '../site/setup.ts'
 import { advice, type Check, type Finding, missed, ok, type Step, skipped } from '../step.ts'
-import type { Part, Setup } from './part.ts'
+import type { Part } from './part.ts'
 
 const without = 'until it runs there is no log of requests, nothing is counted, and no metrics are served'
 

@@ -8,11 +8,12 @@ import { labels, places } from '../platform/mac/places.ts'
 import { engineLoad, setDraining } from '../proxy/runtime.ts'
 import { agentFileStep, packaged, service } from '../resources.ts'
 import { spell } from '../settings.ts'
+import type { Setup } from '../site/setup.ts'
 import { advice, type Check, type Finding, missed, ok, type Step } from '../step.ts'
 import { awaitIdle } from './drain.ts'
 import { askEngine, engineAgent, minimumVersion, ownVersion } from './engine.ts'
 import { others, stopOthers, typed } from './other-ollamas.ts'
-import type { Part, Question, Setup } from './part.ts'
+import type { Part, Question } from './part.ts'
 
 async function answers(look: Look, machine: Machine, setup: Setup, pid: number): Promise<Finding> {
   const version = await askEngine(look, machine, setup, '/api/version')

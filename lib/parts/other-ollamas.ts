@@ -4,7 +4,8 @@ import { stable } from '../platform/mac/brew.ts'
 import { launchd } from '../platform/mac/launchd.ts'
 import { describe, listeners } from '../platform/mac/listeners.ts'
 import { labels } from '../platform/mac/places.ts'
-import { type Receipt, saveReceipt } from '../state.ts'
+import type { Receipt } from '../site/receipt.ts'
+import { saveReceipt } from '../state.ts'
 
 /** An Ollama (or something else on its port) that is not ours: how to stop it, and how to bring it back. */
 export interface Other {

@@ -1,7 +1,8 @@
 import type { Look } from '../host/host.ts'
 import type { Machine } from '../machine.ts'
+import type { Setup } from '../site/setup.ts'
 import { advice, type Check, type Finding, ok, type Step, skipped } from '../step.ts'
-import type { Part, Question, Setup } from './part.ts'
+import type { Part, Question } from './part.ts'
 
 const firewall = '/usr/libexec/ApplicationFirewall/socketfilterfw'
 const firewallCandidates = ['socketfilterfw', firewall]

@@ -4,9 +4,10 @@ import { stable } from '../platform/mac/brew.ts'
 import { agentFile } from '../platform/mac/launchd.ts'
 import { labels } from '../platform/mac/places.ts'
 import { readAgent } from '../resources.ts'
-import { isForeign, type Receipt } from '../state.ts'
+import type { Receipt } from '../site/receipt.ts'
+import type { Setup } from '../site/setup.ts'
+import { isForeign } from '../state.ts'
 import { engineProgram } from './engine.ts'
-import type { Setup } from './part.ts'
 
 /** The programs that jobs run, by paths that outlive an upgrade. */
 export async function programsOf(look: Look, machine: Machine, receipt: Receipt): Promise<Setup['programs']> {

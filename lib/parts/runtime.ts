@@ -2,8 +2,9 @@ import { sha256 } from '../host/command.ts'
 import type { Look } from '../host/host.ts'
 import { places } from '../platform/mac/places.ts'
 import { folder, tilde } from '../resources.ts'
+import type { Setup } from '../site/setup.ts'
 import { missed, ok, type Step } from '../step.ts'
-import type { Part, Setup } from './part.ts'
+import type { Part } from './part.ts'
 
 /** What the jobs need of the project, beside its packages. */
 const copied = ['package.json', 'package-lock.json', 'lib', 'templates', 'warm-models.ts', 'observer.ts']

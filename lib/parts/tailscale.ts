@@ -3,8 +3,9 @@ import type { Host } from '../host/host.ts'
 import { atLeast, type Machine } from '../machine.ts'
 import { runBrew } from '../platform/mac/brew.ts'
 import { type Tailscale, tailscaleState } from '../platform/tailscale.ts'
+import type { Setup } from '../site/setup.ts'
 import { advice, type Check, type Finding, missed, ok, type Step } from '../step.ts'
-import type { Part, Setup } from './part.ts'
+import type { Part } from './part.ts'
 
 const day = 86_400_000
 

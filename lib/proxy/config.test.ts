@@ -3,10 +3,10 @@ import { describe, expect, test } from 'vitest'
 import { spoken } from '../../test/spoken.ts'
 import { type Group, groups, openable } from '../endpoints.ts'
 import { parseSettings } from '../settings.ts'
+import { fingerprintOf } from '../site/configuration.ts'
 import { render } from './config.ts'
 import { shared } from './policies/shared.ts'
 import type { Gateway, Listener } from './policy.ts'
-import { fingerprintOf } from './reload.ts'
 
 const read = (name: string) => readFileSync(new URL(`../../templates/${name}`, import.meta.url), 'utf8')
 const templates = { config: read('haproxy.cfg'), frontend: read('frontend.cfg') }

@@ -1,23 +1,12 @@
 import { isIP } from 'node:net'
 import { sha256 } from '../host/command.ts'
 import { places } from '../platform/mac/places.ts'
+import type { Configuration } from '../site/configuration.ts'
+import type { Templates } from '../site/setup.ts'
 import { unlessOff } from './ipv6.ts'
 import { guard } from './policies/connections.ts'
 import { policies } from './policies/index.ts'
 import { frontendSlots, type Gateway, type Listener, type Policy, type Slot } from './policy.ts'
-
-/** A whole configuration: the text, the files it names (absolute path -> text), and the fingerprint that the worker answers. */
-export interface Configuration {
-  text: string
-  files: Record<string, string>
-  fingerprint: string
-}
-
-/** Templates of the project, read once by the caller. */
-export interface Templates {
-  config: string
-  frontend: string
-}
 
 /**
  * Renders HAProxy's configuration. The files lie in a folder named after the fingerprint, so that going back to the

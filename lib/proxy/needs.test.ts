@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { memoryHost } from '../../test/memory-host.ts'
 import { fewSpeeds, newEnough } from '../keys/in-force.ts'
-import type { Limits, Registry } from '../keys/registry.ts'
-import type { Setup } from '../parts/part.ts'
 import { parseSettings } from '../settings.ts'
+import type { Limits, Registry } from '../site/limits.ts'
+import type { Setup } from '../site/setup.ts'
 import { keyNeeds, settingsNeeds, tooOldFor } from './needs.ts'
 
 const registry = (keys: Record<string, Partial<Limits>>): Registry => ({

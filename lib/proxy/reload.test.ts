@@ -1,8 +1,9 @@
 import { expect, it } from 'vitest'
 import { memoryHost } from '../../test/memory-host.ts'
 import { places } from '../platform/mac/places.ts'
-import { emptyReceipt } from '../state.ts'
-import { fingerprintOf, reloadedJustNow, swap } from './reload.ts'
+import { fingerprintOf } from '../site/configuration.ts'
+import { emptyReceipt } from '../site/receipt.ts'
+import { reloadedJustNow, swap } from './reload.ts'
 
 const processes = (old: number): string =>
   [

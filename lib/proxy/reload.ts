@@ -1,8 +1,9 @@
 import type { Output } from '../host/command.ts'
 import type { Host, Look } from '../host/host.ts'
 import { places } from '../platform/mac/places.ts'
-import { announce, isForeign, keepForeign, type Receipt, writeOurs } from '../state.ts'
-import type { Configuration } from './config.ts'
+import { type Configuration, fingerprintOf } from '../site/configuration.ts'
+import type { Receipt } from '../site/receipt.ts'
+import { announce, isForeign, keepForeign, writeOurs } from '../state.ts'
 import { runningFingerprint, workerInfo } from './runtime.ts'
 import { oldWorkers } from './workers.ts'
 
@@ -147,9 +148,6 @@ async function tellReload(host: Host): Promise<string> {
   await host.until('the earlier reload is over', 15_000, taken, 1000)
   return said
 }
-
-/** The fingerprint written in a configuration; empty when it has none. */
-export const fingerprintOf = (text: string): string => /setenv CFG_ID ([0-9a-f]{64})/.exec(text)?.[1] ?? ''
 
 /** Removes the folders of files that none of these configurations names. */
 async function tidy(host: Host, texts: (string | undefined)[]): Promise<void> {

@@ -1,8 +1,8 @@
 import { places } from '../../lib/platform/mac/places.ts'
-import type { Configuration } from '../../lib/proxy/config.ts'
 import { guard } from '../../lib/proxy/policies/connections.ts'
 import { policies } from '../../lib/proxy/policies/index.ts'
 import { type Gateway, otherSlots } from '../../lib/proxy/policy.ts'
+import type { Configuration } from '../../lib/site/configuration.ts'
 
 /** One line, a part of it, or one entry of a file taken away. */
 export interface Mutant {

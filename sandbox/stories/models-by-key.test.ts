@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { generateKey, hashKey } from '../../lib/keys/key.ts'
-import type { Entry } from '../../lib/keys/registry.ts'
+import type { Entry } from '../../lib/site/limits.ts'
 import { type RunningGateway, startGateway } from '../gateway.ts'
 import { type Exchange, exchange, request } from '../raw.ts'
 import { json, type Recorder, startRecorder } from '../recorder.ts'

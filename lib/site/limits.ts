@@ -1,0 +1,56 @@
+import { z } from 'zod'
+import { type Group, groups, openable } from '../endpoints.ts'
+
+const selectable = (Object.keys(groups) as Group[]).filter(openable) as [Group, ...Group[]]
+const hash = z.strictObject({ sha256: z.string().regex(/^[0-9A-F]{64}$/), until: z.iso.datetime().optional() })
+
+/** A model, or a pattern such as qwen3*; its letters go into HAProxy's maps and commands. */
+export const modelGlob = z.string().regex(/^[\w*?][\w.*?:/-]{0,199}$/, 'a model or a pattern such as qwen3*')
+
+/** What a key may do; an absent limit is none. */
+export const limits = z.strictObject({
+  groups: z.array(z.enum(selectable)).optional(),
+  models: z.array(modelGlob).optional(),
+  /** may download, delete, create, copy and upload models */
+  admin: z.literal(true).optional(),
+  /** requests to a model a minute */
+  perMinute: z.int().min(1).max(100_000).optional(),
+  /** requests to a model in any 10 seconds */
+  burst: z.int().min(1).max(100_000).optional(),
+  /** requests to a model at once */
+  concurrent: z.int().min(1).max(10_000).optional(),
+  /** requests to a model under way while every slot is taken */
+  waiting: z.int().min(1).max(10_000).optional(),
+  /** share of a day: seconds of generation, bytes of answers */
+  perDay: z.strictObject({ seconds: z.int().min(1).optional(), bytes: z.int().min(1).optional() }).optional(),
+  /** seconds that an answer may take: to its first byte, in silence after it, as a whole */
+  firstByte: z.int().min(1).max(2100).optional(),
+  silence: z.int().min(1).max(2100).optional(),
+  whole: z.int().min(1).max(86_400).optional(),
+  /** seconds that a request may wait for a slot */
+  queue: z.int().min(1).max(2100).optional(),
+  /** bytes of answers a second */
+  perSecond: z
+    .int()
+    .min(1024)
+    .max(1024 ** 3)
+    .optional(),
+  expires: z.iso.datetime().optional(),
+  note: z
+    .string()
+    .max(200)
+    .regex(/^[^\p{Cc}]*$/u, 'a note without control characters')
+    .optional(),
+})
+export type Limits = z.infer<typeof limits>
+
+const entry = z.strictObject({ ...limits.shape, created: z.iso.datetime(), hashes: z.array(hash) })
+/** The file of the keys. */
+export const registry = z.strictObject({ version: z.literal(1), keys: z.record(z.string(), entry) })
+
+/** Whom a key was made for, under which hashes it is known (two while a rotation's grace lasts), and its limits. */
+export type Entry = z.infer<typeof entry>
+/** Every key by its name; no key itself. */
+export type Registry = z.infer<typeof registry>
+
+export const noKeys: Registry = { version: 1, keys: {} }
