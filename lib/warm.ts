@@ -2,11 +2,11 @@ import type { Flags, Ui } from './cli.ts'
 import { exitCodes, Stop } from './host/command.ts'
 import { type Host, realHost } from './host/host.ts'
 import { renewLists } from './keys/store.ts'
-import { gigabytes, loadModel, progress, pullModel, running, sameModel, tags, weightsOf } from './models.ts'
-import { engineAddress } from './parts/engine.ts'
 import { fits } from './parts/models.ts'
-import { modelName } from './settings.ts'
 import { prepare } from './setup.ts'
+import { engineAddress } from './site/engine.ts'
+import { gigabytes, loadModel, progress, pullModel, running, sameModel, tags, weightsOf } from './site/models.ts'
+import { modelName } from './site/settings.ts'
 
 interface Warmed {
   model: string

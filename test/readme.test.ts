@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { endpointTable } from '../lib/endpoints.ts'
 import { exitCodes } from '../lib/host/command.ts'
 import { consent, consentQuestion } from '../lib/parts/consent.ts'
 import { passedHeaders } from '../lib/proxy/policies/rewrite.ts'
-import { parseSettings } from '../lib/settings.ts'
+import { endpointTable } from '../lib/site/endpoints.ts'
+import { parseSettings } from '../lib/site/settings.ts'
 
 const readme = readFileSync('README.md', 'utf8')
 const template = readFileSync('templates/settings.yaml', 'utf8')

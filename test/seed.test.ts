@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { partChecks, probes } from '../lib/checks/index.ts'
-import { expandGroups, presets } from '../lib/endpoints.ts'
-import type { Machine } from '../lib/machine.ts'
 import { gatewayOf } from '../lib/parts/gateway.ts'
 import { labels } from '../lib/platform/mac/places.ts'
-import { parseSettings } from '../lib/settings.ts'
+import { expandGroups, presets } from '../lib/site/endpoints.ts'
 import { noKeys } from '../lib/site/limits.ts'
+import type { Machine } from '../lib/site/machine.ts'
 import { emptyReceipt } from '../lib/site/receipt.ts'
+import { parseSettings } from '../lib/site/settings.ts'
 import { noAnswers, type Setup } from '../lib/site/setup.ts'
 
 const machine: Machine = {

@@ -1,7 +1,7 @@
 import { bans as listBans } from '../keys/bans.ts'
 import { readRegistry } from '../keys/registry.ts'
 import { engineLoad, engineUp } from '../proxy/runtime.ts'
-import type { Settings } from '../settings.ts'
+import type { Settings } from '../site/settings.ts'
 import { advice, type Check, ok, skipped } from '../step.ts'
 
 const gigabyte = 1024 ** 3

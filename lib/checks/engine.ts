@@ -1,10 +1,10 @@
-import type { Machine } from '../machine.ts'
-import { askEngine } from '../parts/engine.ts'
 import { typedBrew } from '../platform/mac/brew.ts'
 import { launchd } from '../platform/mac/launchd.ts'
 import { describe, isLoopback, listeners } from '../platform/mac/listeners.ts'
 import { labels } from '../platform/mac/places.ts'
 import { readAgent } from '../resources.ts'
+import { askEngine } from '../site/engine.ts'
+import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
 import { type Check, missed, ok } from '../step.ts'
 

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { memoryHost } from '../../test/memory-host.ts'
-import type { Machine } from '../machine.ts'
+import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
 import { gatewayChecks } from './gateway.ts'
 

@@ -1,7 +1,7 @@
-import { type Endpoint, endpoints } from '../endpoints.ts'
 import type { Look, RawEnd } from '../host/host.ts'
 import { type Reply, repliesIn } from '../host/wire.ts'
 import { workerInfo } from '../proxy/runtime.ts'
+import { type Endpoint, endpoints } from '../site/endpoints.ts'
 import { type Check, type Finding, missed, ok, skipped } from '../step.ts'
 import { type Aim, hasOwnKey } from './hostile/form.ts'
 import { message, resultOf, unreadable } from './hostile/outcome.ts'

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { memoryHost } from '../../test/memory-host.ts'
 import type { Look, RawRequest } from '../host/host.ts'
-import type { Machine } from '../machine.ts'
-import { parseSettings } from '../settings.ts'
+import type { Machine } from '../site/machine.ts'
+import { parseSettings } from '../site/settings.ts'
 import type { Setup } from '../site/setup.ts'
 import { findTarget } from './index.ts'
 

@@ -1,5 +1,4 @@
 import { getAt, type Look } from '../host/host.ts'
-import type { Machine } from '../machine.ts'
 import { gatewayOf } from '../parts/gateway.ts'
 import { isTailnet4 } from '../platform/mac/ifconfig.ts'
 import { launchd } from '../platform/mac/launchd.ts'
@@ -7,6 +6,7 @@ import { describe, isLoopback, listeners } from '../platform/mac/listeners.ts'
 import { labels, places } from '../platform/mac/places.ts'
 import { runningIpv6 } from '../proxy/ipv6.ts'
 import { runningFingerprint, workerInfo } from '../proxy/runtime.ts'
+import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
 import { type Check, missed, ok, skipped } from '../step.ts'
 

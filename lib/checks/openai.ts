@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Look, RawAnswer } from '../host/host.ts'
-import { sameModel } from '../models.ts'
+import { sameModel } from '../site/models.ts'
 import { type Check, type Finding, skipped } from '../step.ts'
 import { abilities } from './abilities.ts'
 import {

@@ -6,7 +6,7 @@ import {
   openRows,
   otherMethods,
   target as targetOf,
-} from '../endpoints.ts'
+} from '../site/endpoints.ts'
 import { type Check, type Finding, missed, ok } from '../step.ts'
 import { busy, isRefusal, probe, taken } from './refused.ts'
 import type { Target } from './target.ts'

@@ -1,6 +1,6 @@
 import { recordOf } from '../keys/maps.ts'
 import type { Peer } from '../platform/peers.ts'
-import type { Settings } from '../settings.ts'
+import type { Settings } from '../site/settings.ts'
 
 /** What HAProxy reads of the tailnet: who may what by address, and who it is for the log. */
 export const identityMaps = ['people.map', 'devices.map'] as const
@@ -14,9 +14,6 @@ export function ruleLines({ access, people, limits }: Settings): Map<string, str
   if (access === 'keys') return new Map()
   return new Map(Object.entries(people).map(([rule, own]) => [rule, recordOf(rule, 0, own, limits)]))
 }
-
-/** Whether the gateway asks the tailnet who somebody is. */
-export const identifies = (settings: Settings): boolean => settings.access === 'either' || ruleLines(settings).size > 0
 
 /** The rule for a device: the one for itself, else for its user, else the first that names one of its tags. */
 export const ruleFor = ({ device, login, tags }: Peer, rules: string[]): string | undefined =>

@@ -3,9 +3,10 @@ import { mapText, parseMap } from '../keys/maps.ts'
 import { places } from '../platform/mac/places.ts'
 import { tailnetPeers } from '../platform/peers.ts'
 import { runningMap, setRunningMap } from '../proxy/runtime.ts'
-import type { Settings } from '../settings.ts'
+import type { Settings } from '../site/settings.ts'
+import { identifies } from '../site/settings.ts'
 import { type Finding, missed, ok, type Step } from '../step.ts'
-import { endOf, identifies, identityLines, identityMaps, lifetime, ruleLines, withoutEnds } from './maps.ts'
+import { endOf, identityLines, identityMaps, lifetime, ruleLines, withoutEnds } from './maps.ts'
 
 const fileOf = (look: Look, name: string): string => `${places(look.home).keyMaps}/${name}`
 

@@ -1,6 +1,6 @@
-import { type Group, groups, openable } from '../endpoints.ts'
-import type { Settings } from '../settings.ts'
+import { type Group, groups, openable } from '../site/endpoints.ts'
 import type { Limits, Registry } from '../site/limits.ts'
+import type { Settings } from '../site/settings.ts'
 
 /** 31 December 9999: HAProxy compares numbers, and "never" is one. */
 const never = 253_402_300_799

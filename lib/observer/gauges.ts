@@ -1,9 +1,9 @@
 import type { Look } from '../host/host.ts'
 import { readRegistry } from '../keys/registry.ts'
-import { running } from '../models.ts'
 import { places } from '../platform/mac/places.ts'
 import { droppedLines, engineLoad, engineUp } from '../proxy/runtime.ts'
-import { readSettings } from '../settings.ts'
+import { running } from '../site/models.ts'
+import { readSettings } from '../site/settings.ts'
 import type { Gauges } from './metrics.ts'
 
 const only = (label: string, rows: [string, number][]) =>

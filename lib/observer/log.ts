@@ -2,7 +2,7 @@ import { append } from '../host/appended.ts'
 import type { Host } from '../host/host.ts'
 import { places } from '../platform/mac/places.ts'
 import { quietPaths } from '../proxy/policies/log.ts'
-import type { Settings } from '../settings.ts'
+import type { Settings } from '../site/settings.ts'
 import type { Ended } from './ended.ts'
 
 /** Bytes after which the log is begun anew; one older file stays. */

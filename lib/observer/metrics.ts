@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
-import { groups } from '../endpoints.ts'
 import type { Position } from '../host/appended.ts'
+import { groups } from '../site/endpoints.ts'
 import type { Ended } from './ended.ts'
 import type { Taker } from './requests.ts'
 import { secondsOf, whoOf } from './usage.ts'

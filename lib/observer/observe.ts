@@ -1,5 +1,5 @@
 import { type Host, realHost } from '../host/host.ts'
-import { parseSettings, readSettings } from '../settings.ts'
+import { parseSettings, readSettings } from '../site/settings.ts'
 import { alerts } from './duties/alerts.ts'
 import { budgets } from './duties/budgets.ts'
 import { identities } from './duties/identities.ts'

@@ -1,7 +1,7 @@
 import { empty, type Position } from '../host/appended.ts'
 import type { Host } from '../host/host.ts'
 import { places } from '../platform/mac/places.ts'
-import type { Settings } from '../settings.ts'
+import type { Settings } from '../site/settings.ts'
 import type { Duty } from './duty.ts'
 import { type Ended, parseEnded } from './ended.ts'
 import { follow } from './follow.ts'

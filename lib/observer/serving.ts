@@ -1,7 +1,7 @@
 import type { Host, Look } from '../host/host.ts'
 import { getFromSocket, type Served, serveText } from '../host/serve.ts'
 import { places } from '../platform/mac/places.ts'
-import type { Settings } from '../settings.ts'
+import type { Settings } from '../site/settings.ts'
 import type { Duty } from './duty.ts'
 import { readGauges } from './gauges.ts'
 import type { Metrics } from './metrics.ts'

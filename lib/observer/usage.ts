@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import { endpoints } from '../endpoints.ts'
 import type { Position } from '../host/appended.ts'
 import type { Host, Look } from '../host/host.ts'
 import { probing } from '../keys/maps.ts'
 import { places } from '../platform/mac/places.ts'
+import { endpoints } from '../site/endpoints.ts'
 import type { Duty } from './duty.ts'
 import type { Ended } from './ended.ts'
 

@@ -1,7 +1,7 @@
 import type { Look } from '../host/host.ts'
-import type { Machine } from '../machine.ts'
 import { labels, places } from '../platform/mac/places.ts'
 import { fingerprintOf } from '../site/configuration.ts'
+import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
 import { isForeign } from '../state.ts'
 

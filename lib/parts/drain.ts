@@ -2,7 +2,7 @@ import type { Host } from '../host/host.ts'
 import { streamsOf } from '../observer/streams.ts'
 import { loadOf } from '../proxy/runtime.ts'
 import { readEach } from '../proxy/workers.ts'
-import { spell } from '../settings.ts'
+import { spell } from '../site/settings.ts'
 import type { Setup } from '../site/setup.ts'
 
 /** Answers that run or wait, in workers of earlier configurations, too; those list no servers any more. */

@@ -1,7 +1,7 @@
 import type { Look } from '../host/host.ts'
-import type { Machine } from '../machine.ts'
 import { brewEnv, compiled, installer, knowsNewest, runBrew, surveyHomebrew } from '../platform/mac/brew.ts'
 import { tailscaleState } from '../platform/tailscale.ts'
+import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
 import { advice, type Check, type Finding, missed, ok, type Step, skipped } from '../step.ts'
 import type { Part } from './part.ts'

@@ -1,28 +1,15 @@
-import type { Machine } from '../machine.ts'
-import { loadModel, progress, pullModel, tags } from '../models.ts'
 import { fillAgent } from '../platform/mac/launchd.ts'
 import { labels, places } from '../platform/mac/places.ts'
 import { agentFileStep, file, service } from '../resources.ts'
+import { engineAddress } from '../site/engine.ts'
+import type { Machine } from '../site/machine.ts'
+import { loadModel, progress, pullModel, suggestions, tags } from '../site/models.ts'
 import type { Setup } from '../site/setup.ts'
 import { type Check, missed, ok, type Step, skipped } from '../step.ts'
-import { engineAddress } from './engine.ts'
 import type { Part, Question } from './part.ts'
-
-/** Models worth having, with what they take on disk and about as much again of memory (bytes; ollama.com/library). */
-export const suggestions: { name: string; bytes: number; what: string }[] = [
-  { name: 'qwen3:0.6b', bytes: 0.52e9, what: 'tiny, for trying' },
-  { name: 'deepseek-coder:6.7b', bytes: 3.8e9, what: 'small coding model' },
-  { name: 'qwen2.5-coder:14b', bytes: 9.0e9, what: 'coding model' },
-  { name: 'qwen3-coder:30b', bytes: 19e9, what: 'coding agents' },
-  { name: 'qwen2.5-coder:32b', bytes: 20e9, what: 'large coding model' },
-  { name: 'deepseek-r1:70b', bytes: 43e9, what: 'large reasoning model' },
-]
 
 /** Two thirds of the memory can be wired for the GPU (llmfit#754), and the context needs its part. */
 export const fits = (bytes: number, memory: number): boolean => bytes * 1.2 < memory * 0.66
-
-/** The smallest one, for `test.ts` on a machine without any. */
-export const smallest = suggestions[0]?.name ?? 'qwen3:0.6b'
 
 const base = (machine: Machine, setup: Setup) => `http://${engineAddress(machine, setup)}:${setup.settings.engine.port}`
 

@@ -1,9 +1,9 @@
 import type { Host, Look } from '../host/host.ts'
-import type { Machine } from '../machine.ts'
 import { stable } from '../platform/mac/brew.ts'
 import { launchd } from '../platform/mac/launchd.ts'
 import { describe, listeners } from '../platform/mac/listeners.ts'
 import { labels } from '../platform/mac/places.ts'
+import type { Machine } from '../site/machine.ts'
 import type { Receipt } from '../site/receipt.ts'
 import { saveReceipt } from '../state.ts'
 

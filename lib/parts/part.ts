@@ -1,5 +1,5 @@
 import type { Look } from '../host/host.ts'
-import type { Machine } from '../machine.ts'
+import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
 import type { Check } from '../step.ts'
 

@@ -1,5 +1,5 @@
 import type { Look } from '../host/host.ts'
-import type { Machine } from '../machine.ts'
+import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
 import { advice, type Check, type Finding, ok, type Step, skipped } from '../step.ts'
 import type { Part, Question } from './part.ts'

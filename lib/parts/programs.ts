@@ -1,13 +1,13 @@
 import type { Look } from '../host/host.ts'
-import type { Machine } from '../machine.ts'
 import { stable } from '../platform/mac/brew.ts'
 import { agentFile } from '../platform/mac/launchd.ts'
 import { labels } from '../platform/mac/places.ts'
 import { readAgent } from '../resources.ts'
+import { engineProgram } from '../site/engine.ts'
+import type { Machine } from '../site/machine.ts'
 import type { Receipt } from '../site/receipt.ts'
 import type { Setup } from '../site/setup.ts'
 import { isForeign } from '../state.ts'
-import { engineProgram } from './engine.ts'
 
 /** The programs that jobs run, by paths that outlive an upgrade. */
 export async function programsOf(look: Look, machine: Machine, receipt: Receipt): Promise<Setup['programs']> {

@@ -1,4 +1,4 @@
-import { atLeast, type Machine } from '../machine.ts'
+import { atLeast, type Machine } from '../site/machine.ts'
 import { advice, type Check, type Finding, missed, ok } from '../step.ts'
 import type { Part } from './part.ts'
 

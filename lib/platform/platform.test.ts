@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { atLeast, versionNumbers } from '../machine.ts'
+import { atLeast, versionNumbers } from '../site/machine.ts'
 import { isTailnet4, parseIfconfig } from './mac/ifconfig.ts'
 import { parseLsof, parseNetstat } from './mac/listeners.ts'
 import { parseServe, parseStatus } from './tailscale.ts'

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { memoryHost } from '../../test/memory-host.ts'
 import { fewSpeeds, newEnough } from '../keys/in-force.ts'
-import { parseSettings } from '../settings.ts'
 import type { Limits, Registry } from '../site/limits.ts'
+import { parseSettings } from '../site/settings.ts'
 import type { Setup } from '../site/setup.ts'
 import { keyNeeds, settingsNeeds, tooOldFor } from './needs.ts'
 

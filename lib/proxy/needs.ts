@@ -1,6 +1,6 @@
-import { atLeast, versionNumbers } from '../machine.ts'
-import type { Settings } from '../settings.ts'
 import { noKeys, type Registry } from '../site/limits.ts'
+import { atLeast, versionNumbers } from '../site/machine.ts'
+import type { Settings } from '../site/settings.ts'
 import { bandwidthLimits, bandwidthNeeds } from './policies/bandwidth.ts'
 import { sharedLimits, sharedNeeds } from './policies/shared.ts'
 import type { Since } from './policies/since.ts'

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { describe, expect, test } from 'vitest'
-import { type Group, groups, openable } from '../endpoints.ts'
-import { parseSettings } from '../settings.ts'
+import { type Group, groups, openable } from '../site/endpoints.ts'
+import { parseSettings } from '../site/settings.ts'
 import { render } from './config.ts'
 
 const read = (name: string) => readFileSync(new URL(`../../templates/${name}`, import.meta.url), 'utf8')

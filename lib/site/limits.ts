@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Group, groups, openable } from '../endpoints.ts'
+import { type Group, groups, openable } from './endpoints.ts'
 
 const selectable = (Object.keys(groups) as Group[]).filter(openable) as [Group, ...Group[]]
 const hash = z.strictObject({ sha256: z.string().regex(/^[0-9A-F]{64}$/), until: z.iso.datetime().optional() })

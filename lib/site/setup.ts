@@ -1,6 +1,6 @@
-import type { Settings } from '../settings.ts'
 import type { Registry } from './limits.ts'
 import type { Mode, Receipt } from './receipt.ts'
+import type { Settings } from './settings.ts'
 
 /** Templates of the project, read once by the caller. */
 export interface Templates {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { nobody } from '../../lib/checks/hostile/form.ts'
-import { endpoints, target } from '../../lib/endpoints.ts'
+import { endpoints, target } from '../../lib/site/endpoints.ts'
 import { names } from '../gateway.ts'
 
 type Text = fc.Arbitrary<string>

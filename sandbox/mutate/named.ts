@@ -1,7 +1,7 @@
-import { adminRows, target } from '../../lib/endpoints.ts'
 import { ruleLines } from '../../lib/identities/maps.ts'
 import { generateKey, hashKey } from '../../lib/keys/key.ts'
 import { addRunning } from '../../lib/proxy/runtime.ts'
+import { adminRows, target } from '../../lib/site/endpoints.ts'
 import type { Entry, Registry } from '../../lib/site/limits.ts'
 import { type Exchange, exchange, request } from '../raw.ts'
 import { must, type Patient, refusal } from './asking.ts'

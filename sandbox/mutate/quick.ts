@@ -1,5 +1,5 @@
-import { closedRows, gatewayRows, openable, openRows, target } from '../../lib/endpoints.ts'
-import { openGroups } from '../../lib/settings.ts'
+import { closedRows, gatewayRows, openable, openRows, target } from '../../lib/site/endpoints.ts'
+import { openGroups } from '../../lib/site/settings.ts'
 import { illegal } from '../judge.ts'
 import { exchange } from '../raw.ts'
 import { arrived, ask, must, type Patient, refusal } from './asking.ts'

@@ -8,7 +8,7 @@ import type { RawAnswer } from '../../lib/host/look.ts'
 import { type Job, parsePrint } from '../../lib/platform/mac/launchd.ts'
 import { labels, places } from '../../lib/platform/mac/places.ts'
 import { tailscaleState } from '../../lib/platform/tailscale.ts'
-import { parseSettings, type Settings } from '../../lib/settings.ts'
+import { parseSettings, type Settings } from '../../lib/site/settings.ts'
 import type { Step } from './step.ts'
 
 export const checkout = resolve(import.meta.dirname, '../..')

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { expandGroups, openRows, target } from '../../lib/endpoints.ts'
 import { parseEnded } from '../../lib/observer/ended.ts'
+import { expandGroups, openRows, target } from '../../lib/site/endpoints.ts'
 import { type Campaign, campaign, seedOf } from '../fuzz/campaign.ts'
 import { connections } from '../fuzz/requests.ts'
 import { startGateway, withoutLine } from '../gateway.ts'

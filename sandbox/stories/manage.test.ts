@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { adminRows, target } from '../../lib/endpoints.ts'
 import { generateKey, hashKey } from '../../lib/keys/key.ts'
 import { engineLoad } from '../../lib/proxy/runtime.ts'
+import { adminRows, target } from '../../lib/site/endpoints.ts'
 import type { Entry } from '../../lib/site/limits.ts'
 import { type RunningGateway, startGateway } from '../gateway.ts'
 import { type Exchange, exchange, request } from '../raw.ts'

@@ -1,4 +1,4 @@
-import { noDigest } from '../../endpoints.ts'
+import { noDigest } from '../../site/endpoints.ts'
 import { body, type Hostile, hosts, nobody, plain, post } from './form.ts'
 
 const to = (id: string, name: string, path: string, json: object): Hostile => ({

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { memoryHost } from '../../../test/memory-host.ts'
-import { parseSettings } from '../../settings.ts'
+import { parseSettings } from '../../site/settings.ts'
 import { alerts } from './alerts.ts'
 
 const wanted = (yaml: string) => () => parseSettings(yaml, 'settings.yaml')

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { alarms } from '../../checks/anomalies.ts'
 import type { Host } from '../../host/host.ts'
 import { places } from '../../platform/mac/places.ts'
-import type { Settings } from '../../settings.ts'
+import type { Settings } from '../../site/settings.ts'
 import { observe, type Result } from '../../step.ts'
 import type { Duty } from '../duty.ts'
 

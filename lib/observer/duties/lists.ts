@@ -1,5 +1,5 @@
 import { renewLists } from '../../keys/store.ts'
-import type { Settings } from '../../settings.ts'
+import type { Settings } from '../../site/settings.ts'
 import type { Duty } from '../duty.ts'
 
 /** Keeps the lists of keys with models in step with what is installed, however it came or went. */

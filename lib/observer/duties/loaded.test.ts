@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { memoryWorker, withWorkers } from '../../../test/memory-haproxy.ts'
 import { memoryHost } from '../../../test/memory-host.ts'
-import { parseSettings } from '../../settings.ts'
+import { parseSettings } from '../../site/settings.ts'
 import { loaded } from './loaded.ts'
 
 const settings = () => parseSettings('', '')

@@ -1,11 +1,11 @@
 import type { Host } from '../../host/host.ts'
 import { spellings } from '../../keys/lists.ts'
-import { running } from '../../models.ts'
 import { plainModel } from '../../proxy/policies/asked.ts'
 import { believed, believedUntil, loadedMap } from '../../proxy/policies/loading.ts'
 import { rowOf, setRunningMap } from '../../proxy/runtime.ts'
 import { changeEach } from '../../proxy/workers.ts'
-import type { Settings } from '../../settings.ts'
+import { running } from '../../site/models.ts'
+import type { Settings } from '../../site/settings.ts'
 import type { Duty } from '../duty.ts'
 import { detailsOf, type Stream, sightings, streams } from '../streams.ts'
 

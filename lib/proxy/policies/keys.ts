@@ -1,13 +1,13 @@
 import { wrongCounted } from '../../checks/counted.ts'
 import { refusedAs } from '../../checks/refused.ts'
 import { bearer, type Target } from '../../checks/target.ts'
-import { expandGroups, type Group, openRows } from '../../endpoints.ts'
-import { identifies, lifetime, ruleLines } from '../../identities/maps.ts'
+import { lifetime, ruleLines } from '../../identities/maps.ts'
 import { probing } from '../../keys/maps.ts'
+import { expandGroups, type Group, openRows } from '../../site/endpoints.ts'
+import { counting, identifies } from '../../site/settings.ts'
 import type { Check } from '../../step.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { refuse } from '../refusal.ts'
-import { counting } from './limits.ts'
 import { keptBy } from './peers.ts'
 
 const final = { 'x-should-retry': 'false' }

@@ -1,13 +1,11 @@
 import { addressCounted, handedOver } from '../../checks/counted.ts'
 import { limited, spent } from '../../checks/limited.ts'
-import { identifies } from '../../identities/maps.ts'
-import { budgeted, type Settings } from '../../settings.ts'
+import { budgeted, counting, type Settings } from '../../site/settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { refuse } from '../refusal.ts'
 import { type Counted, checked, counts, tracked } from './counting.ts'
 import { keptBy } from './peers.ts'
 import { shared } from './shared.ts'
-import { timed } from './timeouts.ts'
 
 /** Nobody but a running test.ts has a record where neither keys nor rules count. */
 const ofRecord = [
@@ -69,10 +67,6 @@ const waiting = (slots: number): string[] => [
     headers: { 'retry-after': '5' },
   }),
 ]
-
-/** Whether people are told apart at all. */
-export const counting = (settings: Settings): boolean =>
-  Object.keys(settings.limits).length > 0 || identifies(settings) || timed(settings)
 
 /** How much each person may have, by key, identity or address, and all of them together. Without keys, rules and limits there is nothing to count. */
 export function limits(gateway: Gateway): Policy {

@@ -1,5 +1,5 @@
-import { adminRows } from '../../endpoints.ts'
 import { bitOf } from '../../keys/maps.ts'
+import { adminRows } from '../../site/endpoints.ts'
 import type { Gateway, Policy } from '../policy.ts'
 
 const record = `manage|manage|${bitOf('manage')}`

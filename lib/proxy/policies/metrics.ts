@@ -1,5 +1,5 @@
 import { places } from '../../platform/mac/places.ts'
-import { openGroups } from '../../settings.ts'
+import { openGroups } from '../../site/settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { body } from '../refusal.ts'
 

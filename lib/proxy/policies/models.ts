@@ -1,5 +1,5 @@
 import { listed } from '../../checks/limited.ts'
-import { identifies } from '../../identities/maps.ts'
+import { identifies } from '../../site/settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { refuse } from '../refusal.ts'
 

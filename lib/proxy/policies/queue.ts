@@ -1,5 +1,5 @@
 import { slots } from '../../checks/counted.ts'
-import { spell } from '../../settings.ts'
+import { spell } from '../../site/settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { refuse } from '../refusal.ts'
 import { late } from './errors.ts'

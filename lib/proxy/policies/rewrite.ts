@@ -1,4 +1,4 @@
-import { openGroups } from '../../settings.ts'
+import { openGroups } from '../../site/settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
 
 /** The only headers the engine sees; whatever else a client sends, keys and cookies included, ends at the gateway. */

@@ -1,7 +1,7 @@
 import { rows as proof } from '../../checks/rows.ts'
-import { closedRows, type Group, gatewayRows, modelPath, openable, openRows } from '../../endpoints.ts'
 import { bitOf } from '../../keys/maps.ts'
-import { openGroups } from '../../settings.ts'
+import { closedRows, type Group, gatewayRows, modelPath, openable, openRows } from '../../site/endpoints.ts'
+import { openGroups } from '../../site/settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { refuse } from '../refusal.ts'
 

@@ -1,5 +1,5 @@
 import { timeLimits } from '../../checks/timed.ts'
-import { openGroups, type Settings } from '../../settings.ts'
+import { openGroups, type Settings, timed } from '../../site/settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { type Since, since } from './since.ts'
 
@@ -19,10 +19,6 @@ const kinds = [
   { name: 'txn.whole', group: 3, record: 11 },
 ]
 const waiting = { name: 'txn.queue', group: 4, record: 12 }
-
-/** Whether a request may end by a time limit of the owner's: any key can have one, and the settings. */
-export const timed = ({ access, timeouts }: Settings): boolean =>
-  access !== 'tailnet' || Object.keys(timeouts).length > 0
 
 /** `group` -> `ms to the first byte|ms of silence after it|s of the whole request|ms in the queue`; 0 is no limit but the general 35 minutes, and `queue.wait`. */
 function groupTimes(settings: Settings): string {

@@ -1,9 +1,9 @@
 import { getAt, type Look } from '../host/host.ts'
-import type { Machine } from '../machine.ts'
 import { type Agent, fillAgent } from '../platform/mac/launchd.ts'
 import { labels, places } from '../platform/mac/places.ts'
-import { contextLength, spell } from '../settings.ts'
-import type { Setup } from '../site/setup.ts'
+import type { Machine } from './machine.ts'
+import { contextLength, spell } from './settings.ts'
+import type { Setup } from './setup.ts'
 
 const bundled = '/Applications/Ollama.app/Contents/Resources/ollama'
 

@@ -1,7 +1,7 @@
-import type { Look } from './host/host.ts'
-import { surveyHomebrew } from './platform/mac/brew.ts'
-import { type Address, parseIfconfig } from './platform/mac/ifconfig.ts'
-import { surveyTailscale, type Tailscale } from './platform/tailscale.ts'
+import type { Look } from '../host/host.ts'
+import { surveyHomebrew } from '../platform/mac/brew.ts'
+import { type Address, parseIfconfig } from '../platform/mac/ifconfig.ts'
+import { surveyTailscale, type Tailscale } from '../platform/tailscale.ts'
 
 /** What this machine is, read once before each part. */
 export interface Machine {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { Stop } from './host/command.ts'
+import { Stop } from '../host/command.ts'
 import { contextLength, modelName, openGroups, parseSettings, readSettings, settingsFile, spell } from './settings.ts'
 
 const parse = (text: string) => parseSettings(text, '~/settings.yaml')

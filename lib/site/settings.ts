@@ -1,10 +1,10 @@
 import { parse, parseDocument, YAMLParseError } from 'yaml'
 import { z } from 'zod'
+import { Stop } from '../host/command.ts'
+import type { Look } from '../host/host.ts'
+import { parseBudget } from './budget.ts'
 import { type Endpoint, endpoints, expandGroups, type Group, groups, openable, presets } from './endpoints.ts'
-import { Stop } from './host/command.ts'
-import type { Look } from './host/host.ts'
-import { parseBudget } from './keys/budget.ts'
-import { limits as keyLimits, type Limits } from './site/limits.ts'
+import { limits as keyLimits, type Limits } from './limits.ts'
 
 const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
 const sizes = { KB: 1024, MB: 1024 ** 2, GB: 1024 ** 3 } as const
@@ -197,6 +197,18 @@ export type Settings = z.infer<typeof schema>
 /** Whether somebody may have a share of the day only: any key can, and by the settings every address, and whom a rule means. */
 export const budgeted = ({ access, limits, people }: Settings): boolean =>
   access !== 'tailnet' || limits.per_day !== undefined || Object.values(people).some(({ perDay }) => perDay)
+
+/** Whether the gateway asks the tailnet who somebody is. */
+export const identifies = ({ access, people }: Settings): boolean =>
+  access === 'either' || (access !== 'keys' && Object.keys(people).length > 0)
+
+/** Whether a request may end by a time limit of the owner's: any key can have one, and the settings. */
+export const timed = ({ access, timeouts }: Settings): boolean =>
+  access !== 'tailnet' || Object.keys(timeouts).length > 0
+
+/** Whether people are told apart at all. */
+export const counting = (settings: Settings): boolean =>
+  Object.keys(settings.limits).length > 0 || identifies(settings) || timed(settings)
 
 /** Where the settings live. */
 export const settingsFile = (home: string): string => `${home}/.config/remote-ollama-proxy/settings.yaml`

@@ -1,6 +1,19 @@
 import { z } from 'zod'
-import { json, Stop } from './host/command.ts'
-import { getAt, type Host, type Look } from './host/host.ts'
+import { json, Stop } from '../host/command.ts'
+import { getAt, type Host, type Look } from '../host/host.ts'
+
+/** Models worth having, with what they take on disk and about as much again of memory (bytes; ollama.com/library). */
+export const suggestions: { name: string; bytes: number; what: string }[] = [
+  { name: 'qwen3:0.6b', bytes: 0.52e9, what: 'tiny, for trying' },
+  { name: 'deepseek-coder:6.7b', bytes: 3.8e9, what: 'small coding model' },
+  { name: 'qwen2.5-coder:14b', bytes: 9.0e9, what: 'coding model' },
+  { name: 'qwen3-coder:30b', bytes: 19e9, what: 'coding agents' },
+  { name: 'qwen2.5-coder:32b', bytes: 20e9, what: 'large coding model' },
+  { name: 'deepseek-r1:70b', bytes: 43e9, what: 'large reasoning model' },
+]
+
+/** The smallest one, for `test.ts` on a machine without any. */
+export const smallest = suggestions[0]?.name ?? 'qwen3:0.6b'
 
 const tagList = z.object({
   models: z.array(z.object({ name: z.string(), size: z.number(), modified_at: z.string().optional() })).nullable(),
