@@ -6,12 +6,12 @@ import { editedFiles } from './parts/consent.ts'
 import { editedQuestion } from './parts/haproxy.ts'
 import { applyAll, askOne, diffs, makePlan, nothingToDo, type Plan } from './plan.ts'
 import { reloadedJustNow } from './proxy/reload.ts'
-import { tilde } from './resources.ts'
 import { installed, prepare } from './setup.ts'
 import type { Machine } from './site/machine.ts'
 import type { Setup } from './site/setup.ts'
-import { currentReceipt, takeLock } from './state.ts'
-import type { Result } from './step.ts'
+import { currentReceipt, takeLock } from './steps/receipt.ts'
+import { tilde } from './steps/resources.ts'
+import type { Result } from './steps/step.ts'
 
 /** apply.ts: brings changed settings into effect with the least that it takes, by the very steps of install.ts. */
 export async function apply(ui: Ui, flags: Flags): Promise<number> {

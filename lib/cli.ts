@@ -3,8 +3,8 @@ import { Chalk, type ChalkInstance } from 'chalk'
 import { exitCodes, Stop } from './host/command.ts'
 import { openLog } from './host/host.ts'
 import { places } from './platform/mac/places.ts'
-import { line } from './report.ts'
-import type { Result } from './step.ts'
+import { line } from './steps/results.ts'
+import type { Result } from './steps/step.ts'
 
 export type Flags = Record<string, string | boolean | string[] | undefined>
 

@@ -1,5 +1,4 @@
 import type { Ui } from './cli.ts'
-import { dryHost, type Intent } from './dry-run.ts'
 import { exitCodes, Stop } from './host/command.ts'
 import type { Host, Look } from './host/host.ts'
 import { askingOnce } from './host/look.ts'
@@ -13,8 +12,9 @@ import { type Machine, survey } from './site/machine.ts'
 import type { Mode } from './site/receipt.ts'
 import { withModels } from './site/settings.ts'
 import type { Setup } from './site/setup.ts'
-import { saveReceipt } from './state.ts'
-import { type Check, converge, isStep, observe, type Result } from './step.ts'
+import { dryHost, type Intent } from './steps/dry-run.ts'
+import { saveReceipt } from './steps/receipt.ts'
+import { type Check, converge, isStep, observe, type Result } from './steps/step.ts'
 
 /** What install would do: the results of all checks, with `planned` where something is to be done, and the intents. */
 export interface Plan {

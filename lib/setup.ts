@@ -11,7 +11,7 @@ import { type Machine, survey } from './site/machine.ts'
 import type { Mode } from './site/receipt.ts'
 import { parseSettings, settingsFile } from './site/settings.ts'
 import { noAnswers, type Setup } from './site/setup.ts'
-import { currentReceipt } from './state.ts'
+import { currentReceipt } from './steps/receipt.ts'
 
 /** The project's folder, wherever the checkout (or its copy) lies. */
 export const checkout = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '')

@@ -1,16 +1,16 @@
 import type { Flags, Ui } from './cli.ts'
-import { dryHost, type Intent } from './dry-run.ts'
 import { exitCodes, Stop } from './host/command.ts'
 import { type Host, realHost } from './host/host.ts'
 import { parts } from './parts/index.ts'
 import { typed } from './parts/other-ollamas.ts'
 import { oldLogs, places } from './platform/mac/places.ts'
-import { absent } from './resources.ts'
 import { prepare } from './setup.ts'
 import type { Machine } from './site/machine.ts'
 import type { Setup } from './site/setup.ts'
-import { currentReceipt, takeLock } from './state.ts'
-import { isStep, missed, type Result, type Step, toResult, withdraw } from './step.ts'
+import { dryHost, type Intent } from './steps/dry-run.ts'
+import { currentReceipt, takeLock } from './steps/receipt.ts'
+import { absent } from './steps/resources.ts'
+import { isStep, missed, type Result, type Step, toResult, withdraw } from './steps/step.ts'
 
 /** uninstall.ts: undo, last first; then look whether it is gone; say what stays and why. */
 export async function uninstall(ui: Ui, flags: Flags): Promise<number> {

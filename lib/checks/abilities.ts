@@ -1,5 +1,5 @@
 import type { Look, RawAnswer } from '../host/host.ts'
-import { advice, type Check, type Finding, skipped } from '../step.ts'
+import { advice, type Check, type Finding, skipped } from '../steps/step.ts'
 import { amiss, engineItself, excerpt, image, noParameters, proven, tokens, tool, trial } from './asking.ts'
 import { type Asked, completed, finish, chatPath as path, question, streamed, sums, user } from './completions.ts'
 import { parsed } from './sse.ts'

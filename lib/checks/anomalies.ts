@@ -2,7 +2,7 @@ import { bans as listBans } from '../keys/bans.ts'
 import { readRegistry } from '../keys/registry.ts'
 import { engineLoad, engineUp } from '../proxy/runtime.ts'
 import type { Settings } from '../site/settings.ts'
-import { advice, type Check, ok, skipped } from '../step.ts'
+import { advice, type Check, ok, skipped } from '../steps/step.ts'
 
 const gigabyte = 1024 ** 3
 const weekMs = 7 * 24 * 3_600_000

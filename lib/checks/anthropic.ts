@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { RawAnswer } from '../host/host.ts'
-import { type Check, type Finding, skipped } from '../step.ts'
+import { type Check, type Finding, skipped } from '../steps/step.ts'
 import {
   allShaped,
   amiss,

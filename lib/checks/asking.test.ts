@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { memoryHost } from '../../test/memory-host.ts'
 import type { Look, RawAnswer, RawRequest } from '../host/host.ts'
-import { type Check, observe, observeAll } from '../step.ts'
+import { type Check, observe, observeAll } from '../steps/step.ts'
 import { anthropic } from './anthropic.ts'
 import { asker, proven, trial } from './asking.ts'
 import { native } from './native.ts'

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { RawAnswer } from '../host/host.ts'
-import type { Finding } from '../step.ts'
+import type { Finding } from '../steps/step.ts'
 import { allShaped, amiss, can, excerpt, modelName, notStream, shapedAnswer, type Trial, tokens } from './asking.ts'
 import { serverEvents } from './sse.ts'
 import type { Target } from './target.ts'

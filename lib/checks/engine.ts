@@ -2,11 +2,11 @@ import { typedBrew } from '../platform/mac/brew.ts'
 import { launchd } from '../platform/mac/launchd.ts'
 import { describe, isLoopback, listeners } from '../platform/mac/listeners.ts'
 import { labels } from '../platform/mac/places.ts'
-import { readAgent } from '../resources.ts'
 import { askEngine } from '../site/engine.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
-import { type Check, missed, ok } from '../step.ts'
+import { readAgent } from '../steps/resources.ts'
+import { type Check, missed, ok } from '../steps/step.ts'
 
 /** What must hold of the running engine beyond its own steps. */
 export const engineChecks = (machine: Machine, setup: Setup): Check[] => [

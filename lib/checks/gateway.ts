@@ -3,7 +3,7 @@ import { labels, places } from '../platform/mac/places.ts'
 import { fault } from '../proxy/reload.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
-import { advice, type Check, missed, ok, skipped } from '../step.ts'
+import { advice, type Check, missed, ok, skipped } from '../steps/step.ts'
 import { plistKeys } from './engine.ts'
 
 const again = 'Run install.ts again.'

@@ -8,7 +8,7 @@ import { runningIpv6 } from '../proxy/ipv6.ts'
 import { runningFingerprint, workerInfo } from '../proxy/runtime.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
-import { type Check, missed, ok, skipped } from '../step.ts'
+import { type Check, missed, ok, skipped } from '../steps/step.ts'
 
 /** Each address of the machine, and whether the gateway may answer there. */
 export function isolation(machine: Machine, setup: Setup): Check[] {

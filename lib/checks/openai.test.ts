@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { startServer } from '../../sandbox/standins/ollama/harness.ts'
 import { realLook } from '../host/host.ts'
-import { observeAll } from '../step.ts'
+import { observeAll } from '../steps/step.ts'
 import { openai } from './openai.ts'
 
 it('takes null for the list of an Ollama without models, as 0.24 answers', async () => {

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Look, RawAnswer } from '../host/host.ts'
 import { sameModel } from '../site/models.ts'
-import { type Check, type Finding, skipped } from '../step.ts'
+import { type Check, type Finding, skipped } from '../steps/step.ts'
 import { abilities } from './abilities.ts'
 import {
   amiss,

@@ -1,5 +1,5 @@
 import type { Look, RawAnswer } from '../host/host.ts'
-import { type Check, type Finding, missed, ok, skipped } from '../step.ts'
+import { type Check, type Finding, missed, ok, skipped } from '../steps/step.ts'
 import { bearer, type Target } from './target.ts'
 
 const rounds = 3

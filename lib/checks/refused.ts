@@ -1,6 +1,6 @@
 import type { Look, RawAnswer } from '../host/host.ts'
 import { engineLoad } from '../proxy/runtime.ts'
-import { type Check, missed, ok, skipped } from '../step.ts'
+import { type Check, missed, ok, skipped } from '../steps/step.ts'
 import { bearer, json, type Target } from './target.ts'
 
 /** Bodies that a row answers without a model doing anything. */

@@ -7,7 +7,7 @@ import {
   otherMethods,
   target as targetOf,
 } from '../site/endpoints.ts'
-import { type Check, type Finding, missed, ok } from '../step.ts'
+import { type Check, type Finding, missed, ok } from '../steps/step.ts'
 import { busy, isRefusal, probe, taken } from './refused.ts'
 import type { Target } from './target.ts'
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { memoryHost } from '../../test/memory-host.ts'
 import type { Look, RawAnswer } from '../host/host.ts'
-import { observe } from '../step.ts'
+import { observe } from '../steps/step.ts'
 import { streaming } from './streaming.ts'
 import type { Target } from './target.ts'
 

@@ -1,5 +1,5 @@
 import type { Look, RawAnswer } from '../host/host.ts'
-import { type Check, type Finding, skipped } from '../step.ts'
+import { type Check, type Finding, skipped } from '../steps/step.ts'
 import { amiss, engineItself, once, proven, type Reply, type Trial, tokens, trial } from './asking.ts'
 import { chatPath as path, question, user } from './completions.ts'
 import { serverEvents } from './sse.ts'

@@ -12,7 +12,7 @@ import { fingerprintOf } from '../site/configuration.ts'
 import type { Registry } from '../site/limits.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
-import { currentReceipt } from '../state.ts'
+import { currentReceipt } from '../steps/receipt.ts'
 import { saveRegistry } from './registry.ts'
 import { demandsOf, publish, speedsOf } from './store.ts'
 

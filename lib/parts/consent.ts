@@ -3,7 +3,7 @@ import { labels, places } from '../platform/mac/places.ts'
 import { fingerprintOf } from '../site/configuration.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
-import { isForeign } from '../state.ts'
+import { isForeign } from '../steps/receipt.ts'
 
 /** The consent screen of the product's description, word for word. */
 export const consent = [

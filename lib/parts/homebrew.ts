@@ -3,7 +3,7 @@ import { brewEnv, compiled, installer, knowsNewest, runBrew, surveyHomebrew } fr
 import { tailscaleState } from '../platform/tailscale.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
-import { advice, type Check, type Finding, missed, ok, type Step, skipped } from '../step.ts'
+import { advice, type Check, type Finding, missed, ok, type Step, skipped } from '../steps/step.ts'
 import type { Part } from './part.ts'
 
 /** The formulae of ours that are still to be installed. */

@@ -1,11 +1,11 @@
 import { fillAgent } from '../platform/mac/launchd.ts'
 import { labels, places } from '../platform/mac/places.ts'
-import { agentFileStep, file, service } from '../resources.ts'
 import { engineAddress } from '../site/engine.ts'
 import type { Machine } from '../site/machine.ts'
 import { loadModel, progress, pullModel, suggestions, tags } from '../site/models.ts'
 import type { Setup } from '../site/setup.ts'
-import { type Check, missed, ok, type Step, skipped } from '../step.ts'
+import { agentFileStep, file, service } from '../steps/resources.ts'
+import { type Check, missed, ok, type Step, skipped } from '../steps/step.ts'
 import type { Part, Question } from './part.ts'
 
 /** Two thirds of the memory can be wired for the GPU (llmfit#754), and the context needs its part. */

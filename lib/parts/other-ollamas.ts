@@ -5,7 +5,7 @@ import { describe, listeners } from '../platform/mac/listeners.ts'
 import { labels } from '../platform/mac/places.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Receipt } from '../site/receipt.ts'
-import { saveReceipt } from '../state.ts'
+import { saveReceipt } from '../steps/receipt.ts'
 
 /** An Ollama (or something else on its port) that is not ours: how to stop it, and how to bring it back. */
 export interface Other {

@@ -1,7 +1,7 @@
 import type { Look } from '../host/host.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
-import type { Check } from '../step.ts'
+import type { Check } from '../steps/step.ts'
 
 /** A question before the plan; `initial` is what Enter and --yes take. */
 export type Question =

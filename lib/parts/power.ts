@@ -1,7 +1,7 @@
 import type { Look } from '../host/host.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
-import { advice, type Check, type Finding, ok, type Step, skipped } from '../step.ts'
+import { advice, type Check, type Finding, ok, type Step, skipped } from '../steps/step.ts'
 import type { Part, Question } from './part.ts'
 
 const firewall = '/usr/libexec/ApplicationFirewall/socketfilterfw'

@@ -2,12 +2,12 @@ import type { Look } from '../host/host.ts'
 import { stable } from '../platform/mac/brew.ts'
 import { agentFile } from '../platform/mac/launchd.ts'
 import { labels } from '../platform/mac/places.ts'
-import { readAgent } from '../resources.ts'
 import { engineProgram } from '../site/engine.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Receipt } from '../site/receipt.ts'
 import type { Setup } from '../site/setup.ts'
-import { isForeign } from '../state.ts'
+import { isForeign } from '../steps/receipt.ts'
+import { readAgent } from '../steps/resources.ts'
 
 /** The programs that jobs run, by paths that outlive an upgrade. */
 export async function programsOf(look: Look, machine: Machine, receipt: Receipt): Promise<Setup['programs']> {

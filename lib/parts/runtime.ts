@@ -1,9 +1,9 @@
 import { sha256 } from '../host/command.ts'
 import type { Look } from '../host/host.ts'
 import { places } from '../platform/mac/places.ts'
-import { folder, tilde } from '../resources.ts'
 import type { Setup } from '../site/setup.ts'
-import { missed, ok, type Step } from '../step.ts'
+import { folder, tilde } from '../steps/resources.ts'
+import { missed, ok, type Step } from '../steps/step.ts'
 import type { Part } from './part.ts'
 
 /** What the jobs need of the project, beside its packages. */

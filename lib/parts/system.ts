@@ -1,5 +1,5 @@
 import { atLeast, type Machine } from '../site/machine.ts'
-import { advice, type Check, type Finding, missed, ok } from '../step.ts'
+import { advice, type Check, type Finding, missed, ok } from '../steps/step.ts'
 import type { Part } from './part.ts'
 
 const gigabyte = 1024 ** 3

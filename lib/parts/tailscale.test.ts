@@ -3,7 +3,7 @@ import { memoryHost } from '../../test/memory-host.ts'
 import type { Machine } from '../site/machine.ts'
 import { parseSettings } from '../site/settings.ts'
 import type { Setup } from '../site/setup.ts'
-import { converge } from '../step.ts'
+import { converge } from '../steps/step.ts'
 import { tailscale } from './tailscale.ts'
 
 const cli = '/usr/local/bin/tailscale'

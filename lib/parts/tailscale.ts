@@ -4,7 +4,7 @@ import { runBrew } from '../platform/mac/brew.ts'
 import { type Tailscale, tailscaleState } from '../platform/tailscale.ts'
 import { atLeast, type Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
-import { advice, type Check, type Finding, missed, ok, type Step } from '../step.ts'
+import { advice, type Check, type Finding, missed, ok, type Step } from '../steps/step.ts'
 import type { Part } from './part.ts'
 
 const day = 86_400_000

@@ -3,7 +3,7 @@ import type { Host, Look } from '../host/host.ts'
 import { places } from '../platform/mac/places.ts'
 import { type Configuration, fingerprintOf } from '../site/configuration.ts'
 import type { Receipt } from '../site/receipt.ts'
-import { announce, isForeign, keepForeign, writeOurs } from '../state.ts'
+import { announce, isForeign, keepForeign, writeOurs } from '../steps/receipt.ts'
 import { runningFingerprint, workerInfo } from './runtime.ts'
 import { oldWorkers } from './workers.ts'
 

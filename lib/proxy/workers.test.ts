@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { memoryWorker, withWorkers } from '../../test/memory-haproxy.ts'
 import { memoryHost } from '../../test/memory-host.ts'
-import { dryHost } from '../dry-run.ts'
+import { dryHost } from '../steps/dry-run.ts'
 import { setRunningMap } from './runtime.ts'
 import { changeEach, readEach, workers, workersOf } from './workers.ts'
 

@@ -13,7 +13,7 @@ import { addRunning, removeRunning, runningMap } from '../../lib/proxy/runtime.t
 import type { Registry } from '../../lib/site/limits.ts'
 import { emptyReceipt } from '../../lib/site/receipt.ts'
 import { openGroups } from '../../lib/site/settings.ts'
-import { type Check, observeAll, type Result } from '../../lib/step.ts'
+import { type Check, observeAll, type Result } from '../../lib/steps/step.ts'
 import { type GatewayOptions, type RunningGateway, startGateway, withoutLine } from '../gateway.ts'
 import { exchange, request } from '../raw.ts'
 import { events, json, type Recorder, startRecorder } from '../recorder.ts'

@@ -2,7 +2,7 @@ import { paced } from '../../checks/paced.ts'
 import type { Target } from '../../checks/target.ts'
 import { exempt } from '../../keys/maps.ts'
 import type { Settings } from '../../site/settings.ts'
-import type { Check } from '../../step.ts'
+import type { Check } from '../../steps/step.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { type Since, since } from './since.ts'
 

@@ -1,6 +1,6 @@
-import { exitCodes, Stop, Unexpected } from './host/command.ts'
-import type { Host, Look } from './host/host.ts'
-import { askingOnce } from './host/look.ts'
+import { exitCodes, Stop, Unexpected } from '../host/command.ts'
+import type { Host, Look } from '../host/host.ts'
+import { askingOnce } from '../host/look.ts'
 
 /** What a check saw. Advice never changes an exit code. */
 export type Finding =

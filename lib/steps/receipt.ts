@@ -1,8 +1,8 @@
 import path from 'node:path'
-import { Stop, sha256 } from './host/command.ts'
-import { claim, type Host, type Look } from './host/host.ts'
-import { places } from './platform/mac/places.ts'
-import { emptyReceipt, type Receipt, receipt } from './site/receipt.ts'
+import { Stop, sha256 } from '../host/command.ts'
+import { claim, type Host, type Look } from '../host/host.ts'
+import { places } from '../platform/mac/places.ts'
+import { emptyReceipt, type Receipt, receipt } from '../site/receipt.ts'
 
 /** The receipt, or undefined when nothing was ever installed (or the file is beyond reading: then every file counts as foreign). */
 export async function readReceipt(look: Look): Promise<Receipt | undefined> {

@@ -3,12 +3,12 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, 
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { memoryHost } from '../test/memory-host.ts'
-import { sha256 } from './host/command.ts'
-import { realHost } from './host/host.ts'
-import { places } from './platform/mac/places.ts'
-import { emptyReceipt } from './site/receipt.ts'
-import { isForeign, readReceipt, takeLock, writeOurs } from './state.ts'
+import { memoryHost } from '../../test/memory-host.ts'
+import { sha256 } from '../host/command.ts'
+import { realHost } from '../host/host.ts'
+import { places } from '../platform/mac/places.ts'
+import { emptyReceipt } from '../site/receipt.ts'
+import { isForeign, readReceipt, takeLock, writeOurs } from './receipt.ts'
 
 const file = '/Users/ada/.haproxy/haproxy.cfg'
 

@@ -1,11 +1,19 @@
-import { Stop } from './host/command.ts'
-import type { Host, Look } from './host/host.ts'
-import { runBrew } from './platform/mac/brew.ts'
-import { type Agent, agentFile, agentText, differences, type Job, launchd, parseAgent } from './platform/mac/launchd.ts'
-import { oldLogs, places } from './platform/mac/places.ts'
-import type { Machine } from './site/machine.ts'
-import type { Receipt } from './site/receipt.ts'
-import { isForeign, keepForeign, saveReceipt, writeOurs } from './state.ts'
+import { Stop } from '../host/command.ts'
+import type { Host, Look } from '../host/host.ts'
+import { runBrew } from '../platform/mac/brew.ts'
+import {
+  type Agent,
+  agentFile,
+  agentText,
+  differences,
+  type Job,
+  launchd,
+  parseAgent,
+} from '../platform/mac/launchd.ts'
+import { oldLogs, places } from '../platform/mac/places.ts'
+import type { Machine } from '../site/machine.ts'
+import type { Receipt } from '../site/receipt.ts'
+import { isForeign, keepForeign, saveReceipt, writeOurs } from './receipt.ts'
 import { advice, type Finding, missed, ok, type Step, skipped } from './step.ts'
 
 export interface FileSpec {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { memoryHost } from '../test/memory-host.ts'
+import { memoryHost } from '../../test/memory-host.ts'
 import { dryHost, type Intent } from './dry-run.ts'
 
 const proxy = '/Users/ada/.haproxy'

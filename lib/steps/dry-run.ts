@@ -1,7 +1,7 @@
 import { createTwoFilesPatch } from 'diff'
-import type { Host, Look } from './host/host.ts'
-import { places } from './platform/mac/places.ts'
-import { fingerprintOf } from './site/configuration.ts'
+import type { Host, Look } from '../host/host.ts'
+import { places } from '../platform/mac/places.ts'
+import { fingerprintOf } from '../site/configuration.ts'
 
 /** What would be done, in words. */
 export interface Intent {

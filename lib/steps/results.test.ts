@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { counts, junit, tap } from './report.ts'
+import { verdict } from '../verify.ts'
+import { counts, junit, tap } from './results.ts'
 import type { Result } from './step.ts'
-import { verdict } from './verify.ts'
 
 const result = (id: string, state: Result['state']): Result => ({
   id,

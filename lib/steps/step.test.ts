@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest'
-import { memoryHost } from '../test/memory-host.ts'
+import { memoryHost } from '../../test/memory-host.ts'
 import { converge, missed, observeAll, ok, type Step, withdraw } from './step.ts'
 
 const step = (changes: Partial<Step>): Step => ({
