@@ -1,7 +1,7 @@
+import { statOf } from '../haproxy/runtime.ts'
 import type { Look } from '../host/host.ts'
 import { probing } from '../keys/maps.ts'
 import { places } from '../platform/mac/places.ts'
-import { statOf } from '../proxy/runtime.ts'
 import type { Endpoint } from '../site/endpoints.ts'
 import { type Check, missed, ok, skipped } from '../steps/step.ts'
 import { ofFirst, told } from './limited.ts'

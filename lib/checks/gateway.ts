@@ -1,6 +1,6 @@
+import { fault } from '../haproxy/reload.ts'
 import { typedBrew } from '../platform/mac/brew.ts'
 import { labels, places } from '../platform/mac/places.ts'
-import { fault } from '../proxy/reload.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
 import { advice, type Check, missed, ok, skipped } from '../steps/step.ts'

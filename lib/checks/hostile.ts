@@ -1,6 +1,6 @@
+import { workerInfo } from '../haproxy/runtime.ts'
 import type { Look, RawEnd } from '../host/host.ts'
 import { type Reply, repliesIn } from '../host/wire.ts'
-import { workerInfo } from '../proxy/runtime.ts'
 import { type Endpoint, endpoints } from '../site/endpoints.ts'
 import { type Check, type Finding, missed, ok, skipped } from '../steps/step.ts'
 import { type Aim, hasOwnKey } from './hostile/form.ts'

@@ -1,5 +1,5 @@
+import { engineLoad } from '../haproxy/runtime.ts'
 import type { Look, RawAnswer } from '../host/host.ts'
-import { engineLoad } from '../proxy/runtime.ts'
 import { type Check, missed, ok, skipped } from '../steps/step.ts'
 import { bearer, json, type Target } from './target.ts'
 

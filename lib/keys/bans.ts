@@ -1,6 +1,6 @@
+import { changeEach, readEach } from '../haproxy/workers.ts'
 import { exitCodes, Stop } from '../host/command.ts'
 import type { Host, Look } from '../host/host.ts'
-import { changeEach, readEach } from '../proxy/workers.ts'
 
 /** An address that sent too many wrong keys, and how long each further one from there gets 429. */
 export interface Ban {

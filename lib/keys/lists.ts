@@ -1,9 +1,9 @@
 import picomatch from 'picomatch'
 import { z } from 'zod'
+import { parseMap } from '../haproxy/map-text.ts'
 import { getAt, type Look } from '../host/host.ts'
 import type { Registry } from '../site/limits.ts'
 import type { Settings } from '../site/settings.ts'
-import { parseMap } from './maps.ts'
 
 /** What Ollama says of its models, both families as they are answered to clients. */
 export interface Catalogue {

@@ -1,7 +1,7 @@
+import { droppedLines, engineLoad, engineUp } from '../haproxy/runtime.ts'
 import type { Look } from '../host/host.ts'
 import { readRegistry } from '../keys/registry.ts'
 import { places } from '../platform/mac/places.ts'
-import { droppedLines, engineLoad, engineUp } from '../proxy/runtime.ts'
 import { running } from '../site/models.ts'
 import { readSettings } from '../site/settings.ts'
 import type { Gauges } from './metrics.ts'

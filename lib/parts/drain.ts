@@ -1,7 +1,7 @@
+import { loadOf } from '../haproxy/runtime.ts'
+import { streamsOf } from '../haproxy/streams.ts'
+import { readEach } from '../haproxy/workers.ts'
 import type { Host } from '../host/host.ts'
-import { streamsOf } from '../observer/streams.ts'
-import { loadOf } from '../proxy/runtime.ts'
-import { readEach } from '../proxy/workers.ts'
 import { spell } from '../site/settings.ts'
 import type { Setup } from '../site/setup.ts'
 

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { workerInfo } from '../../lib/proxy/runtime.ts'
+import { workerInfo } from '../../lib/haproxy/runtime.ts'
 import type { RunningGateway } from '../gateway.ts'
 import { illegal } from '../judge.ts'
 import { exchange } from '../raw.ts'

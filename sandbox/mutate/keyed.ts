@@ -1,7 +1,7 @@
+import { addRunning, removeRunning } from '../../lib/haproxy/runtime.ts'
 import { generateKey, hashKey } from '../../lib/keys/key.ts'
 import { recordOf } from '../../lib/keys/maps.ts'
 import { places } from '../../lib/platform/mac/places.ts'
-import { addRunning, removeRunning } from '../../lib/proxy/runtime.ts'
 import type { Entry, Registry } from '../../lib/site/limits.ts'
 import { eventually } from '../gateway.ts'
 import { illegal } from '../judge.ts'

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import { setRunningMap } from '../../lib/haproxy/runtime.ts'
 import { places } from '../../lib/platform/mac/places.ts'
-import { setRunningMap } from '../../lib/proxy/runtime.ts'
 import { eventually } from '../gateway.ts'
 import { type Client, dial, type Exchange, request } from '../raw.ts'
 import { arrived, ask, must, type Patient, refusal } from './asking.ts'

@@ -1,6 +1,6 @@
+import { addRunning } from '../../lib/haproxy/runtime.ts'
 import { ruleLines } from '../../lib/identities/maps.ts'
 import { generateKey, hashKey } from '../../lib/keys/key.ts'
-import { addRunning } from '../../lib/proxy/runtime.ts'
 import { adminRows, target } from '../../lib/site/endpoints.ts'
 import type { Entry, Registry } from '../../lib/site/limits.ts'
 import { type Exchange, exchange, request } from '../raw.ts'

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import { addRunning, engineLoad, setDraining } from '../../lib/haproxy/runtime.ts'
 import { places } from '../../lib/platform/mac/places.ts'
-import { addRunning, engineLoad, setDraining } from '../../lib/proxy/runtime.ts'
 import { eventually } from '../gateway.ts'
 import { illegal } from '../judge.ts'
 import { type Client, dial, request } from '../raw.ts'

@@ -1,4 +1,4 @@
-import { workers } from '../../lib/proxy/workers.ts'
+import { workers } from '../../lib/haproxy/workers.ts'
 import { gateway, look, mac, numbers } from './mac.ts'
 import { step } from './step.ts'
 

@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import { oldWorkers } from '../../lib/proxy/workers.ts'
+import { oldWorkers } from '../../lib/haproxy/workers.ts'
 import { ask, ending, type Gateway, gateway, look, mac, numbers, script, setSetting } from './mac.ts'
 import { step } from './step.ts'
 

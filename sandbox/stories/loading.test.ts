@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { detailsOf, streams } from '../../lib/haproxy/streams.ts'
 import { loaded } from '../../lib/observer/duties/loaded.ts'
-import { detailsOf, streams } from '../../lib/observer/streams.ts'
 import { eventually, type RunningGateway, startGateway } from '../gateway.ts'
 import { type Client, dial, exchange, request } from '../raw.ts'
 import { type Answering, json, type Recorder, startRecorder } from '../recorder.ts'

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { engineLoad, setDraining } from '../../lib/proxy/runtime.ts'
+import { engineLoad, setDraining } from '../../lib/haproxy/runtime.ts'
 import { eventually, type RunningGateway, startGateway } from '../gateway.ts'
 import { type Client, dial, exchange, request } from '../raw.ts'
 import { type Answering, json, type Recorder, silent, startRecorder } from '../recorder.ts'

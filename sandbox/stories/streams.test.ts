@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { engineLoad } from '../../lib/proxy/runtime.ts'
+import { engineLoad } from '../../lib/haproxy/runtime.ts'
 import { eventually, type RunningGateway, startGateway, withoutLine } from '../gateway.ts'
 import { type Client, dial, request } from '../raw.ts'
 import { type Answering, events, type Recorder, silent, startRecorder } from '../recorder.ts'

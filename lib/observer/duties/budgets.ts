@@ -1,10 +1,11 @@
+import { mapText, parseMap } from '../../haproxy/map-text.ts'
+import { setRunningMap } from '../../haproxy/runtime.ts'
+import { detailsOf, type Stream, sightings, streams } from '../../haproxy/streams.ts'
 import type { Host, Look } from '../../host/look.ts'
-import { mapText, parseMap, probing } from '../../keys/maps.ts'
+import { probing } from '../../keys/maps.ts'
 import { places } from '../../platform/mac/places.ts'
-import { setRunningMap } from '../../proxy/runtime.ts'
 import { type Budget, budgetText } from '../../site/budget.ts'
 import type { Duty } from '../duty.ts'
-import { detailsOf, type Stream, sightings, streams } from '../streams.ts'
 import { type Counter, dayOf, type Use } from '../usage.ts'
 
 const spentFile = (look: Look): string => `${places(look.home).keyMaps}/spent.map`

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { memoryHost } from '../../../test/memory-host.ts'
+import { ipv6Text } from '../../haproxy/ipv6.ts'
 import { places } from '../../platform/mac/places.ts'
-import { ipv6Text } from '../../proxy/ipv6.ts'
 import { ipv6 } from './ipv6.ts'
 
 const at = places('/Users/ada')

@@ -1,4 +1,4 @@
-import { bringInIpv6, ipv6Came } from '../../proxy/ipv6.ts'
+import { bringInIpv6, ipv6Came } from '../../haproxy/ipv6.ts'
 import type { Duty } from '../duty.ts'
 
 /** Brings the tailnet's IPv6 address in when it comes after the gateway has started without it. */

@@ -1,13 +1,13 @@
+import { rowOf, setRunningMap } from '../../haproxy/runtime.ts'
+import { detailsOf, type Stream, sightings, streams } from '../../haproxy/streams.ts'
+import { changeEach } from '../../haproxy/workers.ts'
 import type { Host } from '../../host/host.ts'
 import { spellings } from '../../keys/lists.ts'
 import { plainModel } from '../../proxy/policies/asked.ts'
 import { believed, believedUntil, loadedMap } from '../../proxy/policies/loading.ts'
-import { rowOf, setRunningMap } from '../../proxy/runtime.ts'
-import { changeEach } from '../../proxy/workers.ts'
 import { running } from '../../site/models.ts'
 import type { Settings } from '../../site/settings.ts'
 import type { Duty } from '../duty.ts'
-import { detailsOf, type Stream, sightings, streams } from '../streams.ts'
 
 /** Ms after which a model that Ollama lists counts as loaded, though the request that asked for it is silent: it wants one whole answer. */
 const patience = 60_000

@@ -1,6 +1,6 @@
-import { cut } from '../../keys/cut.ts'
+import { cut } from '../../haproxy/cut.ts'
+import { nameOf, sightings, streams } from '../../haproxy/streams.ts'
 import type { Duty } from '../duty.ts'
-import { nameOf, sightings, streams } from '../streams.ts'
 
 /** Ends requests that took longer than their key or group may; HAProxy has no limit for a whole request. The log says that it was killed. */
 export function overlong(now: () => number = Date.now, steady = () => performance.now()): Duty {

@@ -1,6 +1,6 @@
 import type { Host, Look } from '../host/host.ts'
-import { parseMap } from '../keys/maps.ts'
 import { places } from '../platform/mac/places.ts'
+import { parseMap } from './map-text.ts'
 import { changeEach, type ToldWorker } from './workers.ts'
 
 /** The fingerprint that the running worker answers; undefined when none runs. */

@@ -1,5 +1,5 @@
 import type { Look } from '../host/host.ts'
-import { readEach, readOne, type Worker } from '../proxy/workers.ts'
+import { readEach, readOne, type Worker } from './workers.ts'
 
 /** A request to a model that is under way. */
 export interface Stream {

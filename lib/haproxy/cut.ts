@@ -1,6 +1,6 @@
 import type { Host } from '../host/host.ts'
-import { type Stream, streamsOf } from '../observer/streams.ts'
-import { changeEach } from '../proxy/workers.ts'
+import { type Stream, streamsOf } from './streams.ts'
+import { changeEach } from './workers.ts'
 
 /** Ends the running answers of one key, in old workers, too (they keep their streams after a reload). Gives how many. Throws `Stop` (exit 5) when one goes on, or when a worker does not tell. */
 export const cutStreams = (host: Host, name: string): Promise<number> => cut(host, ({ who }) => who === name)
