@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { generateKey, hashKey } from '../lib/keys/key.ts'
+import { generateKey, hashKey } from '../lib/people/key.ts'
 import type { Registry } from '../lib/site/limits.ts'
 import { type GatewayOptions, type RunningGateway, startGateway, withoutLine } from '../sandbox/gateway.ts'
 import { exchange, request } from '../sandbox/raw.ts'

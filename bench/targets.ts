@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { workersOf } from '../lib/haproxy/workers.ts'
-import { generateKey, hashKey } from '../lib/keys/key.ts'
+import { generateKey, hashKey } from '../lib/people/key.ts'
 import type { Entry, Registry } from '../lib/site/limits.ts'
 import {
   eventually,

@@ -1,6 +1,6 @@
 import type { Host } from '../lib/host/host.ts'
-import { generateKey, hashKey } from '../lib/keys/key.ts'
-import { keep } from '../lib/keys/store.ts'
+import { generateKey, hashKey } from '../lib/people/key.ts'
+import { keep } from '../lib/people/store.ts'
 import { places } from '../lib/platform/mac/places.ts'
 import type { Entry, Registry } from '../lib/site/limits.ts'
 import { type RunningGateway, startGateway } from './gateway.ts'

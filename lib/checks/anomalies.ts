@@ -1,6 +1,6 @@
 import { engineLoad, engineUp } from '../haproxy/runtime.ts'
-import { bans as listBans } from '../keys/bans.ts'
-import { readRegistry } from '../keys/registry.ts'
+import { bans as listBans } from '../people/bans.ts'
+import { readRegistry } from '../people/registry.ts'
 import type { Settings } from '../site/settings.ts'
 import { advice, type Check, ok, skipped } from '../steps/step.ts'
 

@@ -1,6 +1,6 @@
 import { statOf } from '../haproxy/runtime.ts'
 import type { Look } from '../host/host.ts'
-import { probing } from '../keys/maps.ts'
+import { probing } from '../people/records.ts'
 import { places } from '../platform/mac/places.ts'
 import type { Endpoint } from '../site/endpoints.ts'
 import { type Check, missed, ok, skipped } from '../steps/step.ts'

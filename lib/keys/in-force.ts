@@ -1,8 +1,11 @@
+import { demandsOf, speedsOf } from '../gateway/demands.ts'
 import { swap } from '../haproxy/reload.ts'
 import { runningFingerprint, workerInfo } from '../haproxy/runtime.ts'
 import { exitCodes, Stop } from '../host/command.ts'
 import type { Host, Look } from '../host/host.ts'
 import { gatewayOf } from '../parts/gateway.ts'
+import { saveRegistry } from '../people/registry.ts'
+import { publish } from '../people/store.ts'
 import { typedBrew } from '../platform/mac/brew.ts'
 import { places } from '../platform/mac/places.ts'
 import { render } from '../proxy/config.ts'
@@ -13,8 +16,6 @@ import type { Registry } from '../site/limits.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
 import { currentReceipt } from '../steps/receipt.ts'
-import { saveRegistry } from './registry.ts'
-import { demandsOf, publish, speedsOf } from './store.ts'
 
 /** What is not as it should be while a reload is wanting. */
 export const pending =

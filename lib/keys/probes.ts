@@ -1,16 +1,16 @@
 import { randomInt } from 'node:crypto'
+import { demandsOf } from '../gateway/demands.ts'
 import { addRunning, removeRunning } from '../haproxy/runtime.ts'
 import { askMaster, workers, workersOf } from '../haproxy/workers.ts'
 import type { Host } from '../host/host.ts'
+import { generateKey, hashKey } from '../people/key.ts'
+import { exempt, probing, recordOf } from '../people/records.ts'
+import { readRegistry } from '../people/registry.ts'
 import { personSpeeds } from '../proxy/policies/bandwidth.ts'
 import { type Group, groups, openable } from '../site/endpoints.ts'
 import type { Limits } from '../site/limits.ts'
 import type { Settings } from '../site/settings.ts'
 import { counting } from '../site/settings.ts'
-import { generateKey, hashKey } from './key.ts'
-import { exempt, probing, recordOf } from './maps.ts'
-import { readRegistry } from './registry.ts'
-import { demandsOf } from './store.ts'
 
 /** Seconds after which the keys of a test.ts that was killed count no longer. */
 const lifetime = 1800

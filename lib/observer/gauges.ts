@@ -1,6 +1,6 @@
 import { droppedLines, engineLoad, engineUp } from '../haproxy/runtime.ts'
 import type { Look } from '../host/host.ts'
-import { readRegistry } from '../keys/registry.ts'
+import { readRegistry } from '../people/registry.ts'
 import { places } from '../platform/mac/places.ts'
 import { running } from '../site/models.ts'
 import { readSettings } from '../site/settings.ts'

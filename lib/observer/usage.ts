@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Position } from '../host/appended.ts'
 import type { Host, Look } from '../host/host.ts'
-import { probing } from '../keys/maps.ts'
+import { probing } from '../people/records.ts'
 import { places } from '../platform/mac/places.ts'
 import { endpoints } from '../site/endpoints.ts'
 import type { Duty } from './duty.ts'

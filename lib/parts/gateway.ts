@@ -1,4 +1,4 @@
-import { demandsOf } from '../keys/store.ts'
+import { demandsOf } from '../gateway/demands.ts'
 import { type Agent, fillAgent } from '../platform/mac/launchd.ts'
 import { labels, places } from '../platform/mac/places.ts'
 import { render } from '../proxy/config.ts'

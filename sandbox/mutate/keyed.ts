@@ -1,6 +1,6 @@
 import { addRunning, removeRunning } from '../../lib/haproxy/runtime.ts'
-import { generateKey, hashKey } from '../../lib/keys/key.ts'
-import { recordOf } from '../../lib/keys/maps.ts'
+import { generateKey, hashKey } from '../../lib/people/key.ts'
+import { recordOf } from '../../lib/people/records.ts'
 import { places } from '../../lib/platform/mac/places.ts'
 import type { Entry, Registry } from '../../lib/site/limits.ts'
 import { eventually } from '../gateway.ts'

@@ -1,6 +1,6 @@
 import { addRunning } from '../../lib/haproxy/runtime.ts'
-import { ruleLines } from '../../lib/identities/maps.ts'
-import { generateKey, hashKey } from '../../lib/keys/key.ts'
+import { ruleLines } from '../../lib/people/identities.ts'
+import { generateKey, hashKey } from '../../lib/people/key.ts'
 import { adminRows, target } from '../../lib/site/endpoints.ts'
 import type { Entry, Registry } from '../../lib/site/limits.ts'
 import { type Exchange, exchange, request } from '../raw.ts'

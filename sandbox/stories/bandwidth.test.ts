@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { swap } from '../../lib/haproxy/reload.ts'
-import { generateKey, hashKey } from '../../lib/keys/key.ts'
+import { generateKey, hashKey } from '../../lib/people/key.ts'
 import type { Limits, Registry } from '../../lib/site/limits.ts'
 import { emptyReceipt } from '../../lib/site/receipt.ts'
 import { program, type RunningGateway, startGateway } from '../gateway.ts'

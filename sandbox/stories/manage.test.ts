@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { engineLoad } from '../../lib/haproxy/runtime.ts'
-import { generateKey, hashKey } from '../../lib/keys/key.ts'
+import { generateKey, hashKey } from '../../lib/people/key.ts'
 import { adminRows, target } from '../../lib/site/endpoints.ts'
 import type { Entry } from '../../lib/site/limits.ts'
 import { type RunningGateway, startGateway } from '../gateway.ts'

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { generateKey, hashKey } from '../../lib/keys/key.ts'
+import { generateKey, hashKey } from '../../lib/people/key.ts'
 import type { Entry } from '../../lib/site/limits.ts'
 import { type RunningGateway, startGateway } from '../gateway.ts'
 import { type Exchange, exchange, request } from '../raw.ts'

@@ -1,7 +1,7 @@
 import { createServer } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { generateKey, hashKey } from '../../lib/keys/key.ts'
 import { countedUpTo, dayOf, readUsage } from '../../lib/observer/usage.ts'
+import { generateKey, hashKey } from '../../lib/people/key.ts'
 import { places } from '../../lib/platform/mac/places.ts'
 import type { Entry, Registry } from '../../lib/site/limits.ts'
 import { eventually, freePort, type RunningGateway, startGateway } from '../gateway.ts'

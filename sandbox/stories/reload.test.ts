@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { fault, swap } from '../../lib/haproxy/reload.ts'
 import { runningFingerprint } from '../../lib/haproxy/runtime.ts'
 import { sha256 } from '../../lib/host/command.ts'
-import { ensureIdentityFiles } from '../../lib/identities/refresh.ts'
+import { ensureIdentityFiles } from '../../lib/people/refresh.ts'
 import { places } from '../../lib/platform/mac/places.ts'
 import { render } from '../../lib/proxy/config.ts'
 import type { Configuration } from '../../lib/site/configuration.ts'

@@ -1,4 +1,4 @@
-import { refreshIdentities } from '../../identities/refresh.ts'
+import { refreshIdentities } from '../../people/refresh.ts'
 import type { Duty } from '../duty.ts'
 
 /** Keeps the gateway's list of who is who on the tailnet young: it counts for 5 minutes. */

@@ -1,4 +1,4 @@
-import { renewLists } from '../../keys/store.ts'
+import { renewLists } from '../../people/store.ts'
 import type { Settings } from '../../site/settings.ts'
 import type { Duty } from '../duty.ts'
 

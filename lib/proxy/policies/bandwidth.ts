@@ -1,6 +1,6 @@
 import { paced } from '../../checks/paced.ts'
 import type { Target } from '../../checks/target.ts'
-import { exempt } from '../../keys/maps.ts'
+import { exempt } from '../../people/records.ts'
 import type { Settings } from '../../site/settings.ts'
 import type { Check } from '../../steps/step.ts'
 import type { Gateway, Policy } from '../policy.ts'

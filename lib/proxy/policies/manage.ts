@@ -1,4 +1,4 @@
-import { bitOf } from '../../keys/maps.ts'
+import { bitOf } from '../../people/records.ts'
 import { adminRows } from '../../site/endpoints.ts'
 import type { Gateway, Policy } from '../policy.ts'
 

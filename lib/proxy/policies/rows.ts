@@ -1,5 +1,5 @@
 import { rows as proof } from '../../checks/rows.ts'
-import { bitOf } from '../../keys/maps.ts'
+import { bitOf } from '../../people/records.ts'
 import { closedRows, type Group, gatewayRows, modelPath, openable, openRows } from '../../site/endpoints.ts'
 import { openGroups } from '../../site/settings.ts'
 import type { Gateway, Policy } from '../policy.ts'

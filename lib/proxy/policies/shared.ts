@@ -1,6 +1,6 @@
 import { sharedCounted } from '../../checks/counted.ts'
 import { modelRows, type Target } from '../../checks/target.ts'
-import { exempt } from '../../keys/maps.ts'
+import { exempt } from '../../people/records.ts'
 import type { Endpoint } from '../../site/endpoints.ts'
 import type { Settings } from '../../site/settings.ts'
 import type { Check } from '../../steps/step.ts'

@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { memoryHost } from '../../test/memory-host.ts'
-import { budgetLines } from '../keys/maps.ts'
 import { identities } from '../observer/duties/identities.ts'
 import { places } from '../platform/mac/places.ts'
 import { type Peer, parsePeers } from '../platform/peers.ts'
 import { noKeys } from '../site/limits.ts'
 import { budgeted, parseSettings } from '../site/settings.ts'
-import { identityLines, ruleFor, ruleLines } from './maps.ts'
+import { identityLines, ruleFor, ruleLines } from './identities.ts'
+import { budgetLines } from './records.ts'
 import { identityStep } from './refresh.ts'
 
 const recorded = (name: string): string =>

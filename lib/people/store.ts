@@ -3,17 +3,16 @@ import { mapText } from '../haproxy/map-text.ts'
 import { runningMap, setRunningMap } from '../haproxy/runtime.ts'
 import { workersOf } from '../haproxy/workers.ts'
 import type { Host, Look } from '../host/host.ts'
-import { endOf, ruleLines } from '../identities/maps.ts'
-import { ensureIdentityFiles } from '../identities/refresh.ts'
 import { places } from '../platform/mac/places.ts'
-import type { Gateway } from '../proxy/policy.ts'
 import type { Registry } from '../site/limits.ts'
 import type { Settings } from '../site/settings.ts'
 import { counting } from '../site/settings.ts'
 import { tilde } from '../steps/resources.ts'
 import { type Finding, missed, ok, type Step } from '../steps/step.ts'
+import { endOf, ruleLines } from './identities.ts'
 import { catalogue, type Listed, listedOf, listMaps } from './lists.ts'
-import { budgetLines, keyLines, probing } from './maps.ts'
+import { budgetLines, keyLines, probing } from './records.ts'
+import { ensureIdentityFiles } from './refresh.ts'
 import { readRegistry, saveRegistry } from './registry.ts'
 
 const keysMap = 'keys.map'
@@ -51,20 +50,6 @@ async function listTexts(look: Look): Promise<Record<ListName, string>> {
 }
 
 const fileOf = (look: Look, name: string): string => `${places(look.home).keyMaps}/${name}`
-
-/** What of keys and rules stands in HAProxy's rules and buffers, and not in maps: whether somebody has a list of models (only then it holds whole bodies), and how many bytes a second keys get. */
-export const demandsOf = (
-  registry: Registry,
-  settings: Pick<Settings, 'access' | 'people'>,
-): Required<Pick<Gateway, 'listed' | 'speeds'>> => ({
-  listed: listedOf(registry, settings).length > 0,
-  speeds: settings.access === 'tailnet' ? [] : speedsOf(registry),
-})
-
-/** The numbers of bytes a second that keys have, each once. */
-export const speedsOf = ({ keys }: Registry): number[] => [
-  ...new Set(Object.values(keys).flatMap(({ perSecond }) => perSecond ?? [])),
-]
 
 /** File first, then the running worker: what dies in between is healed by the next run, and a reload reads the file. */
 export async function publish(host: Host, registry: Registry, settings: Settings): Promise<void> {

@@ -1,16 +1,16 @@
 import { describe, expect, it } from 'vitest'
 import { memoryHost } from '../../test/memory-host.ts'
 import { mapText, parseMap } from '../haproxy/map-text.ts'
+import { graceOf, oneName, withFlags } from '../keys/options.ts'
+import { described } from '../keys/verbs.ts'
 import { places } from '../platform/mac/places.ts'
 import type { Entry } from '../site/limits.ts'
 import { parseBans } from './bans.ts'
 import { readImport } from './import.ts'
 import { generateKey, hashKey, wellFormed } from './key.ts'
 import { listMaps } from './lists.ts'
-import { bitOf, keyLines } from './maps.ts'
-import { graceOf, oneName, withFlags } from './options.ts'
+import { bitOf, keyLines } from './records.ts'
 import { keyName, readRegistry } from './registry.ts'
-import { described } from './verbs.ts'
 
 const entry = (more: Partial<Entry> = {}): Entry => ({
   created: '2026-01-01T00:00:00.000Z',

@@ -6,7 +6,7 @@ import { tailnetPeers } from '../platform/peers.ts'
 import type { Settings } from '../site/settings.ts'
 import { identifies } from '../site/settings.ts'
 import { type Finding, missed, ok, type Step } from '../steps/step.ts'
-import { endOf, identityLines, identityMaps, lifetime, ruleLines, withoutEnds } from './maps.ts'
+import { endOf, identityLines, identityMaps, lifetime, ruleLines, withoutEnds } from './identities.ts'
 
 const fileOf = (look: Look, name: string): string => `${places(look.home).keyMaps}/${name}`
 

@@ -1,6 +1,6 @@
-import { recordOf } from '../keys/maps.ts'
 import type { Peer } from '../platform/peers.ts'
 import type { Settings } from '../site/settings.ts'
+import { recordOf } from './records.ts'
 
 /** What HAProxy reads of the tailnet: who may what by address, and who it is for the log. */
 export const identityMaps = ['people.map', 'devices.map'] as const
