@@ -1,5 +1,5 @@
-import { policies } from '../lib/proxy/policies/index.ts'
-import type { Gateway } from '../lib/proxy/policy.ts'
+import { policies } from '../lib/gateway/policies/index.ts'
+import type { Gateway } from '../lib/gateway/policy.ts'
 import { describe, type GatewayOptions } from '../sandbox/gateway.ts'
 import { full, registryOf } from './targets.ts'
 

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { passedHeaders } from '../lib/gateway/policies/rewrite.ts'
 import { exitCodes } from '../lib/host/command.ts'
 import { consent, consentQuestion } from '../lib/parts/consent.ts'
-import { passedHeaders } from '../lib/proxy/policies/rewrite.ts'
 import { endpointTable } from '../lib/site/endpoints.ts'
 import { parseSettings } from '../lib/site/settings.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { partChecks, probes } from '../lib/checks/index.ts'
-import { gatewayOf } from '../lib/parts/gateway.ts'
+import { gatewayOf } from '../lib/gateway/of-site.ts'
 import { labels } from '../lib/platform/mac/places.ts'
 import { expandGroups, presets } from '../lib/site/endpoints.ts'
 import { noKeys } from '../lib/site/limits.ts'

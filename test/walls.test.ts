@@ -25,14 +25,14 @@ describe('the walls of the house', () => {
       'lib/host/host.ts',
       'lib/host/runtime-api.ts',
       'lib/host/serve.ts',
-      'lib/proxy/config.ts',
+      'lib/gateway/config.ts',
     ]
     expect(product.filter((file) => !allowed.includes(file) && outside.test(read(file)))).toEqual([])
     const speaking = product.filter((file) => /import \{[^}]*\} from '[./]*\/runtime-api\.ts'/.test(read(file)))
     expect(speaking).toEqual(['lib/host/host.ts'])
     const serving = product.filter((file) => /from '[./]*\/serve\.ts'/.test(read(file)))
     expect(serving).toEqual(['lib/observer/serving.ts'])
-    expect(read('lib/proxy/config.ts')).toContain("import { isIP } from 'node:net'")
+    expect(read('lib/gateway/config.ts')).toContain("import { isIP } from 'node:net'")
   })
 
   it('nothing of the product knows that it is tested', () => {

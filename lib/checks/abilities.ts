@@ -1,9 +1,19 @@
+import {
+  amiss,
+  engineItself,
+  excerpt,
+  image,
+  noParameters,
+  proven,
+  tokens,
+  tool,
+  trial,
+} from '../gateway/proofs/asking.ts'
+import { parsed } from '../gateway/proofs/sse.ts'
+import { send, type Target } from '../gateway/proofs/target.ts'
 import type { Look, RawAnswer } from '../host/host.ts'
 import { advice, type Check, type Finding, skipped } from '../steps/step.ts'
-import { amiss, engineItself, excerpt, image, noParameters, proven, tokens, tool, trial } from './asking.ts'
 import { type Asked, completed, finish, chatPath as path, question, streamed, sums, user } from './completions.ts'
-import { parsed } from './sse.ts'
-import { send, type Target } from './target.ts'
 
 const tools = [{ type: 'function', function: { ...tool, parameters: noParameters } }]
 

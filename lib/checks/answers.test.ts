@@ -4,6 +4,7 @@ import http from 'node:http'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { freePort, programOf, type Running, startServer } from '../../sandbox/standins/ollama/harness.ts'
+import type { Target } from '../gateway/proofs/target.ts'
 import { realLook } from '../host/host.ts'
 import { type Check, observe, observeAll, type Result } from '../steps/step.ts'
 import { anthropic } from './anthropic.ts'
@@ -11,7 +12,6 @@ import { native } from './native.ts'
 import { openai } from './openai.ts'
 import { performance } from './performance.ts'
 import { streaming } from './streaming.ts'
-import type { Target } from './target.ts'
 
 const look = realLook()
 const vision = ['completion', 'tools', 'vision']

@@ -1,6 +1,4 @@
 import { z } from 'zod'
-import type { RawAnswer } from '../host/host.ts'
-import { type Check, type Finding, skipped } from '../steps/step.ts'
 import {
   allShaped,
   amiss,
@@ -21,10 +19,12 @@ import {
   tokensAtMost,
   tool,
   trial,
-} from './asking.ts'
+} from '../gateway/proofs/asking.ts'
+import { type ServerEvent, serverEvents } from '../gateway/proofs/sse.ts'
+import { send, type Target } from '../gateway/proofs/target.ts'
+import type { RawAnswer } from '../host/host.ts'
+import { type Check, type Finding, skipped } from '../steps/step.ts'
 import { limited, user } from './completions.ts'
-import { type ServerEvent, serverEvents } from './sse.ts'
-import { send, type Target } from './target.ts'
 
 const path = '/v1/messages'
 

@@ -1,9 +1,19 @@
 import { z } from 'zod'
+import {
+  allShaped,
+  amiss,
+  can,
+  excerpt,
+  modelName,
+  notStream,
+  shapedAnswer,
+  type Trial,
+  tokens,
+} from '../gateway/proofs/asking.ts'
+import { serverEvents } from '../gateway/proofs/sse.ts'
+import type { Target } from '../gateway/proofs/target.ts'
 import type { RawAnswer } from '../host/host.ts'
 import type { Finding } from '../steps/step.ts'
-import { allShaped, amiss, can, excerpt, modelName, notStream, shapedAnswer, type Trial, tokens } from './asking.ts'
-import { serverEvents } from './sse.ts'
-import type { Target } from './target.ts'
 
 /** The route that these questions go to. */
 export const chatPath = '/v1/chat/completions'

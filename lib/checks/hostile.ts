@@ -1,3 +1,4 @@
+import type { Target } from '../gateway/proofs/target.ts'
 import { workerInfo } from '../haproxy/runtime.ts'
 import type { Look, RawEnd } from '../host/host.ts'
 import { type Reply, repliesIn } from '../host/wire.ts'
@@ -6,7 +7,6 @@ import { type Check, type Finding, missed, ok, skipped } from '../steps/step.ts'
 import { type Aim, hasOwnKey } from './hostile/form.ts'
 import { message, resultOf, unreadable } from './hostile/outcome.ts'
 import { expected, type Hostile, themes, type Version } from './hostile/table.ts'
-import type { Target } from './target.ts'
 
 const alarm = 'Stop the proxy (launchctl bootout) and report this.'
 const again = 'Run install.ts again.'

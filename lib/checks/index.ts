@@ -1,7 +1,8 @@
+import { policies } from '../gateway/policies/index.ts'
+import type { Gateway } from '../gateway/policy.ts'
+import { json, type ModelFacts, type Target } from '../gateway/proofs/target.ts'
 import type { Look } from '../host/host.ts'
 import { partsOf } from '../parts/index.ts'
-import { policies } from '../proxy/policies/index.ts'
-import type { Gateway } from '../proxy/policy.ts'
 import { engineAddress } from '../site/engine.ts'
 import type { Machine } from '../site/machine.ts'
 import { running, sameModel, tags } from '../site/models.ts'
@@ -15,7 +16,6 @@ import { native } from './native.ts'
 import { openai } from './openai.ts'
 import { performance } from './performance.ts'
 import { streaming } from './streaming.ts'
-import { json, type ModelFacts, type Target } from './target.ts'
 
 type Engine = Target['engine']
 

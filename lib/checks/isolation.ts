@@ -1,7 +1,7 @@
+import { gatewayOf } from '../gateway/of-site.ts'
 import { runningIpv6 } from '../haproxy/ipv6.ts'
 import { runningFingerprint, workerInfo } from '../haproxy/runtime.ts'
 import { getAt, type Look } from '../host/host.ts'
-import { gatewayOf } from '../parts/gateway.ts'
 import { isTailnet4 } from '../platform/mac/ifconfig.ts'
 import { launchd } from '../platform/mac/launchd.ts'
 import { describe, isLoopback, listeners } from '../platform/mac/listeners.ts'

@@ -1,6 +1,4 @@
 import { z } from 'zod'
-import type { RawAnswer } from '../host/host.ts'
-import type { Check, Finding } from '../steps/step.ts'
 import {
   amiss,
   asker,
@@ -13,10 +11,12 @@ import {
   tokens,
   tokensAtMost,
   trial,
-} from './asking.ts'
+} from '../gateway/proofs/asking.ts'
+import { jsonLines } from '../gateway/proofs/sse.ts'
+import type { Target } from '../gateway/proofs/target.ts'
+import type { RawAnswer } from '../host/host.ts'
+import type { Check, Finding } from '../steps/step.ts'
 import { limited, user } from './completions.ts'
-import { jsonLines } from './sse.ts'
-import type { Target } from './target.ts'
 
 /** ms for all answers of this family. */
 const budget = 30_000

@@ -1,8 +1,4 @@
 import { z } from 'zod'
-import type { Look, RawAnswer } from '../host/host.ts'
-import { sameModel } from '../site/models.ts'
-import { type Check, type Finding, skipped } from '../steps/step.ts'
-import { abilities } from './abilities.ts'
 import {
   amiss,
   asker,
@@ -16,7 +12,12 @@ import {
   type Trial,
   tokensAtMost,
   trial,
-} from './asking.ts'
+} from '../gateway/proofs/asking.ts'
+import { get, send, type Target } from '../gateway/proofs/target.ts'
+import type { Look, RawAnswer } from '../host/host.ts'
+import { sameModel } from '../site/models.ts'
+import { type Check, type Finding, skipped } from '../steps/step.ts'
+import { abilities } from './abilities.ts'
 import {
   type Asked,
   type Chunk,
@@ -31,7 +32,6 @@ import {
   user,
 } from './completions.ts'
 import { responses } from './responses.ts'
-import { get, send, type Target } from './target.ts'
 
 /** The three inferences at the end of an install. */
 export const quick = ['openai.chat', 'openai.chat-stream', 'anthropic.messages']

@@ -1,6 +1,6 @@
+import { bearer, type Target } from '../gateway/proofs/target.ts'
 import type { Look, RawAnswer } from '../host/host.ts'
 import { type Check, type Finding, missed, ok, skipped } from '../steps/step.ts'
-import { bearer, type Target } from './target.ts'
 
 const rounds = 3
 const requests = 100

@@ -1,6 +1,4 @@
 import { z } from 'zod'
-import type { RawAnswer } from '../host/host.ts'
-import type { Check, Finding } from '../steps/step.ts'
 import {
   allShaped,
   amiss,
@@ -16,10 +14,12 @@ import {
   tokens,
   tokensAtMost,
   trial,
-} from './asking.ts'
+} from '../gateway/proofs/asking.ts'
+import { parsed, serverEvents } from '../gateway/proofs/sse.ts'
+import { send, type Target } from '../gateway/proofs/target.ts'
+import type { RawAnswer } from '../host/host.ts'
+import type { Check, Finding } from '../steps/step.ts'
 import { limited } from './completions.ts'
-import { parsed, serverEvents } from './sse.ts'
-import { send, type Target } from './target.ts'
 
 const path = '/v1/responses'
 

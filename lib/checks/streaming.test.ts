@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { memoryHost } from '../../test/memory-host.ts'
+import type { Target } from '../gateway/proofs/target.ts'
 import type { Look, RawAnswer } from '../host/host.ts'
 import { observe } from '../steps/step.ts'
 import { streaming } from './streaming.ts'
-import type { Target } from './target.ts'
 
 const engine = { address: '127.0.0.1', port: 11434 }
 const target: Target = {

@@ -1,9 +1,9 @@
+import { amiss, engineItself, once, proven, type Reply, type Trial, tokens, trial } from '../gateway/proofs/asking.ts'
+import { serverEvents } from '../gateway/proofs/sse.ts'
+import { bearer, type Target } from '../gateway/proofs/target.ts'
 import type { Look, RawAnswer } from '../host/host.ts'
 import { type Check, type Finding, skipped } from '../steps/step.ts'
-import { amiss, engineItself, once, proven, type Reply, type Trial, tokens, trial } from './asking.ts'
 import { chatPath as path, question, user } from './completions.ts'
-import { serverEvents } from './sse.ts'
-import { bearer, type Target } from './target.ts'
 
 /** A slow model may take this long (ms) for its few tokens, once it is loaded. */
 const deadline = 45_000

@@ -1,7 +1,7 @@
 import { listedOf } from '../people/lists.ts'
-import type { Gateway } from '../proxy/policy.ts'
 import type { Registry } from '../site/limits.ts'
 import type { Settings } from '../site/settings.ts'
+import type { Gateway } from './policy.ts'
 
 /** What of keys and rules stands in HAProxy's rules and buffers, and not in maps: whether somebody has a list of models (only then it holds whole bodies), and how many bytes a second keys get. */
 export const demandsOf = (

@@ -1,7 +1,7 @@
+import { quietPaths } from '../gateway/policies/log.ts'
 import { append } from '../host/appended.ts'
 import type { Host } from '../host/host.ts'
 import { places } from '../platform/mac/places.ts'
-import { quietPaths } from '../proxy/policies/log.ts'
 import type { Settings } from '../site/settings.ts'
 import type { Ended } from './ended.ts'
 

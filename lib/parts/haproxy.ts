@@ -1,4 +1,6 @@
 import { gatewayChecks } from '../checks/gateway.ts'
+import { keyNeeds, settingsNeeds, tooOldFor } from '../gateway/needs.ts'
+import { configurationOf, gatewayAgent, gatewayOf } from '../gateway/of-site.ts'
 import { bringInIpv6, chooseIpv6, runningIpv6 } from '../haproxy/ipv6.ts'
 import { swap } from '../haproxy/reload.ts'
 import { closeFrontend, engineUp, isDraining, runningFingerprint, workerInfo } from '../haproxy/runtime.ts'
@@ -9,7 +11,6 @@ import { keyStep } from '../people/store.ts'
 import { launchd } from '../platform/mac/launchd.ts'
 import { describe, listeners } from '../platform/mac/listeners.ts'
 import { labels, places } from '../platform/mac/places.ts'
-import { keyNeeds, settingsNeeds, tooOldFor } from '../proxy/needs.ts'
 import type { Configuration } from '../site/configuration.ts'
 import { fingerprintOf } from '../site/configuration.ts'
 import { atLeast, type Machine, versionNumbers } from '../site/machine.ts'
@@ -19,7 +20,6 @@ import { absent, agentFileStep, folder, forget, packaged, service, tilde } from 
 import { advice, type Check, type Finding, missed, ok, type Step, skipped } from '../steps/step.ts'
 import { editedFiles, ourFolder } from './consent.ts'
 import { awaitIdle } from './drain.ts'
-import { configurationOf, gatewayAgent, gatewayOf } from './gateway.ts'
 import type { Part, Question } from './part.ts'
 
 function config(machine: Machine, setup: Setup): Step {

@@ -1,4 +1,4 @@
-import { bodyPattern } from '../../lib/proxy/policies/models.ts'
+import { bodyPattern } from '../../lib/gateway/policies/models.ts'
 
 function changed(from: string | RegExp, to: string): string {
   const pattern = bodyPattern.replace(from, to)

@@ -1,7 +1,7 @@
+import { guard } from '../../lib/gateway/policies/connections.ts'
+import { policies } from '../../lib/gateway/policies/index.ts'
+import { type Gateway, otherSlots } from '../../lib/gateway/policy.ts'
 import { places } from '../../lib/platform/mac/places.ts'
-import { guard } from '../../lib/proxy/policies/connections.ts'
-import { policies } from '../../lib/proxy/policies/index.ts'
-import { type Gateway, otherSlots } from '../../lib/proxy/policy.ts'
 import type { Configuration } from '../../lib/site/configuration.ts'
 
 /** One line, a part of it, or one entry of a file taken away. */

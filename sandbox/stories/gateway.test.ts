@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { passedHeaders } from '../../lib/proxy/policies/rewrite.ts'
+import { passedHeaders } from '../../lib/gateway/policies/rewrite.ts'
 import { openRows } from '../../lib/site/endpoints.ts'
 import { openGroups } from '../../lib/site/settings.ts'
 import { eventually, type RunningGateway, startGateway, watchOver } from '../gateway.ts'

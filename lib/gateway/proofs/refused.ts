@@ -1,6 +1,6 @@
-import { engineLoad } from '../haproxy/runtime.ts'
-import type { Look, RawAnswer } from '../host/host.ts'
-import { type Check, missed, ok, skipped } from '../steps/step.ts'
+import { engineLoad } from '../../haproxy/runtime.ts'
+import type { Look, RawAnswer } from '../../host/host.ts'
+import { type Check, missed, ok, skipped } from '../../steps/step.ts'
 import { bearer, json, type Target } from './target.ts'
 
 /** Bodies that a row answers without a model doing anything. */

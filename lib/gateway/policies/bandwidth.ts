@@ -1,9 +1,9 @@
-import { paced } from '../../checks/paced.ts'
-import type { Target } from '../../checks/target.ts'
 import { exempt } from '../../people/records.ts'
 import type { Settings } from '../../site/settings.ts'
 import type { Check } from '../../steps/step.ts'
 import type { Gateway, Policy } from '../policy.ts'
+import { paced } from '../proofs/paced.ts'
+import type { Target } from '../proofs/target.ts'
 import { type Since, since } from './since.ts'
 
 /** The first HAProxy that can slow an answer down (filter bwlim-out). */

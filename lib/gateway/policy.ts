@@ -1,6 +1,6 @@
-import type { Target } from '../checks/target.ts'
 import type { Settings } from '../site/settings.ts'
 import type { Check } from '../steps/step.ts'
+import type { Target } from './proofs/target.ts'
 
 /** Where a policy's lines go. HAProxy reads rules top down, so this order is the order of decisions. */
 export const frontendSlots = [

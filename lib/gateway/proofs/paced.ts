@@ -1,6 +1,6 @@
-import type { ProbeKeys } from '../keys/probes.ts'
-import { places } from '../platform/mac/places.ts'
-import { type Check, missed, ok } from '../steps/step.ts'
+import { places } from '../../platform/mac/places.ts'
+import { type Check, missed, ok } from '../../steps/step.ts'
+import type { ProbeKeys } from './probes.ts'
 import { busy, probe, taken } from './refused.ts'
 import { bearer, modelRows, type Target } from './target.ts'
 

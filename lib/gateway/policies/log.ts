@@ -1,5 +1,5 @@
-import { writtenDown } from '../../checks/observed.ts'
 import type { Gateway, Policy } from '../policy.ts'
+import { writtenDown } from '../proofs/observed.ts'
 
 const text = (name: string, fetch: string): string => `"${name}":"%[${fetch},json(utf8s)]"`
 

@@ -1,4 +1,4 @@
-import type { RawAnswer } from '../host/host.ts'
+import type { RawAnswer } from '../../host/host.ts'
 
 /** One server-sent event; `ms` is when its last byte arrived, counted from the request. */
 export interface ServerEvent {

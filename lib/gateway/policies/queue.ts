@@ -1,6 +1,6 @@
-import { slots } from '../../checks/counted.ts'
 import { spell } from '../../site/settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
+import { slots } from '../proofs/counted.ts'
 import { refuse } from '../refusal.ts'
 import { late } from './errors.ts'
 

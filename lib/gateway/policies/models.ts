@@ -1,6 +1,6 @@
-import { listed } from '../../checks/limited.ts'
 import { identifies } from '../../site/settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
+import { listed } from '../proofs/limited.ts'
 import { refuse } from '../refusal.ts'
 
 /** The word model as a JSON key in any mix of case and escapes, as Go's decoder would take it. */

@@ -1,6 +1,6 @@
-import { timeLimits } from '../../checks/timed.ts'
 import { openGroups, type Settings, timed } from '../../site/settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
+import { timeLimits } from '../proofs/timed.ts'
 import { type Since, since } from './since.ts'
 
 /** The first HAProxy that can be told for each request how long it may wait for a slot (`set-timeout queue`). */

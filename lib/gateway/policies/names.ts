@@ -1,5 +1,5 @@
-import { refusedAs } from '../../checks/refused.ts'
 import type { Gateway, Policy } from '../policy.ts'
+import { refusedAs } from '../proofs/refused.ts'
 import { refuse } from '../refusal.ts'
 
 const written = (name: string): string => (name.includes(':') ? `[${name}]` : name)

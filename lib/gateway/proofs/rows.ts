@@ -6,8 +6,8 @@ import {
   openRows,
   otherMethods,
   target as targetOf,
-} from '../site/endpoints.ts'
-import { type Check, type Finding, missed, ok } from '../steps/step.ts'
+} from '../../site/endpoints.ts'
+import { type Check, type Finding, missed, ok } from '../../steps/step.ts'
 import { busy, isRefusal, probe, taken } from './refused.ts'
 import type { Target } from './target.ts'
 

@@ -1,6 +1,6 @@
-import { refusedAs } from '../../checks/refused.ts'
-import { modelRows } from '../../checks/target.ts'
 import type { Gateway, Policy } from '../policy.ts'
+import { refusedAs } from '../proofs/refused.ts'
+import { modelRows } from '../proofs/target.ts'
 import { refuse } from '../refusal.ts'
 
 /** Bytes of HAProxy's buffer: 100 KB of body behind 20 KB of head; 128 KB and more would cost every request a mapping of its own (glibc's mmap threshold). */

@@ -1,8 +1,8 @@
 import { type ZodType, z } from 'zod'
-import type { Look, RawAnswer } from '../host/host.ts'
-import type { Group } from '../site/endpoints.ts'
-import { smallest } from '../site/models.ts'
-import { type Check, type Finding, missed, ok, skipped } from '../steps/step.ts'
+import type { Look, RawAnswer } from '../../host/host.ts'
+import type { Group } from '../../site/endpoints.ts'
+import { smallest } from '../../site/models.ts'
+import { type Check, type Finding, missed, ok, skipped } from '../../steps/step.ts'
 import { parsed } from './sse.ts'
 import { bearer, json, send, type Target } from './target.ts'
 

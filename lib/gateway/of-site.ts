@@ -1,11 +1,11 @@
-import { demandsOf } from '../gateway/demands.ts'
 import { type Agent, fillAgent } from '../platform/mac/launchd.ts'
 import { labels, places } from '../platform/mac/places.ts'
-import { render } from '../proxy/config.ts'
-import type { Gateway } from '../proxy/policy.ts'
 import type { Configuration } from '../site/configuration.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
+import { render } from './config.ts'
+import { demandsOf } from './demands.ts'
+import type { Gateway } from './policy.ts'
 
 const unknown4 = '100.64.0.1'
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { RawAnswer } from '../host/host.ts'
+import type { RawAnswer } from '../../host/host.ts'
 import { jsonLines, serverEvents } from './sse.ts'
 
 const answer = (texts: string[]): RawAnswer => ({

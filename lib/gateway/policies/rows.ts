@@ -1,8 +1,8 @@
-import { rows as proof } from '../../checks/rows.ts'
 import { bitOf } from '../../people/records.ts'
 import { closedRows, type Group, gatewayRows, modelPath, openable, openRows } from '../../site/endpoints.ts'
 import { openGroups } from '../../site/settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
+import { rows as proof } from '../proofs/rows.ts'
 import { refuse } from '../refusal.ts'
 
 const fixed = (path: string): boolean => !path.includes('{')

@@ -1,7 +1,7 @@
-import { statOf } from '../haproxy/runtime.ts'
-import type { Look, RawAnswer } from '../host/host.ts'
-import { places } from '../platform/mac/places.ts'
-import { type Check, missed, ok } from '../steps/step.ts'
+import { statOf } from '../../haproxy/runtime.ts'
+import type { Look, RawAnswer } from '../../host/host.ts'
+import { places } from '../../platform/mac/places.ts'
+import { type Check, missed, ok } from '../../steps/step.ts'
 import { busy, probe, taken } from './refused.ts'
 import { bearer, modelRows, type Target } from './target.ts'
 

@@ -1,5 +1,5 @@
-import { loadingSlot } from '../../checks/observed.ts'
 import type { Gateway, Policy } from '../policy.ts'
+import { loadingSlot } from '../proofs/observed.ts'
 import { refuse } from '../refusal.ts'
 import { full } from './queue.ts'
 

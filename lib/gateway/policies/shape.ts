@@ -1,5 +1,5 @@
-import { refusedAs } from '../../checks/refused.ts'
 import type { Policy } from '../policy.ts'
+import { refusedAs } from '../proofs/refused.ts'
 import { refuse } from '../refusal.ts'
 
 const bad = 'http-request deny status 400 default-errorfiles if'
