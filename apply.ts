@@ -1,8 +1,8 @@
 import { ready } from './lib/ready.ts'
 
 ready()
-const { runScript } = await import('./lib/cli.ts')
-const { apply } = await import('./lib/apply.ts')
+const { runScript } = await import('./lib/commands/cli.ts')
+const { apply } = await import('./lib/commands/apply.ts')
 
 await runScript(
   {

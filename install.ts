@@ -1,8 +1,8 @@
 import { ready } from './lib/ready.ts'
 
 ready()
-const { runScript } = await import('./lib/cli.ts')
-const { install } = await import('./lib/install.ts')
+const { runScript } = await import('./lib/commands/cli.ts')
+const { install } = await import('./lib/commands/install.ts')
 
 await runScript(
   {

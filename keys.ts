@@ -1,8 +1,8 @@
 import { ready } from './lib/ready.ts'
 
 ready()
-const { runScript } = await import('./lib/cli.ts')
-const { keys } = await import('./lib/keys/verbs.ts')
+const { runScript } = await import('./lib/commands/cli.ts')
+const { keys } = await import('./lib/commands/keys.ts')
 
 await runScript(
   {

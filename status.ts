@@ -1,8 +1,8 @@
 import { ready } from './lib/ready.ts'
 
 ready()
-const { runScript } = await import('./lib/cli.ts')
-const { status } = await import('./lib/verify.ts')
+const { runScript } = await import('./lib/commands/cli.ts')
+const { status } = await import('./lib/commands/test.ts')
 
 await runScript(
   {

@@ -1,8 +1,8 @@
 import { ready } from './lib/ready.ts'
 
 ready()
-const { runScript } = await import('./lib/cli.ts')
-const { uninstall } = await import('./lib/uninstall.ts')
+const { runScript } = await import('./lib/commands/cli.ts')
+const { uninstall } = await import('./lib/commands/uninstall.ts')
 
 await runScript(
   {

@@ -1,8 +1,8 @@
 import { ready } from './lib/ready.ts'
 
 ready()
-const { runScript } = await import('./lib/cli.ts')
-const { warm } = await import('./lib/warm.ts')
+const { runScript } = await import('./lib/commands/cli.ts')
+const { warm } = await import('./lib/commands/warm.ts')
 
 await runScript(
   {

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { packages } from '../sandbox/packages.ts'
 import { cpuOf } from './processes.ts'
-import { headersOf, type Target } from './targets.ts'
+import type { Target } from './target.ts'
+import { headersOf } from './targets.ts'
 
 /** A chat request of so many bytes. */
 export function bodyOf(bytes: number): string {

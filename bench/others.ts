@@ -4,7 +4,7 @@ import { freePort } from '../sandbox/gateway.ts'
 import { packages } from '../sandbox/packages.ts'
 import { program } from '../sandbox/paths.ts'
 import type { Children } from './processes.ts'
-import { key, local, type Target } from './targets.ts'
+import { key, local, type Target } from './target.ts'
 
 type Other = (programs: Children, engine: number) => Promise<Target>
 

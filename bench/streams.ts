@@ -8,7 +8,8 @@ import { emptyReceipt } from '../lib/site/receipt.ts'
 import { eventually, type RunningGateway, startGateway } from '../sandbox/gateway.ts'
 import { quantile } from './load.ts'
 import { residentOf } from './processes.ts'
-import { asTarget, full, headersOf, registryOf, type Target } from './targets.ts'
+import type { Target } from './target.ts'
+import { asTarget, full, headersOf, registryOf } from './targets.ts'
 
 export interface StreamingEngine {
   port: number

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { workersOf } from '../lib/haproxy/workers.ts'
-import { generateKey, hashKey } from '../lib/people/key.ts'
+import { hashKey } from '../lib/people/key.ts'
 import type { Entry, Registry } from '../lib/site/limits.ts'
 import {
   eventually,
@@ -13,20 +13,7 @@ import {
 } from '../sandbox/gateway.ts'
 import { others } from './others.ts'
 import { type Children, children, family } from './processes.ts'
-
-/** Something to measure: where it listens, what to send, and which processes work for it. */
-export interface Target {
-  name: string
-  address: string
-  port: number
-  host: string
-  key?: string
-  /** where it has the route of chat completions; the usual one when absent */
-  path?: string
-  pids: number[]
-  /** takes so long that a round must be longer */
-  slow?: boolean
-}
+import { key, local, type Target } from './target.ts'
 
 export interface Field {
   targets: Target[]
@@ -34,8 +21,6 @@ export interface Field {
   missing: string[]
   stop(): Promise<void>
 }
-
-export const key = generateKey()
 
 /** The key that asks, with limits that never bind, among so many others. */
 export function registryOf(count: number, more: Partial<Entry> = {}): Registry {
@@ -110,11 +95,6 @@ async function haproxy({ start, folder }: Children, name: string, text: string):
   writeFileSync(path, `global\n    noreuseport\n    nbthread 2\n    maxconn 8000\n${buffer}${text}`)
   return start([file, '-db', '-f', path], { LD_LIBRARY_PATH: libraryPath })
 }
-
-export const local = (name: string, port: number, pid: number, more: Partial<Target> = {}): Target => ({
-  ...{ name, address: '127.0.0.1', port, host: `127.0.0.1:${port}`, key },
-  ...{ pids: [pid], ...more },
-})
 
 /** An engine that answers at once, and what stands before it by HAProxy itself: nothing, mode tcp, mode http. */
 async function plain(programs: Children, enginePort?: number): Promise<Target[]> {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { memoryHost } from '../../test/memory-host.ts'
-import { fewSpeeds, newEnough } from '../keys/in-force.ts'
+import { fewSpeeds, newEnough } from '../commands/in-force.ts'
 import type { Limits, Registry } from '../site/limits.ts'
 import { parseSettings } from '../site/settings.ts'
 import type { Setup } from '../site/setup.ts'

@@ -1,4 +1,3 @@
-import { gatewayChecks } from '../checks/gateway.ts'
 import { keyNeeds, settingsNeeds, tooOldFor } from '../gateway/needs.ts'
 import { configurationOf, gatewayAgent, gatewayOf } from '../gateway/of-site.ts'
 import { bringInIpv6, chooseIpv6, runningIpv6 } from '../haproxy/ipv6.ts'
@@ -20,6 +19,7 @@ import { absent, agentFileStep, folder, forget, packaged, service, tilde } from 
 import { advice, type Check, type Finding, missed, ok, type Step, skipped } from '../steps/step.ts'
 import { editedFiles, ourFolder } from './consent.ts'
 import { awaitIdle } from './drain.ts'
+import { gatewayChecks } from './haproxy-checks.ts'
 import type { Part, Question } from './part.ts'
 
 function config(machine: Machine, setup: Setup): Step {

@@ -1,4 +1,3 @@
-import { engineChecks } from '../checks/engine.ts'
 import { engineLoad, setDraining } from '../haproxy/runtime.ts'
 import { Stop } from '../host/command.ts'
 import type { Host, Look } from '../host/host.ts'
@@ -12,6 +11,7 @@ import type { Setup } from '../site/setup.ts'
 import { agentFileStep, packaged, service } from '../steps/resources.ts'
 import { advice, type Check, type Finding, missed, ok, type Step } from '../steps/step.ts'
 import { awaitIdle } from './drain.ts'
+import { engineChecks } from './ollama-checks.ts'
 import { others, stopOthers, typed } from './other-ollamas.ts'
 import type { Part, Question } from './part.ts'
 

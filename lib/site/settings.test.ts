@@ -48,7 +48,7 @@ describe('settings', () => {
   })
 
   test('the annotated template is valid and says nothing but the defaults', () => {
-    expect(parse(readFileSync(new URL('../templates/settings.yaml', import.meta.url), 'utf8'))).toEqual(parse(''))
+    expect(parse(readFileSync(new URL('../../templates/settings.yaml', import.meta.url), 'utf8'))).toEqual(parse(''))
   })
 
   test('times and sizes have units', () => {

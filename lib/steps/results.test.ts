@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { verdict } from '../verify.ts'
+import { verdict } from '../commands/test.ts'
 import { counts, junit, tap } from './results.ts'
 import type { Result } from './step.ts'
 

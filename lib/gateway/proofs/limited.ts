@@ -1,7 +1,7 @@
 import type { Look, RawAnswer } from '../../host/host.ts'
 import type { Endpoint } from '../../site/endpoints.ts'
 import { type Check, type Finding, missed, ok } from '../../steps/step.ts'
-import type { ProbeKeys } from './probes.ts'
+import type { ProbeKeys } from './probe-keys.ts'
 import { busy, probe, taken } from './refused.ts'
 import { bearer, json, modelRows, type Target } from './target.ts'
 

@@ -1,6 +1,6 @@
 import { places } from '../../platform/mac/places.ts'
 import { type Check, missed, ok } from '../../steps/step.ts'
-import type { ProbeKeys } from './probes.ts'
+import type { ProbeKeys } from './probe-keys.ts'
 import { busy, probe, taken } from './refused.ts'
 import { bearer, modelRows, type Target } from './target.ts'
 

@@ -5,48 +5,15 @@ import type { Host } from '../../host/host.ts'
 import { generateKey, hashKey } from '../../people/key.ts'
 import { exempt, probing, recordOf } from '../../people/records.ts'
 import { readRegistry } from '../../people/registry.ts'
-import { type Group, groups, openable } from '../../site/endpoints.ts'
 import type { Limits } from '../../site/limits.ts'
 import type { Settings } from '../../site/settings.ts'
 import { counting } from '../../site/settings.ts'
 import { demandsOf } from '../demands.ts'
 import { personSpeeds } from '../policies/bandwidth.ts'
+import { every, limited, type ProbeKeys } from './probe-keys.ts'
 
 /** Seconds after which the keys of a test.ts that was killed count no longer. */
 const lifetime = 1800
-
-const every: Limits = { groups: (Object.keys(groups) as Group[]).filter(openable) }
-
-/** Keys that reach one limit each at once. */
-const limited = {
-  /** none at all */
-  free: {},
-  /** one request a minute */
-  minute: { perMinute: 1 },
-  /** one request in 10 s */
-  burst: { burst: 1 },
-  /** one request at once */
-  single: { concurrent: 1 },
-  /** nothing is left of the day */
-  spent: {},
-  /** none of its own, but those that everybody shares */
-  shared: {},
-  /** a millisecond to the first byte */
-  hasty: { firstByte: 0.001 },
-  /** one second for a whole request */
-  brief: { whole: 1 },
-  /** as few bytes a second as somebody has */
-  paced: {},
-  /** no group but the one that needs no key */
-  narrow: { groups: ['probe'] },
-  /** a list of models without any */
-  listed: { models: [] },
-  /** ended long ago */
-  expired: {},
-} satisfies Record<string, Limits>
-
-/** The keys of a running test.ts: one without any limit, and one for each limit that is to be seen at work. */
-export type ProbeKeys = Record<keyof typeof limited, string>
 
 /** Runs something with keys that only the running workers know, and a way to tell them to one that a reload brought; none where nobody is counted or asked for one. */
 export async function withProbeKeys<T>(

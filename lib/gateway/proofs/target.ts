@@ -1,6 +1,6 @@
 import type { Look, RawAnswer } from '../../host/host.ts'
 import { type Endpoint, type Group, openRows } from '../../site/endpoints.ts'
-import type { ProbeKeys } from './probes.ts'
+import type { ProbeKeys } from './probe-keys.ts'
 
 /** Where the gateway is, and what may be asked of it. */
 export interface Target {

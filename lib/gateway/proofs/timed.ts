@@ -2,7 +2,7 @@ import type { Look, RawAnswer } from '../../host/host.ts'
 import type { Endpoint } from '../../site/endpoints.ts'
 import { type Check, type Finding, missed, ok, skipped } from '../../steps/step.ts'
 import { can } from './asking.ts'
-import type { ProbeKeys } from './probes.ts'
+import type { ProbeKeys } from './probe-keys.ts'
 import { busy, taken } from './refused.ts'
 import { bearer, modelRows, type Target } from './target.ts'
 

@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import { alarms } from '../../checks/anomalies.ts'
 import type { Host } from '../../host/host.ts'
 import { places } from '../../platform/mac/places.ts'
 import type { Settings } from '../../site/settings.ts'
 import { observe, type Result } from '../../steps/step.ts'
+import { alarms } from '../anomalies.ts'
 import type { Duty } from '../duty.ts'
 
 const file = (host: Host): string => `${places(host.home).state}/alerts.json`

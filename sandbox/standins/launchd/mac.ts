@@ -1,30 +1,6 @@
 import { renameSync, writeFileSync } from 'node:fs'
 import { type Box, type MacState, macWith } from '../box.ts'
 
-/** The knobs of the stand-in launchd, under `launchd` in mac.json. */
-export interface LaunchdKnobs {
-  /** which macOS it answers like; taken from the version when not given */
-  profile?: '15' | '26'
-  /** how long the 10 s between two starts lasts here, in ms; a plist's own interval shrinks alike */
-  throttleMs?: number
-  /** this many bootstraps fail with 5 before one passes */
-  transientBootstrapFailures?: number
-  /** this many loaded jobs do not start though they should, as seen on 26.5.1; a plain kickstart cures them */
-  stuckStarts?: number
-  /** labels switched off under Login Items: refused, and unknown to print */
-  btmBlocked?: string[]
-  /** how bootstrap answers for a disabled label */
-  disabledCode?: 5 | 119
-  /** how bootstrap answers when the label is there already */
-  alreadyLoadedCode?: 5 | 37 | 17
-  /** the first signal of `kickstart -k` */
-  kickstartSignal?: 'SIGTERM' | 'SIGKILL'
-  /** a folder whose plists are loaded into the system domain at boot; a real Mac's is /Library/LaunchDaemons */
-  daemons?: string
-  /** apps that `launchctl list` shows beside the jobs, by row label: `application.com.electron.ollama.1.2` to a pid or null */
-  apps?: Record<string, number | null>
-}
-
 /** The Mac as it was when it could last be read, by box: a test may be caught while it writes. */
 const lastGood = new Map<string, MacState>()
 

@@ -1,12 +1,12 @@
+import { exitCodes, Stop } from '../host/command.ts'
+import { type Host, realHost } from '../host/host.ts'
+import { fits } from '../parts/models.ts'
+import { renewLists } from '../people/store.ts'
+import { engineAddress } from '../site/engine.ts'
+import { gigabytes, loadModel, progress, pullModel, running, sameModel, tags, weightsOf } from '../site/models.ts'
+import { modelName } from '../site/settings.ts'
 import type { Flags, Ui } from './cli.ts'
-import { exitCodes, Stop } from './host/command.ts'
-import { type Host, realHost } from './host/host.ts'
-import { fits } from './parts/models.ts'
-import { renewLists } from './people/store.ts'
-import { prepare } from './setup.ts'
-import { engineAddress } from './site/engine.ts'
-import { gigabytes, loadModel, progress, pullModel, running, sameModel, tags, weightsOf } from './site/models.ts'
-import { modelName } from './site/settings.ts'
+import { prepare } from './prepare.ts'
 
 interface Warmed {
   model: string

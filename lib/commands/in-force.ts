@@ -10,12 +10,12 @@ import { saveRegistry } from '../people/registry.ts'
 import { publish } from '../people/store.ts'
 import { typedBrew } from '../platform/mac/brew.ts'
 import { places } from '../platform/mac/places.ts'
-import { installed } from '../setup.ts'
 import { fingerprintOf } from '../site/configuration.ts'
 import type { Registry } from '../site/limits.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
 import { currentReceipt } from '../steps/receipt.ts'
+import { installed } from './prepare.ts'
 
 /** What is not as it should be while a reload is wanting. */
 export const pending =

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { memoryHost } from '../test/memory-host.ts'
-import { places } from './platform/mac/places.ts'
-import { csv, firstDay, table, type Usage, usageSince } from './usage.ts'
+import { memoryHost } from '../../test/memory-host.ts'
+import { places } from '../platform/mac/places.ts'
+import { csv, firstDay, table, type Usage, usageSince } from './report.ts'
 
 const usage = (who: string, model: string, seconds: number, more: Partial<Usage> = {}): Usage => ({
   ...{ who, model, requests: 2, refused: 1, seconds, bytes: 1_500_000 },

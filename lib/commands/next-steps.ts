@@ -1,9 +1,9 @@
-import { typedBrew } from './platform/mac/brew.ts'
-import { jobCommands } from './platform/mac/launchd.ts'
-import { labels, places } from './platform/mac/places.ts'
-import type { Machine } from './site/machine.ts'
-import { contextLength } from './site/settings.ts'
-import type { Setup } from './site/setup.ts'
+import { typedBrew } from '../platform/mac/brew.ts'
+import { jobCommands } from '../platform/mac/launchd.ts'
+import { labels, places } from '../platform/mac/places.ts'
+import type { Machine } from '../site/machine.ts'
+import { contextLength } from '../site/settings.ts'
+import type { Setup } from '../site/setup.ts'
 
 /** What to type next: addresses, one curl, settings for clients, who may come, how to run the jobs. */
 export function nextSteps(machine: Machine, setup: Setup, model?: string): string {

@@ -1,4 +1,4 @@
-import type { Result } from './steps/step.ts'
+import type { Result } from '../steps/step.ts'
 
 /** What a difference needs, from the least to the most that anybody notices. */
 export const needs = [

@@ -1,20 +1,20 @@
 import { fileURLToPath } from 'node:url'
+import { exitCodes, Stop } from '../host/command.ts'
+import type { Look } from '../host/host.ts'
+import { programsOf } from '../parts/programs.ts'
+import { runtimeVersion } from '../parts/runtime.ts'
+import { readRegistry } from '../people/registry.ts'
+import { labels, places } from '../platform/mac/places.ts'
+import { noKeys } from '../site/limits.ts'
+import { type Machine, survey } from '../site/machine.ts'
+import type { Mode } from '../site/receipt.ts'
+import { parseSettings, settingsFile } from '../site/settings.ts'
+import { noAnswers, type Setup } from '../site/setup.ts'
+import { currentReceipt } from '../steps/receipt.ts'
 import type { Ui } from './cli.ts'
-import { exitCodes, Stop } from './host/command.ts'
-import type { Look } from './host/host.ts'
-import { programsOf } from './parts/programs.ts'
-import { runtimeVersion } from './parts/runtime.ts'
-import { readRegistry } from './people/registry.ts'
-import { labels, places } from './platform/mac/places.ts'
-import { noKeys } from './site/limits.ts'
-import { type Machine, survey } from './site/machine.ts'
-import type { Mode } from './site/receipt.ts'
-import { parseSettings, settingsFile } from './site/settings.ts'
-import { noAnswers, type Setup } from './site/setup.ts'
-import { currentReceipt } from './steps/receipt.ts'
 
 /** The project's folder, wherever the checkout (or its copy) lies. */
-export const checkout = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '')
+export const checkout = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '')
 
 export interface Prepared {
   machine: Machine

@@ -4,7 +4,7 @@ import { labels, places } from '../platform/mac/places.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
 import { advice, type Check, missed, ok, skipped } from '../steps/step.ts'
-import { plistKeys } from './engine.ts'
+import { plistKeys } from './ollama-checks.ts'
 
 const again = 'Run install.ts again.'
 

@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import type { Flags } from '../cli.ts'
 import { exitCodes, Stop } from '../host/command.ts'
 import { keyName } from '../people/registry.ts'
 import { parseBudget } from '../site/budget.ts'
 import { expandGroups, type Group, groups, openable, presets } from '../site/endpoints.ts'
 import { type Limits, limits, modelGlob } from '../site/limits.ts'
+import type { Flags } from './cli.ts'
 
 const units: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }
 

@@ -1,7 +1,7 @@
+import { exitCodes, Stop } from '../host/command.ts'
+import { type Look, realLook } from '../host/host.ts'
+import { dayOf, readUsage, type Share } from '../observer/usage.ts'
 import type { Flags, Ui } from './cli.ts'
-import { exitCodes, Stop } from './host/command.ts'
-import { type Look, realLook } from './host/host.ts'
-import { dayOf, readUsage, type Share } from './observer/usage.ts'
 
 /** What somebody had of one model; who is the key, the person or the address. */
 export interface Usage extends Share {

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ChalkInstance } from 'chalk'
 import { z } from 'zod'
+import { engineLoad } from '../haproxy/runtime.ts'
+import { type Stream, streams } from '../haproxy/streams.ts'
+import { exitCodes, Stop } from '../host/command.ts'
+import { type Look, realLook } from '../host/host.ts'
+import { places } from '../platform/mac/places.ts'
 import type { Ui } from './cli.ts'
-import { engineLoad } from './haproxy/runtime.ts'
-import { type Stream, streams } from './haproxy/streams.ts'
-import { exitCodes, Stop } from './host/command.ts'
-import { type Look, realLook } from './host/host.ts'
-import { places } from './platform/mac/places.ts'
 
 /** What happens on the server now. */
 export interface Live {

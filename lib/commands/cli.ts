@@ -1,10 +1,10 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { Chalk, type ChalkInstance } from 'chalk'
-import { exitCodes, Stop } from './host/command.ts'
-import { openLog } from './host/host.ts'
-import { places } from './platform/mac/places.ts'
-import { line } from './steps/results.ts'
-import type { Result } from './steps/step.ts'
+import { exitCodes, Stop } from '../host/command.ts'
+import { openLog } from '../host/host.ts'
+import { places } from '../platform/mac/places.ts'
+import { line } from '../steps/results.ts'
+import type { Result } from '../steps/step.ts'
 
 export type Flags = Record<string, string | boolean | string[] | undefined>
 

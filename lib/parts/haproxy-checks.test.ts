@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { memoryHost } from '../../test/memory-host.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
-import { gatewayChecks } from './gateway.ts'
+import { gatewayChecks } from './haproxy-checks.ts'
 
 it.each([
   ['HAProxy version 2.6.12-1+deb12u4 2026/10/17 - https://haproxy.org/', 'ok'],
