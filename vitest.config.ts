@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
-    reporters: ['default', './sandbox/counts-reporter.ts'],
+    reporters: ['default', './sandbox/stories/counts-reporter.ts'],
     maxWorkers: 2,
     projects: [
       {

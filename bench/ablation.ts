@@ -1,6 +1,6 @@
 import { policies } from '../lib/gateway/policies/index.ts'
 import type { Gateway } from '../lib/gateway/policy.ts'
-import { describe, type GatewayOptions } from '../sandbox/gateway.ts'
+import { describe, type GatewayOptions } from '../sandbox/lab/gateway.ts'
 import { full, registryOf } from './targets.ts'
 
 /** Policies that the others do without. */

@@ -1,9 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { generateKey, hashKey } from '../lib/people/key.ts'
 import type { Registry } from '../lib/site/limits.ts'
-import { type GatewayOptions, type RunningGateway, startGateway, withoutLine } from '../sandbox/gateway.ts'
-import { exchange, request } from '../sandbox/raw.ts'
-import { json, startRecorder } from '../sandbox/recorder.ts'
+import { type GatewayOptions, type RunningGateway, startGateway, withoutLine } from '../sandbox/lab/gateway.ts'
+import { exchange, request } from '../sandbox/lab/raw.ts'
+import { json, startRecorder } from '../sandbox/lab/recorder.ts'
 import { median } from './load.ts'
 
 /** ms that the engine takes for each answer */

@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { freePort } from '../sandbox/gateway.ts'
-import { packages } from '../sandbox/packages.ts'
-import { program } from '../sandbox/paths.ts'
+import { packages } from '../sandbox/box/packages.ts'
+import { program } from '../sandbox/box/paths.ts'
+import { freePort } from '../sandbox/lab/gateway.ts'
 import type { Children } from './processes.ts'
 import { key, local, type Target } from './target.ts'
 

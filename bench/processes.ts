@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { watchOver } from '../sandbox/gateway.ts'
+import { watchOver } from '../sandbox/lab/gateway.ts'
 
 /** Programs that end with the run, and their folder. */
 export interface Children {

@@ -1,5 +1,5 @@
 import { cpus, loadavg, release, totalmem } from 'node:os'
-import { program } from '../sandbox/gateway.ts'
+import { program } from '../sandbox/lab/gateway.ts'
 import { ablations } from './ablation.ts'
 import { fairness } from './fairness.ts'
 import { keysCost } from './keys.ts'

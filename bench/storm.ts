@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { storm } from '../sandbox/storm.ts'
+import { storm } from '../sandbox/attacks/storm.ts'
 
 /** `npm run storm`: 1,000 changes of keys and 200 reloads under 200 open streams and steady new requests; `--loses 3` loses one of three commands and listening sockets on the way. */
 const { values, positionals } = parseArgs({ options: { loses: { type: 'string' } }, allowPositionals: true })

@@ -10,7 +10,7 @@ import {
   program,
   type RunningGateway,
   startGateway,
-} from '../sandbox/gateway.ts'
+} from '../sandbox/lab/gateway.ts'
 import { others } from './others.ts'
 import { type Children, children, family } from './processes.ts'
 import { key, local, type Target } from './target.ts'

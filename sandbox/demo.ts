@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { tmpdir } from 'node:os'
-import { type Box, createBox } from './box.ts'
-import { scriptCommand } from './layout.ts'
-import { checkout } from './paths.ts'
+import { type Box, createBox } from './box/box.ts'
+import { scriptCommand } from './box/layout.ts'
+import { checkout } from './box/paths.ts'
 import { share } from './share.ts'
 
 /** The whole life cycle with the real scripts: bare → install → proof → models → a streamed answer → shared by a key → uninstall → nothing left. */

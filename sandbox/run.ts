@@ -4,10 +4,10 @@ import { existsSync } from 'node:fs'
 import { constants } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { type Box, createBox } from './box.ts'
-import { scriptCommand } from './layout.ts'
-import { checkout } from './paths.ts'
-import type { Preset } from './presets.ts'
+import { type Box, createBox } from './box/box.ts'
+import { scriptCommand } from './box/layout.ts'
+import { checkout } from './box/paths.ts'
+import type { Preset } from './box/presets.ts'
 
 const usage = `Runs a script of this checkout, or any command, on a Mac in a box.
 

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { cacheFolder, checkout, program } from './paths.ts'
+import { cacheFolder, checkout, program } from './box/paths.ts'
 
 /** Built from source by Go's module proxy, which holds it to the checksum database. */
 const version = 'v1.7.12'

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { inside } from '../sandbox/inside.ts'
+import { inside } from '../sandbox/box/inside.ts'
 
 let around: string
 let box: string

@@ -9,7 +9,7 @@ export const standIns: Record<string, Row> = {
   launchctl: async () => (await import('./launchctl.ts')).main,
   launchd: async () => (await import('./launchd.ts')).main,
   ollama: async () => (await import('./ollama.ts')).main,
-  'box-dialer': async () => (await import('../dialer.ts')).main,
+  'box-dialer': async () => (await import('../box/dialer.ts')).main,
   'box-place': async () => (await import('./places.ts')).main,
 
   brew: async () => (await import('./brew.ts')).main,

@@ -151,7 +151,7 @@ export interface BrewMac {
   ollamaBinary?: string
 }
 
-/** What the kernel does otherwise than Linux (sandbox/xnu). */
+/** What the kernel does otherwise than Linux (sandbox/box/xnu). */
 export interface XnuMac {
   /** the library that is laid over jobs; without it the kernel is Linux's in this, too */
   library?: string

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test, vi } from 'vitest'
-import { packages } from '../packages.ts'
+import { packages } from '../box/packages.ts'
 
 afterEach(() => vi.unstubAllEnvs())
 

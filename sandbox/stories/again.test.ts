@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { labels } from '../../lib/platform/mac/places.ts'
-import { type Box, differences } from '../box.ts'
+import { type Box, differences } from '../box/box.ts'
 import { setFaults } from './installed.ts'
 import { lasting, longChat, openStream } from './stream.ts'
 import { at, cannot, everything, installed, job, logs, pids, quickBox, titled } from './witness.ts'

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { labels } from '../../lib/platform/mac/places.ts'
-import { type Box, differences } from '../box.ts'
+import { type Box, differences } from '../box/box.ts'
 import { longChat, openStream } from './stream.ts'
 import { answerEach, at, cannot, everything, installed, pids, quickBox, run, screen, titled, told } from './witness.ts'
 

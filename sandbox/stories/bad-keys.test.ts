@@ -1,8 +1,8 @@
 import { chmodSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { labels } from '../../lib/platform/mac/places.ts'
-import type { Box, Outcome } from '../box.ts'
-import { smallDisk } from '../disk.ts'
+import type { Box, Outcome } from '../box/box.ts'
+import { smallDisk } from '../box/disk.ts'
 import { status as statusOf } from './installed.ts'
 import { at, cannot, installed, quickBox, run, titled, told } from './witness.ts'
 

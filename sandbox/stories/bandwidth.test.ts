@@ -3,10 +3,10 @@ import { swap } from '../../lib/haproxy/reload.ts'
 import { generateKey, hashKey } from '../../lib/people/key.ts'
 import type { Limits, Registry } from '../../lib/site/limits.ts'
 import { emptyReceipt } from '../../lib/site/receipt.ts'
-import { program, type RunningGateway, startGateway } from '../gateway.ts'
-import { type Client, dial, request } from '../raw.ts'
-import { json, type Recorder, startRecorder } from '../recorder.ts'
-import { haproxyOf } from '../versions/debian.ts'
+import { haproxyOf } from '../attacks/versions/debian.ts'
+import { program, type RunningGateway, startGateway } from '../lab/gateway.ts'
+import { type Client, dial, request } from '../lab/raw.ts'
+import { json, type Recorder, startRecorder } from '../lab/recorder.ts'
 
 let engine: Recorder
 let gateway: RunningGateway | undefined

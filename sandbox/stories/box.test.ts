@@ -14,8 +14,8 @@ import type { Socket } from 'node:net'
 import { homedir, networkInterfaces, tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
-import { type Box, type BoxOptions, createBox, differences, type Machine, namespaces } from '../box.ts'
-import { checkout, node, usualPaths } from '../paths.ts'
+import { type Box, type BoxOptions, createBox, differences, type Machine, namespaces } from '../box/box.ts'
+import { checkout, node, usualPaths } from '../box/paths.ts'
 
 const possible = namespaces()
 const why = 'why' in possible ? possible.why : ''
@@ -324,7 +324,7 @@ describe.each(kinds)('%s', (_kind, options) => {
 })
 
 async function boxOfAnotherProcess(options: BoxOptions): Promise<{ child: ChildProcess; dir: string }> {
-  const maker = `import { createBox } from ${JSON.stringify(join(checkout, 'sandbox/box.ts'))}
+  const maker = `import { createBox } from ${JSON.stringify(join(checkout, 'sandbox/box/box.ts'))}
     const { dir } = await createBox(${JSON.stringify({ haproxy: false, ...options })})
     console.log(dir)
     setInterval(() => {}, 1000)`

@@ -10,9 +10,9 @@ import { keep } from '../../lib/people/store.ts'
 import { places } from '../../lib/platform/mac/places.ts'
 import type { Limits } from '../../lib/site/limits.ts'
 import { emptyReceipt } from '../../lib/site/receipt.ts'
-import { eventually, type RunningGateway, startGateway } from '../gateway.ts'
-import { type Client, dial, type Exchange, exchange, request } from '../raw.ts'
-import { events, json, type Recorder, silent, startRecorder } from '../recorder.ts'
+import { eventually, type RunningGateway, startGateway } from '../lab/gateway.ts'
+import { type Client, dial, type Exchange, exchange, request } from '../lab/raw.ts'
+import { events, json, type Recorder, silent, startRecorder } from '../lab/recorder.ts'
 
 let engine: Recorder
 let gateway: RunningGateway

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Box } from '../box.ts'
-import { checkout, node } from '../paths.ts'
+import type { Box } from '../box/box.ts'
+import { checkout, node } from '../box/paths.ts'
 import { eventually } from './await.ts'
 import { at, cannot, installed, quickBox, run, titled } from './witness.ts'
 

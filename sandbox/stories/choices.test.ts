@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { consent, consentQuestion, exposeQuestion } from '../../lib/parts/consent.ts'
 import { labels } from '../../lib/platform/mac/places.ts'
-import { type Box, differences } from '../box.ts'
+import { type Box, differences } from '../box/box.ts'
 import {
   answer,
   answerEach,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Box } from '../box.ts'
+import type { Box } from '../box/box.ts'
 import { at, cannot, installed, quickBox, run } from './witness.ts'
 
 /** The program of npm's `@anthropic-ai/claude-code`, where the box can see it; a quarter of a gigabyte, so no dependency of ours. */

@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Box } from '../box.ts'
+import type { Box } from '../box/box.ts'
+import { checkout, node } from '../box/paths.ts'
 import type { Case } from '../clients/cases.ts'
-import { checkout, node } from '../paths.ts'
 import { installedBox, installs, putSettings } from './installed.ts'
 import { download, real } from './real.ts'
 

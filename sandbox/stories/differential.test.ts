@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Judge, startJudge } from '../differential/judge.ts'
-import { bytes, holes, readVectors } from '../differential/vectors.ts'
-import { weakened } from '../differential/weakened.ts'
+import { type Judge, startJudge } from '../attacks/differential/judge.ts'
+import { bytes, holes, readVectors } from '../attacks/differential/vectors.ts'
+import { weakened } from '../attacks/differential/weakened.ts'
 
 const vectors = readVectors()
 

@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { parseEnded } from '../../lib/observer/ended.ts'
-import { eventually, type RunningGateway, startGateway } from '../gateway.ts'
-import { packages } from '../packages.ts'
-import { checkout, program } from '../paths.ts'
-import { exchange, request } from '../raw.ts'
-import { type Recorder, startRecorder } from '../recorder.ts'
+import { packages } from '../box/packages.ts'
+import { checkout, program } from '../box/paths.ts'
+import { eventually, type RunningGateway, startGateway } from '../lab/gateway.ts'
+import { exchange, request } from '../lab/raw.ts'
+import { type Recorder, startRecorder } from '../lab/recorder.ts'
 
 const python = program('python3')
 let engine: Recorder

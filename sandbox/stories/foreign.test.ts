@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { type Box, differences } from '../box.ts'
-import { node } from '../paths.ts'
+import { type Box, differences } from '../box/box.ts'
+import { node } from '../box/paths.ts'
 import { eventually } from './await.ts'
 import { answers, install, installedBox, installs, job, readyBox, status } from './installed.ts'
 

@@ -2,10 +2,10 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseEnded } from '../../lib/observer/ended.ts'
 import { expandGroups, openRows, target } from '../../lib/site/endpoints.ts'
-import { type Campaign, campaign, seedOf } from '../fuzz/campaign.ts'
-import { connections } from '../fuzz/requests.ts'
-import { startGateway, withoutLine } from '../gateway.ts'
-import { type Recorder, startRecorder } from '../recorder.ts'
+import { type Campaign, campaign, seedOf } from '../attacks/fuzz/campaign.ts'
+import { connections } from '../attacks/fuzz/requests.ts'
+import { startGateway, withoutLine } from '../lab/gateway.ts'
+import { type Recorder, startRecorder } from '../lab/recorder.ts'
 
 /** The same in every run, unless FUZZ_SEED names another. */
 const seed = seedOf(11_434)

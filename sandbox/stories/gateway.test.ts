@@ -4,10 +4,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { passedHeaders } from '../../lib/gateway/policies/rewrite.ts'
 import { openRows } from '../../lib/site/endpoints.ts'
 import { openGroups } from '../../lib/site/settings.ts'
-import { eventually, type RunningGateway, startGateway, watchOver } from '../gateway.ts'
-import { illegal } from '../judge.ts'
-import { dial, type Exchange, exchange, request } from '../raw.ts'
-import { bytes, json, type Recorder, startRecorder } from '../recorder.ts'
+import { eventually, type RunningGateway, startGateway, watchOver } from '../lab/gateway.ts'
+import { illegal } from '../lab/judge.ts'
+import { dial, type Exchange, exchange, request } from '../lab/raw.ts'
+import { bytes, json, type Recorder, startRecorder } from '../lab/recorder.ts'
 
 let engine: Recorder
 let gateway: RunningGateway

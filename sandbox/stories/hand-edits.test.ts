@@ -1,7 +1,7 @@
 import { dirname } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { labels } from '../../lib/platform/mac/places.ts'
-import type { Box } from '../box.ts'
+import type { Box } from '../box/box.ts'
 import {
   answer,
   answerEach,

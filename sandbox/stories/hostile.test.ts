@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { hostile } from '../../lib/checks/hostile/table.ts'
 import { parseEnded } from '../../lib/observer/ended.ts'
-import { type RunningGateway, startGateway } from '../gateway.ts'
-import { attack, unexpected } from '../judge.ts'
-import { type Recorder, startRecorder } from '../recorder.ts'
+import { type RunningGateway, startGateway } from '../lab/gateway.ts'
+import { attack, unexpected } from '../lab/judge.ts'
+import { type Recorder, startRecorder } from '../lab/recorder.ts'
 
 let engine: Recorder
 let gateway: RunningGateway

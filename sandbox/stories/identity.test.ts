@@ -7,9 +7,9 @@ import { refreshIdentities } from '../../lib/people/refresh.ts'
 import { keep } from '../../lib/people/store.ts'
 import { parsePeers } from '../../lib/platform/peers.ts'
 import { emptyReceipt } from '../../lib/site/receipt.ts'
-import { type RunningGateway, startGateway } from '../gateway.ts'
-import { type Exchange, exchange, request } from '../raw.ts'
-import { json, type Recorder, startRecorder } from '../recorder.ts'
+import { type RunningGateway, startGateway } from '../lab/gateway.ts'
+import { type Exchange, exchange, request } from '../lab/raw.ts'
+import { json, type Recorder, startRecorder } from '../lab/recorder.ts'
 
 let engine: Recorder
 let gateway: RunningGateway

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { sha256 } from '../../lib/host/command.ts'
 import { consent } from '../../lib/parts/consent.ts'
 import { labels } from '../../lib/platform/mac/places.ts'
-import { type Box, net, type Outcome } from '../box.ts'
+import { type Box, net, type Outcome } from '../box/box.ts'
 import { genuine, unlessReal } from './real.ts'
 import {
   answer,

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { consentQuestion } from '../../lib/parts/consent.ts'
-import { type Box, differences } from '../box.ts'
+import { type Box, differences } from '../box/box.ts'
 import { eventually } from './await.ts'
 import {
   answer,

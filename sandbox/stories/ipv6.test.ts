@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Box, namespaces, net } from '../box.ts'
+import { type Box, namespaces, net } from '../box/box.ts'
 import { eventually } from './await.ts'
 import { answers, installedBox, installs, job, logs, putSettings, runningPid, setFaults, status } from './installed.ts'
 import { endless, endlessWords, longChat, openStream, words } from './stream.ts'

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { detailsOf, streams } from '../../lib/haproxy/streams.ts'
 import { loaded } from '../../lib/observer/duties/loaded.ts'
-import { eventually, type RunningGateway, startGateway } from '../gateway.ts'
-import { type Client, dial, exchange, request } from '../raw.ts'
-import { type Answering, json, type Recorder, startRecorder } from '../recorder.ts'
+import { eventually, type RunningGateway, startGateway } from '../lab/gateway.ts'
+import { type Client, dial, exchange, request } from '../lab/raw.ts'
+import { type Answering, json, type Recorder, startRecorder } from '../lab/recorder.ts'
 
 let engine: Recorder
 let gateway: RunningGateway

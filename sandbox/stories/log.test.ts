@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { places } from '../../lib/platform/mac/places.ts'
-import { eventually, type RunningGateway, startGateway } from '../gateway.ts'
-import { dial, exchange, request } from '../raw.ts'
-import { json, type Recorder, silent, startRecorder } from '../recorder.ts'
+import { eventually, type RunningGateway, startGateway } from '../lab/gateway.ts'
+import { dial, exchange, request } from '../lab/raw.ts'
+import { json, type Recorder, silent, startRecorder } from '../lab/recorder.ts'
 
 let engine: Recorder
 let gateway: RunningGateway | undefined

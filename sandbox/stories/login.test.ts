@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Box } from '../box.ts'
+import type { Box } from '../box/box.ts'
 import { eventually } from './await.ts'
 import { answers, installedBox, job, labels, logs, runningPid, status } from './installed.ts'
 

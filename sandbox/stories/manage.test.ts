@@ -3,9 +3,9 @@ import { engineLoad } from '../../lib/haproxy/runtime.ts'
 import { generateKey, hashKey } from '../../lib/people/key.ts'
 import { adminRows, target } from '../../lib/site/endpoints.ts'
 import type { Entry } from '../../lib/site/limits.ts'
-import { type RunningGateway, startGateway } from '../gateway.ts'
-import { type Exchange, exchange, request } from '../raw.ts'
-import { json, type Recorder, startRecorder } from '../recorder.ts'
+import { type RunningGateway, startGateway } from '../lab/gateway.ts'
+import { type Exchange, exchange, request } from '../lab/raw.ts'
+import { json, type Recorder, startRecorder } from '../lab/recorder.ts'
 
 let engine: Recorder
 let gateway: RunningGateway

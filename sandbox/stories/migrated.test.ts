@@ -2,8 +2,8 @@ import { cpSync, mkdirSync, readdirSync, renameSync, symlinkSync } from 'node:fs
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { labels } from '../../lib/platform/mac/places.ts'
-import type { Box } from '../box.ts'
-import { checkout, node, program } from '../paths.ts'
+import type { Box } from '../box/box.ts'
+import { checkout, node, program } from '../box/paths.ts'
 import { at, cannot, expectGreen, job, patience, quickBox, receipt, run, screen, told } from './witness.ts'
 
 /** What an Intel Mac left in /usr/local. */

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { generateKey, hashKey } from '../../lib/people/key.ts'
 import type { Entry } from '../../lib/site/limits.ts'
-import { type RunningGateway, startGateway } from '../gateway.ts'
-import { type Exchange, exchange, request } from '../raw.ts'
-import { json, type Recorder, startRecorder } from '../recorder.ts'
+import { type RunningGateway, startGateway } from '../lab/gateway.ts'
+import { type Exchange, exchange, request } from '../lab/raw.ts'
+import { json, type Recorder, startRecorder } from '../lab/recorder.ts'
 
 let engine: Recorder
 let gateway: RunningGateway

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Box } from '../box.ts'
+import type { Box } from '../box/box.ts'
 import { eventually } from './await.ts'
 import { installedBox, job, putSettings, setFaults } from './installed.ts'
 import { genuine, real, unlessReal } from './real.ts'

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { seedOf } from '../fuzz/campaign.ts'
-import { explains, faults, judge, reasons, reasonsIn, type Survey, survey } from '../mutate/campaign.ts'
-import { type Recorder, startRecorder } from '../recorder.ts'
+import { seedOf } from '../attacks/fuzz/campaign.ts'
+import { explains, faults, judge, reasons, reasonsIn, type Survey, survey } from '../attacks/mutate/campaign.ts'
+import { type Recorder, startRecorder } from '../lab/recorder.ts'
 
 /** Another tenth with another FUZZ_SEED. */
 const seed = seedOf(11_434)

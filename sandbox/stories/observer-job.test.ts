@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { labels } from '../../lib/platform/mac/places.ts'
-import type { Box } from '../box.ts'
+import type { Box } from '../box/box.ts'
 import { eventually } from './await.ts'
 import { setFaults } from './installed.ts'
 import { longChat, openStream } from './stream.ts'

@@ -4,10 +4,10 @@ import { countedUpTo, dayOf, readUsage } from '../../lib/observer/usage.ts'
 import { generateKey, hashKey } from '../../lib/people/key.ts'
 import { places } from '../../lib/platform/mac/places.ts'
 import type { Entry, Registry } from '../../lib/site/limits.ts'
-import { eventually, freePort, type RunningGateway, startGateway } from '../gateway.ts'
-import { type RunningObserver, startObserver } from '../observer.ts'
-import { dial, type Exchange, exchange, request } from '../raw.ts'
-import { type Answer, events, json, type Recorder, startRecorder } from '../recorder.ts'
+import { eventually, freePort, type RunningGateway, startGateway } from '../lab/gateway.ts'
+import { type RunningObserver, startObserver } from '../lab/observer.ts'
+import { dial, type Exchange, exchange, request } from '../lab/raw.ts'
+import { type Answer, events, json, type Recorder, startRecorder } from '../lab/recorder.ts'
 
 let engine: Recorder
 let gateway: RunningGateway

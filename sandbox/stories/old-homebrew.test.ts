@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import type { Box } from '../box.ts'
+import type { Box } from '../box/box.ts'
 import { at, cannot, expectGreen, patience, quickBox, run, screen, titled, told } from './witness.ts'
 
 let box: Box

@@ -1,7 +1,7 @@
 import { closeSync, openSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Box, namespaces } from '../box.ts'
-import { program } from '../paths.ts'
+import { type Box, namespaces } from '../box/box.ts'
+import { program } from '../box/paths.ts'
 import { eventually } from './await.ts'
 import { installedBox, runningPid, type Seen, worker } from './installed.ts'
 

@@ -14,10 +14,10 @@ import type { Registry } from '../../lib/site/limits.ts'
 import { emptyReceipt } from '../../lib/site/receipt.ts'
 import { openGroups } from '../../lib/site/settings.ts'
 import { type Check, observeAll, type Result } from '../../lib/steps/step.ts'
-import { type GatewayOptions, type RunningGateway, startGateway, withoutLine } from '../gateway.ts'
-import { exchange, request } from '../raw.ts'
-import { events, json, type Recorder, startRecorder } from '../recorder.ts'
-import { haproxyOf } from '../versions/debian.ts'
+import { haproxyOf } from '../attacks/versions/debian.ts'
+import { type GatewayOptions, type RunningGateway, startGateway, withoutLine } from '../lab/gateway.ts'
+import { exchange, request } from '../lab/raw.ts'
+import { events, json, type Recorder, startRecorder } from '../lab/recorder.ts'
 
 let engine: Recorder
 let gateway: RunningGateway | undefined

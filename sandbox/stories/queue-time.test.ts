@@ -5,10 +5,10 @@ import { parseEnded } from '../../lib/observer/ended.ts'
 import { generateKey, hashKey } from '../../lib/people/key.ts'
 import type { Limits, Registry } from '../../lib/site/limits.ts'
 import { emptyReceipt } from '../../lib/site/receipt.ts'
-import { eventually, program, type RunningGateway, startGateway } from '../gateway.ts'
-import { type Client, dial, request } from '../raw.ts'
-import { json, type Recorder, silent, startRecorder } from '../recorder.ts'
-import { haproxyOf } from '../versions/debian.ts'
+import { haproxyOf } from '../attacks/versions/debian.ts'
+import { eventually, program, type RunningGateway, startGateway } from '../lab/gateway.ts'
+import { type Client, dial, request } from '../lab/raw.ts'
+import { json, type Recorder, silent, startRecorder } from '../lab/recorder.ts'
 
 let engine: Recorder
 let gateway: RunningGateway | undefined

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { engineLoad, setDraining } from '../../lib/haproxy/runtime.ts'
-import { eventually, type RunningGateway, startGateway } from '../gateway.ts'
-import { type Client, dial, exchange, request } from '../raw.ts'
-import { type Answering, json, type Recorder, silent, startRecorder } from '../recorder.ts'
+import { eventually, type RunningGateway, startGateway } from '../lab/gateway.ts'
+import { type Client, dial, exchange, request } from '../lab/raw.ts'
+import { type Answering, json, type Recorder, silent, startRecorder } from '../lab/recorder.ts'
 
 let engine: Recorder
 let gateway: RunningGateway

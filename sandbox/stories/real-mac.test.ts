@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Box, createBox, differences, type Outcome } from '../box.ts'
+import { type Box, createBox, differences, type Outcome } from '../box/box.ts'
 import { readRecording } from '../real-mac/recorder/recording.ts'
 import type { Row } from '../real-mac/step.ts'
 import { eventually } from './await.ts'

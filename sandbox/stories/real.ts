@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process'
 import { cpSync, mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import type { Box, BoxOptions } from '../box.ts'
-import { combine } from '../presets.ts'
+import type { Box, BoxOptions } from '../box/box.ts'
+import { combine } from '../box/presets.ts'
 
 /** A folder with a real `ollama` and its toy `models`: the stories then run with that one in the stand-in's place. */
 export const real = process.env.REAL_OLLAMA

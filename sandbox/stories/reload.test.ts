@@ -10,10 +10,10 @@ import { ensureIdentityFiles } from '../../lib/people/refresh.ts'
 import { places } from '../../lib/platform/mac/places.ts'
 import type { Configuration } from '../../lib/site/configuration.ts'
 import { emptyReceipt } from '../../lib/site/receipt.ts'
-import { eventually, freePort, type RunningGateway, startGateway, templates } from '../gateway.ts'
-import { dial, exchange, request } from '../raw.ts'
-import { events, json, type Recorder, startRecorder } from '../recorder.ts'
-import { differences, snapshot } from '../snapshot.ts'
+import { differences, snapshot } from '../box/snapshot.ts'
+import { eventually, freePort, type RunningGateway, startGateway, templates } from '../lab/gateway.ts'
+import { dial, exchange, request } from '../lab/raw.ts'
+import { events, json, type Recorder, startRecorder } from '../lab/recorder.ts'
 
 let engine: Recorder
 let gateway: RunningGateway

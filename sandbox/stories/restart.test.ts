@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Box } from '../box.ts'
+import type { Box } from '../box/box.ts'
 import { eventually } from './await.ts'
 import { answers, install, installedBox, job, putSettings, runningPid, setFaults, status } from './installed.ts'
 import { download, real, signalRunners } from './real.ts'

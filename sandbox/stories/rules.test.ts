@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Hostile, hostile } from '../../lib/checks/hostile/table.ts'
-import { startGateway, withoutLine } from '../gateway.ts'
-import { attack, unexpected } from '../judge.ts'
-import { bytes, type Recorder, startRecorder } from '../recorder.ts'
+import { startGateway, withoutLine } from '../lab/gateway.ts'
+import { attack, unexpected } from '../lab/judge.ts'
+import { bytes, type Recorder, startRecorder } from '../lab/recorder.ts'
 
 let engine: Recorder
 

@@ -1,7 +1,7 @@
 import { readFileSync, readlinkSync, renameSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Box, differences } from '../box.ts'
-import { node } from '../paths.ts'
+import { type Box, differences } from '../box/box.ts'
+import { node } from '../box/paths.ts'
 import { eventually } from './await.ts'
 import {
   answers,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { storm } from '../storm.ts'
+import { storm } from '../attacks/storm.ts'
 
 test('changes of keys and reloads in turn cut no stream and fail no request; each change holds at the next request', async () => {
   const left = await storm({ streams: 30, keyChanges: 24, reloads: 8 })

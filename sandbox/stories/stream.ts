@@ -1,6 +1,6 @@
 import { request } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Box, Machine } from '../box.ts'
+import type { Box, Machine } from '../box/box.ts'
 import { eventually } from './await.ts'
 import { real } from './real.ts'
 

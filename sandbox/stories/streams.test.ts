@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { engineLoad } from '../../lib/haproxy/runtime.ts'
-import { eventually, type RunningGateway, startGateway, withoutLine } from '../gateway.ts'
-import { type Client, dial, request } from '../raw.ts'
-import { type Answering, events, type Recorder, silent, startRecorder } from '../recorder.ts'
+import { eventually, type RunningGateway, startGateway, withoutLine } from '../lab/gateway.ts'
+import { type Client, dial, request } from '../lab/raw.ts'
+import { type Answering, events, type Recorder, silent, startRecorder } from '../lab/recorder.ts'
 
 let engine: Recorder
 let gateway: RunningGateway

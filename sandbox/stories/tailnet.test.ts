@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Box, namespaces } from '../box.ts'
-import { node } from '../paths.ts'
+import { type Box, namespaces } from '../box/box.ts'
+import { node } from '../box/paths.ts'
 import { eventually } from './await.ts'
 import { answers, install, installedBox, installs, job, runningPid, status } from './installed.ts'
 

@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { consentQuestion } from '../../lib/parts/consent.ts'
-import { type Box, differences } from '../box.ts'
-import { scriptCommand } from '../layout.ts'
-import { checkout, node, program } from '../paths.ts'
+import { type Box, differences } from '../box/box.ts'
+import { scriptCommand } from '../box/layout.ts'
+import { checkout, node, program } from '../box/paths.ts'
 import { at, cannot, everything, logs, patience, quickBox, run, screen, titled, told } from './witness.ts'
 
 const scripts = ['install.ts', 'test.ts', 'status.ts', 'warm-models.ts', 'uninstall.ts']

@@ -4,9 +4,9 @@ import { overlong } from '../../lib/observer/duties/overlong.ts'
 import { generateKey, hashKey } from '../../lib/people/key.ts'
 import { keep } from '../../lib/people/store.ts'
 import type { Limits } from '../../lib/site/limits.ts'
-import { eventually, type RunningGateway, startGateway } from '../gateway.ts'
-import { type Client, dial, exchange, request } from '../raw.ts'
-import { type Answer, events, type Recorder, silent, startRecorder } from '../recorder.ts'
+import { eventually, type RunningGateway, startGateway } from '../lab/gateway.ts'
+import { type Client, dial, exchange, request } from '../lab/raw.ts'
+import { type Answer, events, type Recorder, silent, startRecorder } from '../lab/recorder.ts'
 
 let engine: Recorder
 let gateway: RunningGateway

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { labels } from '../../lib/platform/mac/places.ts'
-import { type Box, differences, type Outcome, type Snapshot } from '../box.ts'
+import { type Box, differences, type Outcome, type Snapshot } from '../box/box.ts'
 import { setFaults } from './installed.ts'
 import { lasting, longChat, openStream } from './stream.ts'
 import {

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Box } from '../box.ts'
+import type { Box } from '../box/box.ts'
 import { fingerprint, installedBox, installs, putSettings, runningPid, setFaults, status } from './installed.ts'
 import { download } from './real.ts'
 import { endless, endlessWords, lasting, longChat, openStream, type Stream, words } from './stream.ts'

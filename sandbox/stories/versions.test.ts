@@ -5,11 +5,11 @@ import { swap } from '../../lib/haproxy/reload.ts'
 import { runningFingerprint } from '../../lib/haproxy/runtime.ts'
 import { places } from '../../lib/platform/mac/places.ts'
 import { emptyReceipt } from '../../lib/site/receipt.ts'
-import { startGateway } from '../gateway.ts'
-import { noticed, variants } from '../mutate/suite.ts'
-import { dial, request } from '../raw.ts'
-import { events, type Recorder, startRecorder } from '../recorder.ts'
-import { haproxyOf, suites } from '../versions/debian.ts'
+import { noticed, variants } from '../attacks/mutate/suite.ts'
+import { haproxyOf, suites } from '../attacks/versions/debian.ts'
+import { startGateway } from '../lab/gateway.ts'
+import { dial, request } from '../lab/raw.ts'
+import { events, type Recorder, startRecorder } from '../lab/recorder.ts'
 
 /** `npm run versions` runs all stories of the policies with each of these; here is what must hold of every one. */
 describe.each(suites)('the HAProxy of Debian’s %s', (suite) => {

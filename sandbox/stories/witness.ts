@@ -2,9 +2,17 @@ import { stripVTControlCharacters } from 'node:util'
 import { expect } from 'vitest'
 import { type Job, parsePrint } from '../../lib/platform/mac/launchd.ts'
 import { labels, places } from '../../lib/platform/mac/places.ts'
-import { type Box, type BoxOptions, createBox, namespaces, type Outcome, type Running, type Snapshot } from '../box.ts'
-import type { Machine } from '../init.ts'
-import { combine } from '../presets.ts'
+import {
+  type Box,
+  type BoxOptions,
+  createBox,
+  namespaces,
+  type Outcome,
+  type Running,
+  type Snapshot,
+} from '../box/box.ts'
+import type { Machine } from '../box/init.ts'
+import { combine } from '../box/presets.ts'
 import { placeModels, withReal } from './real.ts'
 
 const possible = namespaces()
