@@ -29,23 +29,32 @@ describe.skipIf(cannot)(titled('a burst of refusals'), () => {
   })
   afterAll(() => box?.close())
 
-  it('stands in the log line by line: every line is JSON, and none is lost or cut', async () => {
+  /** Lines that HAProxy counts as dropped: its threads do not wait for each other's write (its fd_write_frag_line). */
+  const dropped = async () => {
+    const ask = `const c = require('net').connect(process.argv[1]); c.end('show info\\n'); c.pipe(process.stdout)`
+    const { stdout } = await box.run([node, '-e', ask, at(box).adminSocket], { cwd: checkout })
+    return Number(/^DroppedLogs: (\d+)$/m.exec(stdout)?.[1])
+  }
+  const refused = async () => {
+    const { stdout } = await run(box, 'status.ts', '--report', '--json')
+    const { usage } = JSON.parse(stdout) as { usage: { who: string; refused: number }[] }
+    return usage.filter(({ who }) => who === '100.64.0.7').reduce((sum, row) => sum + row.refused, 0)
+  }
+
+  it('stands in the log line by line: every line is JSON, none is cut, and what is lost is counted', async () => {
     const [count, most] = [5000, 50]
+    const before = [await refused(), await dropped()] as const
     const argv = [node, '-e', storm, box.address, `${box.port}`, `${count}`, `${most}`]
     const { stdout } = await box.run(argv, { on: 'laptop', cwd: checkout })
     expect(Number(stdout)).toBe(count)
     const lines = () => box.read(at(box).access).trimEnd().split('\n')
     const ours = () => lines().filter((line) => line.includes('"path":"\\/api\\/pull\\/'))
-    await eventually('HAProxy has written them', () => ours().length >= count)
+    const lost = (await dropped()) - before[1]
+    await eventually('each is written or counted as lost', () => ours().length + lost === count)
+    expect(lost).toBeLessThan(count / 10)
     for (const line of lines()) expect(() => JSON.parse(line), line).not.toThrow()
-    expect(new Set(ours().map((line) => /pull\\\/(\d+)/.exec(line)?.[1])).size).toBe(count)
-    const refused = async () => {
-      const { usage } = JSON.parse((await run(box, 'status.ts', '--report', '--json')).stdout) as {
-        usage: { who: string; refused: number }[]
-      }
-      return usage.filter(({ who }) => who === '100.64.0.7').reduce((sum, row) => sum + row.refused, 0)
-    }
-    await eventually('the observer has counted them', async () => (await refused()) === count)
-    expect((await run(box, 'status.ts')).stdout).toContain('✓ No line of the log was lost')
+    await eventually('the observer has counted them', async () => (await refused()) === before[0] + count - lost)
+    const said = (await run(box, 'status.ts')).stdout
+    expect(said).toContain(lost === 0 ? '✓ No line of the log was lost' : `${lost} lines could not be written`)
   })
 })

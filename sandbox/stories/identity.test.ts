@@ -195,10 +195,13 @@ describe('with access: either', () => {
     const told: string[] = []
     await refreshIdentities({
       ...gateway.machine,
-      tell(socket, command) {
-        told.push(command.replace(/^@!\d+ /, ''))
-        return gateway.machine.tell(socket, command)
-      },
+      telling: (socket, talk) =>
+        gateway.machine.telling(socket, (tell) =>
+          talk((command) => {
+            told.push(command)
+            return tell(command)
+          }),
+        ),
       find: async () => 'tailscale',
       query: async () => ({ code: 0, stdout: JSON.stringify(without), stderr: '' }),
     })
