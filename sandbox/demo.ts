@@ -83,7 +83,9 @@ async function cycle(box: Box): Promise<void> {
   const left = [...box.snapshot('.')].filter(([path, what]) => !before.has(path) && what.startsWith('file'))
   const kept = (path: string) => path.startsWith('.ollama/') || path.startsWith('Library/Caches/Homebrew/')
   const strange = left.map(([path]) => path).filter((path) => !kept(path))
-  say(`${left.length - strange.length} files of Ollama and Homebrew (models are kept on purpose), ${strange.length} others`)
+  say(
+    `${left.length - strange.length} files of Ollama and Homebrew (models are kept on purpose), ${strange.length} others`,
+  )
   for (const path of strange) say(path)
   if (strange.length > 0) throw new Error('uninstall.ts left something behind')
 }

@@ -16,7 +16,7 @@ async function unfinished(host: Host): Promise<number> {
 }
 
 /** Waits until no answer runs or waits any more, `drain` at most; gives how many are left then. Throws `Stop` (exit 5) when a worker does not tell. */
-export async function awaitIdle(host: Host, setup: Setup): Promise<number> {
+export async function awaitIdle(host: Host, setup: Pick<Setup, 'settings' | 'say'>): Promise<number> {
   const { drain } = setup.settings
   const first = await unfinished(host)
   if (first > 0) setup.say?.(`${first} answer(s) still run; waiting for them, ${spell(drain)} at most.`)

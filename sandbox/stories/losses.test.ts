@@ -7,6 +7,7 @@ import { closeFrontend, runningMap, setDraining } from '../../lib/haproxy/runtim
 import { streams } from '../../lib/haproxy/streams.ts'
 import { readEach, workersOf } from '../../lib/haproxy/workers.ts'
 import { sha256 } from '../../lib/host/command.ts'
+import { awaitIdle } from '../../lib/parts/drain.ts'
 import { bans, unban } from '../../lib/people/bans.ts'
 import { generateKey } from '../../lib/people/key.ts'
 import { places } from '../../lib/platform/mac/places.ts'
@@ -90,6 +91,12 @@ describe('where one of three handed-over sockets gets lost, as on macOS', () => 
       expect(await drained()).toEqual([wanted, wanted])
       expect(await at.ask(secrets.carol)).toBe(wanted ? 429 : 200)
     }
+  })
+
+  test('answers of the earlier worker are waited for before a restart of Ollama, too', async () => {
+    await twoWorkers(3)
+    const settings = { ...at.gateway.gateway.settings, drain: 100 }
+    expect(await awaitIdle(at.machine, { settings })).toBe(3)
   })
 
   test('a banned address is seen and let in again', async () => {
