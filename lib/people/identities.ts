@@ -1,6 +1,6 @@
 import type { Peer } from '../platform/peers.ts'
 import type { Settings } from '../site/settings.ts'
-import { recordOf } from './records.ts'
+import { endingAt, recordOf } from './records.ts'
 
 /** What HAProxy reads of the tailnet: who may what by address, and who it is for the log. */
 export const identityMaps = ['people.map', 'devices.map'] as const
@@ -39,16 +39,6 @@ export function identityLines(peers: Peer[], rules: Map<string, string>, now = D
     'devices.map': byAddress(({ login, tags, device }) => `${plain(login ?? tags[0] ?? '')}|${plain(device)}`),
   }
 }
-
-/** The same record with another end (s). */
-const endingAt = (record: string, until: number): string =>
-  record
-    .split('|')
-    .map((field, at) => (at === 1 ? `${until}` : field))
-    .join('|')
-
-/** When a record ends (s). */
-export const endOf = (record: string): number => Number(record.split('|')[1])
 
 /** The lines without their ends: what differs then is more than age. */
 export const withoutEnds = (lines: Map<string, string>): Map<string, string> =>

@@ -15,24 +15,56 @@ export const allGroups = bitsOf((Object.keys(groups) as Group[]).filter((name) =
 
 const seconds = (iso: string | undefined): number => (iso ? Math.floor(Date.parse(iso) / 1000) : never)
 
-/** What HAProxy knows of somebody: `name|until (s)|groups (bits)|requests a minute|at once|model list or -|in 10 s|while every slot is taken|ms to the first byte|ms of silence|s of the whole request|ms in the queue|bytes a second`; 0 is no limit. */
+/** What HAProxy knows of somebody, in this order. `until` is in unix time, `groups` are bits, `models` is `list` or `-`; times are in ms but `whole`, which is in s; `perSecond` is in bytes; 0 is no limit. */
+const fields = [
+  'name',
+  'until',
+  'groups',
+  'perMinute',
+  'concurrent',
+  'models',
+  'burst',
+  'waiting',
+  'firstByte',
+  'silence',
+  'whole',
+  'queue',
+  'perSecond',
+] as const
+type Field = (typeof fields)[number]
+
+/** How a rule of HAProxy's reads each field of the record of whoever asks. */
+export const record = Object.fromEntries(
+  fields.map((name, at) => [name, `var(txn.record),field(${at + 1},|)`]),
+) as Record<Field, string>
+
+/** Somebody's record. */
 export function recordOf(name: string, until: number, own: Limits, common: Settings['limits'] = {}): string {
-  return [
+  const values: Record<Field, string | number> = {
     name,
     until,
-    (own.groups ? bitsOf(own.groups) : allGroups) + (own.admin ? bitOf('manage') : 0),
-    own.perMinute ?? common.per_minute ?? 0,
-    own.concurrent ?? common.concurrent ?? 0,
-    own.models ? 'list' : '-',
-    own.burst ?? common.burst ?? 0,
-    own.waiting ?? common.waiting ?? 0,
-    (own.firstByte ?? 0) * 1000,
-    (own.silence ?? 0) * 1000,
-    own.whole ?? 0,
-    (own.queue ?? 0) * 1000,
-    own.perSecond ?? common.per_second ?? 0,
-  ].join('|')
+    groups: (own.groups ? bitsOf(own.groups) : allGroups) + (own.admin ? bitOf('manage') : 0),
+    perMinute: own.perMinute ?? common.per_minute ?? 0,
+    concurrent: own.concurrent ?? common.concurrent ?? 0,
+    models: own.models ? 'list' : '-',
+    burst: own.burst ?? common.burst ?? 0,
+    waiting: own.waiting ?? common.waiting ?? 0,
+    firstByte: (own.firstByte ?? 0) * 1000,
+    silence: (own.silence ?? 0) * 1000,
+    whole: own.whole ?? 0,
+    queue: (own.queue ?? 0) * 1000,
+    perSecond: own.perSecond ?? common.per_second ?? 0,
+  }
+  return fields.map((field) => values[field]).join('|')
 }
+
+const end = fields.indexOf('until')
+
+/** When a record ends (s). */
+export const endOf = (line: string): number => Number(line.split('|')[end])
+
+/** The same record with another end (s). */
+export const endingAt = (line: string, until: number): string => line.split('|').with(end, `${until}`).join('|')
 
 /** How the names begin under which a running test.ts asks; keys.ts gives none such. */
 export const probing = '-test'

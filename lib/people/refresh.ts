@@ -6,7 +6,8 @@ import { tailnetPeers } from '../platform/peers.ts'
 import type { Settings } from '../site/settings.ts'
 import { identifies } from '../site/settings.ts'
 import { type Finding, missed, ok, type Step } from '../steps/step.ts'
-import { endOf, identityLines, identityMaps, lifetime, ruleLines, withoutEnds } from './identities.ts'
+import { identityLines, identityMaps, lifetime, ruleLines, withoutEnds } from './identities.ts'
+import { endOf } from './records.ts'
 
 const fileOf = (look: Look, name: string): string => `${places(look.home).keyMaps}/${name}`
 

@@ -1,4 +1,4 @@
-import { exempt } from '../../people/records.ts'
+import { exempt, record } from '../../people/records.ts'
 import type { Settings } from '../../site/settings.ts'
 import type { Check } from '../../steps/step.ts'
 import type { Gateway, Policy } from '../policy.ts'
@@ -8,9 +8,6 @@ import { type Since, since } from './since.ts'
 
 /** The first HAProxy that can slow an answer down (filter bwlim-out). */
 export const bandwidthNeeds: Since = [3, 0]
-
-/** The field of a person's record that says how many bytes a second there may be. */
-const field = 13
 
 /** What each group of the settings has, shared by all who use it. */
 const ofGroups = ({ groups = {} }: Settings['limits']): [string, number][] =>
@@ -38,7 +35,7 @@ const filter = (name: string, bytes: number, key: string, table: string, when: s
 ]
 
 function ofPerson(bytes: number, { access, limits }: Settings): string[] {
-  const recorded = `{ var(txn.record),field(${field},|) -m str ${bytes} }`
+  const recorded = `{ ${record.perSecond} -m str ${bytes} }`
   const unnamed = access === 'tailnet' && limits.per_second === bytes ? ' or !{ var(txn.record) -m found }' : ''
   return filter(`person-${bytes}`, bytes, 'var(txn.who)', 'bandwidth', `${recorded}${unnamed}`)
 }

@@ -1,5 +1,5 @@
 import { lifetime, ruleLines } from '../../people/identities.ts'
-import { probing } from '../../people/records.ts'
+import { probing, record } from '../../people/records.ts'
 import { expandGroups, type Group, openRows } from '../../site/endpoints.ts'
 import { counting, identifies } from '../../site/settings.ts'
 import type { Check } from '../../steps/step.ts'
@@ -41,22 +41,22 @@ const named = [
 const inTime = `http-request unset-var(txn.who) if { var(txn.named) -m found } { var(txn.left) -m int gt ${lifetime + 10} }`
 
 const timed = [
-  'http-request set-var(txn.left) var(txn.record),field(2,|),sub(txn.now)',
-  'http-request set-var(txn.who) var(txn.record),field(1,|) if { var(txn.left) -m int gt 0 }',
+  `http-request set-var(txn.left) ${record.until},sub(txn.now)`,
+  `http-request set-var(txn.who) ${record.name} if { var(txn.left) -m int gt 0 }`,
 ]
 
 /** Where nobody needs a key, those of a running test.ts are the only ones that are looked at. */
 const probed = [
   'http-request set-var(txn.record) http_auth_bearer,sha2(256),hex,map_str({{keys}}/keys.map) if { req.fhdr(authorization) -m sub rop_ }',
   `http-request unset-var(txn.record) if !{ var(txn.record) -m beg -- ${probing} }`,
-  'http-request set-var(txn.left) var(txn.record),field(2,|),sub(txn.now)',
+  `http-request set-var(txn.left) ${record.until},sub(txn.now)`,
   'http-request unset-var(txn.record) if { var(txn.record) -m found } !{ var(txn.left) -m int gt 0 }',
 ]
 
 /** Without keys a rule only takes away, so one that is old is better than none. */
 const ruled = ['http-request set-var(txn.record) src,map_ip({{keys}}/people.map) if !{ var(txn.record) -m found }']
 
-const called = ['http-request set-var(txn.who) var(txn.record),field(1,|) if { var(txn.record) -m found }']
+const called = [`http-request set-var(txn.who) ${record.name} if { var(txn.record) -m found }`]
 
 const old = `the list of who is who on the tailnet is older than ${lifetime / 60} minutes, so nobody gets in by it; the owner sees why with status.ts.`
 
@@ -112,7 +112,7 @@ const judge = (keyless: Group[], wrongAMinute: number, either: boolean): string[
 
 const granted = [
   'http-request set-var(txn.bit) var(txn.row),field(3,|),add(0)',
-  'http-request set-var(txn.granted) var(txn.record),field(3,|),and(txn.bit) if known',
+  `http-request set-var(txn.granted) ${record.groups},and(txn.bit) if known`,
   refuse({
     status: 403,
     message: '%[var(txn.who)] may not use the group %[var(txn.group)].',

@@ -1,3 +1,4 @@
+import { record } from '../../people/records.ts'
 import { budgeted, counting, type Settings } from '../../site/settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { addressCounted, handedOver } from '../proofs/counted.ts'
@@ -9,10 +10,10 @@ import { shared } from './shared.ts'
 
 /** Nobody but a running test.ts has a record where neither keys nor rules count. */
 const ofRecord = [
-  'http-request set-var(txn.minute) var(txn.record),field(4,|),add(0) if known inference',
-  'http-request set-var(txn.most) var(txn.record),field(5,|),add(0) if known inference',
-  'http-request set-var(txn.burst) var(txn.record),field(7,|),add(0) if known inference',
-  'http-request set-var(txn.waiting) var(txn.record),field(8,|),add(0) if known inference',
+  `http-request set-var(txn.minute) ${record.perMinute},add(0) if known inference`,
+  `http-request set-var(txn.most) ${record.concurrent},add(0) if known inference`,
+  `http-request set-var(txn.burst) ${record.burst},add(0) if known inference`,
+  `http-request set-var(txn.waiting) ${record.waiting},add(0) if known inference`,
 ]
 
 /** Everybody whom no rule names: by address, all alike. */

@@ -1,8 +1,8 @@
-import { bitOf } from '../../people/records.ts'
+import { bitOf, record } from '../../people/records.ts'
 import { adminRows } from '../../site/endpoints.ts'
 import type { Gateway, Policy } from '../policy.ts'
 
-const record = `manage|manage|${bitOf('manage')}`
+const row = `manage|manage|${bitOf('manage')}`
 
 /** Changing the models, for a key made with --admin; to everybody else these rows stay what they are: refused. */
 export function manage({ settings }: Gateway): Policy {
@@ -12,10 +12,10 @@ export function manage({ settings }: Gateway): Policy {
     name: 'manage',
     lines: {
       classify: [
-        `http-request set-var(txn.admin) var(txn.record),field(3,|),and(${bitOf('manage')}) if { var(txn.who) -m found }`,
+        `http-request set-var(txn.admin) ${record.groups},and(${bitOf('manage')}) if { var(txn.who) -m found }`,
         'acl admin var(txn.admin) -m int gt 0',
         'http-request set-var(txn.row) var(txn.mp),map_str({{files}}/manage.map) if admin',
-        `http-request set-var(txn.row) str(${record}) if admin { method HEAD POST } { path -m reg ^/api/blobs/sha256:[0-9a-f]{64}$ }`,
+        `http-request set-var(txn.row) str(${row}) if admin { method HEAD POST } { path -m reg ^/api/blobs/sha256:[0-9a-f]{64}$ }`,
         'http-request set-var(txn.group) var(txn.row),field(1,|) if admin',
         'http-request set-var(txn.backend) var(txn.row),field(2,|) if admin',
       ],
@@ -25,6 +25,6 @@ export function manage({ settings }: Gateway): Policy {
     sections: [
       `backend manage\n    no log\n    timeout server 6h\n    server engine 127.0.0.1:${settings.engine.port} track inference/engine`,
     ],
-    files: { 'manage.map': rows.map(({ method, path }) => `${method}:${path} ${record}\n`).join('') },
+    files: { 'manage.map': rows.map(({ method, path }) => `${method}:${path} ${row}\n`).join('') },
   }
 }

@@ -1,3 +1,4 @@
+import { record } from '../../people/records.ts'
 import { identifies } from '../../site/settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { listed } from '../proofs/limited.ts'
@@ -32,7 +33,7 @@ const answered = (condition: string, map: string): string =>
 const unjudged = refuse({
   status: 503,
   message: 'the model list of %[var(txn.who)] is not in force yet; the owner runs apply.ts.',
-  when: ['known { var(txn.record),field(6,|) -m str list }'],
+  when: [`known { ${record.models} -m str list }`],
   headers: { 'retry-after': '60' },
 })
 
@@ -45,7 +46,7 @@ export function models(gateway: Gateway): Policy {
     name: 'models',
     lines: {
       limit: [
-        'http-request set-var(txn.list) var(txn.record),field(6,|) if known',
+        `http-request set-var(txn.list) ${record.models} if known`,
         'acl listed var(txn.list) -m str list',
         'acl list_v1 path /v1/models',
         'acl list_api path /api/tags',

@@ -1,3 +1,4 @@
+import { record } from '../../people/records.ts'
 import { openGroups, type Settings, timed } from '../../site/settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { timeLimits } from '../proofs/timed.ts'
@@ -12,13 +13,13 @@ export const queueTimes = ({ queue, groups = {} }: Settings['timeouts']): string
   ...Object.entries(groups).flatMap(([group, times]) => (times.queue ? [`timeouts.groups.${group}.queue`] : [])),
 ]
 
-/** Where each limit stands, in the group's entry and in the key's record. */
+/** Where each limit stands, in the group's entry and in the record. */
 const kinds = [
-  { name: 'txn.first', group: 1, record: 9 },
-  { name: 'txn.silence', group: 2, record: 10 },
-  { name: 'txn.whole', group: 3, record: 11 },
+  { name: 'txn.first', group: 1, own: record.firstByte },
+  { name: 'txn.silence', group: 2, own: record.silence },
+  { name: 'txn.whole', group: 3, own: record.whole },
 ]
-const waiting = { name: 'txn.queue', group: 4, record: 12 }
+const waiting = { name: 'txn.queue', group: 4, own: record.queue }
 
 /** `group` -> `ms to the first byte|ms of silence after it|s of the whole request|ms in the queue`; 0 is no limit but the general 35 minutes, and `queue.wait`. */
 function groupTimes(settings: Settings): string {
@@ -33,9 +34,9 @@ function groupTimes(settings: Settings): string {
 }
 
 /** A limit of the key's own counts before the group's. */
-const source = ({ name, group, record }: typeof waiting): string[] => [
+const source = ({ name, group, own }: typeof waiting): string[] => [
   `http-request set-var(${name}) var(txn.times),field(${group},|),add(0) if inference`,
-  `http-request set-var(txn.own) var(txn.record),field(${record},|),add(0)`,
+  `http-request set-var(txn.own) ${own},add(0)`,
   `http-request set-var(${name}) var(txn.own) if { var(txn.own) -m int gt 0 }`,
 ]
 
