@@ -97,6 +97,14 @@ describe('settings', () => {
     expect(faults('ban_after: 39')).toContain('ban_after: a number from 40')
   })
 
+  test('a time that HAProxy cannot count, a queue without a time, and a body without a byte are refused', () => {
+    for (const wrong of ['drain: 597h', 'keep_alive: 999h', 'queue: { wait: 999h }'])
+      expect(faults(wrong)).toMatch(/(drain|keep_alive|queue\.wait): a time of 596h at most/)
+    expect(parse('drain: 596h').drain).toBe(596 * 3_600_000)
+    expect(faults('queue: { wait: 0s }')).toContain('queue.wait: longer than 0s; queue.max: 0 is no queue')
+    expect(faults('body_limit: 0MB')).toContain('body_limit: from 1KB on')
+  })
+
   test('times of answers end at half an hour of silence and a day', () => {
     expect(parse('timeouts: { first_byte: 35m, groups: { embeddings: { whole: 24h } } }').timeouts).toEqual({
       first_byte: 2_100_000,

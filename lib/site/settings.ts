@@ -13,6 +13,8 @@ const duration = z
   .string()
   .regex(/^\d{1,6}(ms|s|m|h)$/, 'a time such as 90s, 30m or 2h')
   .transform((text) => Number.parseInt(text, 10) * units[text.replace(/\d+/, '') as keyof typeof units])
+  // HAProxy counts ms in 31 bits.
+  .refine((ms) => ms < 2 ** 31, 'a time of 596h at most')
 
 const size = z
   .string()
@@ -129,6 +131,9 @@ const times = z.strictObject({
   queue: upTo(35 / 60).optional(),
 })
 
+/** Zero is no wait for HAProxy, but another limit in its place. */
+const waitTime = duration.refine((ms) => ms > 0, 'longer than 0s; queue.max: 0 is no queue')
+
 const fields = z.strictObject({
   listen: listen.default('tailnet'),
   port: port.default(11434),
@@ -162,12 +167,12 @@ const fields = z.strictObject({
       parallel: z.int().min(1).max(64).default(1),
     })
     .prefault({}),
-  queue: z.strictObject({ wait: duration.prefault('90s'), max: z.int().min(0).max(10_000).default(64) }).prefault({}),
+  queue: z.strictObject({ wait: waitTime.prefault('90s'), max: z.int().min(0).max(10_000).default(64) }).prefault({}),
   keep_alive: duration.prefault('30m'),
   context: z
     .union([z.literal('auto'), z.int().min(2048).max(1_048_576)], { error: 'auto, or tokens from 2048 to 1048576' })
     .default('auto'),
-  body_limit: size.prefault('32MB'),
+  body_limit: size.refine((bytes) => bytes > 0, 'from 1KB on').prefault('32MB'),
   judged_body: size.refine((bytes) => bytes >= 131_072 && bytes <= 4 * 1024 ** 2, 'from 128KB to 4MB').prefault('1MB'),
   log: z.enum(['off', 'errors', 'requests']).default('errors'),
   observer: z.enum(['on', 'off']).default('on'),

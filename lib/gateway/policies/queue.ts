@@ -4,7 +4,8 @@ import { slots } from '../proofs/counted.ts'
 import { refuse } from '../refusal.ts'
 import { late } from './errors.ts'
 
-export const full = (max: number): string => `${max} requests are waiting already; try again shortly.`
+export const full = (max: number): string =>
+  max === 0 ? 'every slot is taken; try again shortly.' : `${max} requests are waiting already; try again shortly.`
 const retry = { 'retry-after': '5' }
 
 /** Few requests at the engine, the rest in a queue that tells clients what they handle well: 429 with Retry-After; 503 only when the engine is down. */

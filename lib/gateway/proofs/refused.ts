@@ -26,7 +26,10 @@ export const probe = (
 /** Whether an answer says nothing of what was asked, since every slot of the engine is taken: it says so itself, or never came while others wait. */
 export async function busy(look: Look, { status, end, body }: RawAnswer): Promise<boolean> {
   if (end === 'timeout') return ((await engineLoad(look))?.waiting ?? 0) > 0
-  return status === 429 && /requests are waiting already|no slot came free|all slots stayed busy/.test(body)
+  return (
+    status === 429 &&
+    /requests are waiting already|every slot is taken|no slot came free|all slots stayed busy/.test(body)
+  )
 }
 
 export const taken = skipped('every slot is taken, and others wait')
