@@ -80,3 +80,15 @@ it('a dry run says what it would tell each worker, and misses nothing', async ()
   expect(await setRunningMap(dry, 'keys/keys.map', new Map([['a', 'b']]))).toBe(0)
   expect([told, intents]).toEqual([[], ['haproxy: add map #7 a b']])
 })
+
+it('a worker that answers while its master is silent is changed, and those that nobody names are told of', async () => {
+  const host = memoryHost()
+  const keys = memoryWorker({ maps: { 7: { file: '/x/keys/keys.map', lines: new Map([['bob', '1']]) } } })
+  withWorkers(host, { 34: keys })
+  const { ask } = host
+  host.ask = async (socket, command) => (socket.endsWith('master.sock') ? undefined : ask(socket, command))
+  await expect(setRunningMap(host, 'keys/keys.map', new Map())).rejects.toThrow(
+    /^not in force: HAProxy’s master process does not name its workers/,
+  )
+  expect(keys.maps[7]?.lines.size).toBe(0)
+})

@@ -21,7 +21,7 @@ export function converse(socket: string, command: string, payload?: string[]): P
   const words = written(command, payload)
   return new Promise((resolve, reject) => {
     let text = ''
-    const connection = net.connect(socket)
+    const connection = net.connect(socket).setEncoding('utf8')
     connection.setTimeout(patience, () => connection.destroy(new Hangup('no answer within 10 s')))
     connection.on('error', reject)
     connection.on('data', (data) => {
@@ -39,7 +39,7 @@ const more = /^(\+ )+/
 
 /** A conversation on one connection, and so with one process. `undefined` when nobody listens, or when it broke off; what `talk` throws is thrown. */
 export async function conversation<T>(socket: string, talk: (say: Say) => Promise<T>): Promise<T | undefined> {
-  const connection = net.connect(socket)
+  const connection = net.connect(socket).setEncoding('utf8')
   let text = ''
   let heard = (_error?: Error) => {}
   connection.setTimeout(patience, () => connection.destroy())

@@ -14,7 +14,7 @@ import { places } from '../../lib/platform/mac/places.ts'
 import { emptyReceipt } from '../../lib/site/receipt.ts'
 import { storm } from '../attacks/storm.ts'
 import { eventually } from '../lab/gateway.ts'
-import { changeKeys, type Lossy, lossy } from '../lab/losses.ts'
+import { changeKeys, entry, type Lossy, lossy } from '../lab/losses.ts'
 import { exchange, request } from '../lab/raw.ts'
 import { setFaults } from './installed.ts'
 import { longChat, openStream } from './stream.ts'
@@ -141,6 +141,19 @@ describe('where nothing that is handed over arrives', () => {
     await expect(streams(at.machine)).rejects.toThrow(/^unknown: worker \d+, which finishes .* did not answer within/)
     await expect(cutStreams(at.machine, 'bob')).rejects.toThrow(/^not in force: worker \d+/)
   })
+})
+
+test('a change that does not reach the worker stands in every file all the same, for those who come', async () => {
+  at = await lossy(3, secrets)
+  const [pid = ''] = await workersOf(at.machine)
+  process.kill(Number(pid), 'SIGSTOP')
+  try {
+    at.registry.keys.carol = { ...entry(secrets.carol), perDay: { seconds: 60 } }
+    await expect(at.keep()).rejects.toThrow('not in force: ')
+    expect(readFileSync(`${places(at.machine.home).keyMaps}/budgets.map`, 'utf8')).toBe('carol 60|0\n')
+  } finally {
+    process.kill(Number(pid), 'SIGCONT')
+  }
 })
 
 test('a current worker that has stopped answering is named, and nothing is said to hold', async () => {
