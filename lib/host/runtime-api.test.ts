@@ -9,12 +9,13 @@ import { conversation, converse } from './runtime-api.ts'
 it('a letter of two bytes that comes in two pieces is one letter', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'api-'))
   const answer = Buffer.from('é\n\n> ')
-  const server = createServer((connection) => {
-    connection.setNoDelay(true).once('data', () => {
-      connection.write(answer.subarray(0, 1), () => setImmediate(() => connection.write(answer.subarray(1))))
-      connection.once('data', () => connection.end(answer))
-      connection.once('end', () => connection.end())
+  const server = createServer({ allowHalfOpen: true }, (connection) => {
+    connection.setNoDelay(true).on('data', () => {
+      connection.write(answer.subarray(0, 1))
+      // Long enough for the other side to take the first byte alone.
+      setTimeout(() => connection.write(answer.subarray(1)), 100)
     })
+    connection.on('end', () => setTimeout(() => connection.end(), 200))
   }).listen(join(folder, 's'))
   await once(server, 'listening')
   try {
