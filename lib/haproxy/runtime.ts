@@ -78,7 +78,7 @@ export async function engineUp(look: Look): Promise<boolean> {
 
 /** Switches new inference off (429 with Retry-After) or on again, without a reload. Throws `Stop` (exit 5) where it does not hold. */
 export const setDraining = (host: Host, draining: boolean): Promise<number> =>
-  changeMap(host, engineMap, (now) => new Map([...now, ['draining', draining ? 'yes' : 'no']]))
+  addRunning(host, engineMap, new Map([['draining', draining ? 'yes' : 'no']]))
 
 /** Whether new inference is being refused for a restart that was never finished. */
 export const isDraining = async (look: Look): Promise<boolean> =>
@@ -106,41 +106,60 @@ export const runningMap = (look: Look, file: string): Promise<Map<string, string
 
 /** Adds entries to a map of the running workers alone. Throws `Stop` (exit 5) where they are not there in the end. */
 export const addRunning = (host: Host, file: string, lines: Map<string, string>): Promise<number> =>
-  changeMap(host, file, (now) => new Map([...now, ...lines]))
+  changeMaps(host, [[file, (now) => new Map([...now, ...lines])]])
 
 /** Takes entries out of a map of the running workers alone. Throws `Stop` (exit 5) where they are still there in the end. */
 export const removeRunning = (host: Host, file: string, keys: Iterable<string>): Promise<number> => {
   const gone = new Set(keys)
-  return changeMap(host, file, (now) => new Map([...now].filter(([key]) => !gone.has(key))))
+  return changeMaps(host, [[file, (now) => new Map([...now].filter(([key]) => !gone.has(key)))]])
 }
 
-/** Makes a map hold exactly these lines in every worker, beside those that stay; nothing where it is not loaded. Throws `Stop` (exit 5) where it does not in the end. */
+/** Makes maps hold exactly these lines in every worker, beside those that stay; nothing where one is not loaded. Throws `Stop` (exit 5) where they do not in the end. */
+export const setRunningMaps = (
+  host: Host,
+  maps: [file: string, wanted: Map<string, string>][],
+  stays: (key: string, value: string) => boolean = () => false,
+): Promise<number> =>
+  changeMaps(
+    host,
+    maps.map(([file, wanted]) => [
+      file,
+      (now) => new Map([...[...now].filter(([key, value]) => stays(key, value)), ...wanted]),
+    ]),
+  )
+
+/** The same of one map. */
 export const setRunningMap = (
   host: Host,
   file: string,
   wanted: Map<string, string>,
-  stays: (key: string, value: string) => boolean = () => false,
-): Promise<number> =>
-  changeMap(host, file, (now) => new Map([...[...now].filter(([key, value]) => stays(key, value)), ...wanted]))
+  stays?: (key: string, value: string) => boolean,
+): Promise<number> => setRunningMaps(host, [[file, wanted]], stays)
 
-/** Makes a map in every worker what `target` gives of what it holds, and reads it back. Gives how many workers there are. */
-const changeMap = (
-  host: Host,
-  file: string,
-  target: (now: Map<string, string>) => Map<string, string>,
-): Promise<number> =>
+/** What a map shall hold, by what it holds. */
+type Target = (now: Map<string, string>) => Map<string, string>
+
+/** Makes maps in every worker what they shall hold. Gives how many workers there are. */
+const changeMaps = (host: Host, maps: [file: string, target: Target][]): Promise<number> =>
   changeEach(host, async (worker) => {
-    const id = await mapId(worker.ask, file)
-    if (id === undefined) return true
-    const now = await mapOf(worker.ask, id)
-    const whole = target(now)
-    const commands = differences(now, whole, id)
-    if (commands.length === 0) return true
-    if (commands.length > few(whole.size)) await replaceMap(worker, id, whole)
-    else for (const command of commands) await worker.tell(command)
-    const then = await mapOf(worker.ask, id)
-    return differences(then, target(then), id).length === 0
+    let all = true
+    for (const [file, target] of maps) all = (await changeMap(worker, file, target)) && all
+    return all
   })
+
+/** The same of one map in one worker, which is read back; tells whether it holds. */
+async function changeMap(worker: ToldWorker, file: string, target: Target): Promise<boolean> {
+  const id = await mapId(worker.ask, file)
+  if (id === undefined) return true
+  const now = await mapOf(worker.ask, id)
+  const whole = target(now)
+  const commands = differences(now, whole, id)
+  if (commands.length === 0) return true
+  if (commands.length > few(whole.size)) await replaceMap(worker, id, whole)
+  else for (const command of commands) await worker.tell(command)
+  const then = await mapOf(worker.ask, id)
+  return differences(then, target(then), id).length === 0
+}
 
 /** Changes up to this many are told one by one (a quarter of a millisecond each); more, and a whole new map is quicker, which costs the same for any number of changes. */
 const few = (lines: number): number => Math.max(50, lines / 50)

@@ -1,6 +1,7 @@
 import { exitCodes, Stop } from '../host/command.ts'
 import type { Host, Look } from '../host/host.ts'
 import type { Say } from '../host/look.ts'
+import { Hangup } from '../host/runtime-api.ts'
 import { places } from '../platform/mac/places.ts'
 
 /** A worker as the master's `show proc` lists it. */
@@ -40,7 +41,7 @@ const processesIn = (text: string): Process[] =>
     return pid ? [{ pid, reloads: Number(/\d+/.exec(rest)), uptime: /\d+d\d+h\d+m\d+s/.exec(rest)?.[0] ?? '' }] : []
   })
 
-/** All workers, the one that serves new requests first: after a reload that failed `show proc` lists it as an old one, and it is the youngest. While the master takes in a new configuration it is silent for a moment (5 s at most). Empty when nothing runs. */
+/** All workers, the one that serves new requests first: after a reload that failed `show proc` lists it as an old one, and it is the youngest. While the master takes in a new configuration it is silent for a moment (5 s at most). Empty when nothing runs; where a worker answers and the master does not, that one, and one without a pid for those that nobody names. */
 async function processes(look: Look): Promise<Process[]> {
   let found: Process[] = []
   const named = async () => {
@@ -49,11 +50,18 @@ async function processes(look: Look): Promise<Process[]> {
   }
   if (!(await named()) && (await look.stat(places(look.home).masterSocket)))
     await look.until('the master names its workers', 5000, named, beat)
-  return found.sort((one, other) => one.reloads - other.reloads)
+  return found.length === 0 ? withoutMaster(look) : found.sort((one, other) => one.reloads - other.reloads)
+}
+
+/** The worker that answers on the admin socket while the master is silent: stopped, out of connections (ten), or without its socket. */
+async function withoutMaster(look: Look): Promise<Process[]> {
+  const pid = pidIn((await look.ask(places(look.home).adminSocket, 'show info')) ?? '')
+  return pid ? [pid, ''].map((one, reloads) => ({ pid: one, reloads, uptime: '' })) : []
 }
 
 /** Pids of all workers that the master has. None when nothing runs. */
-export const workersOf = async (look: Look): Promise<string[]> => (await processes(look)).map(({ pid }) => pid)
+export const workersOf = async (look: Look): Promise<string[]> =>
+  (await processes(look)).flatMap(({ pid }) => pid || [])
 
 /** How many workers of earlier configurations still serve streams. */
 export const oldWorkers = async (look: Look): Promise<number> => Math.max(0, (await processes(look)).length - 1)
@@ -116,7 +124,7 @@ export async function changeEach(host: Host, change: (worker: ToldWorker) => Pro
 
 interface Round<T> {
   answers: T[]
-  /** the current one first */
+  /** the current one first; one without a pid stands for those that a silent master did not name */
   silent: (Process & { current: boolean })[]
   /** how long ago the current worker began */
   reloaded: string
@@ -138,7 +146,8 @@ async function withEach<T>(
       round = { answers: [], silent: [], reloaded: found[0]?.uptime ?? '' }
       for (const [at, worker] of found.entries()) {
         if (!which(worker)) continue
-        const answer = answers.get(worker.pid) ?? (await way(worker, at === 0).catch(unlessSilent))
+        const answer =
+          answers.get(worker.pid) ?? (worker.pid ? await way(worker, at === 0).catch(unlessSilent) : undefined)
         if (answer === undefined) round.silent.push({ ...worker, current: at === 0 })
         else answers.set(worker.pid, answer)
       }
@@ -154,8 +163,9 @@ function unlessSilent(error: unknown): undefined {
   if (!(error instanceof Silent)) throw error
 }
 
+const pidIn = (info: string): string | undefined => /^Pid: (\d+)$/m.exec(info)?.[1]
 const pidOf = async (ask: (command: string) => Promise<string>): Promise<string | undefined> =>
-  /^Pid: (\d+)$/m.exec(await ask('show info'))?.[1]
+  pidIn(await ask('show info'))
 
 /** What the master says itself where a worker should have answered. */
 const unheard = /^Can't (connect to|find) the target/
@@ -167,25 +177,43 @@ function answerOf(pid: string, said: string | undefined): string {
 
 /** Times that a question is repeated at once; of one in three that gets lost, eight in a row are one of 6,561. */
 const tries = 8
+/** ms that a question which got lost takes at most: it comes back empty at once. One that takes longer reached a worker that stands still. */
+const atOnce = 2000
 
-/** A question to one worker through the master. */
-const heard = (look: Look, pid: string) => async (command: string) => {
+/** Says something until it is heard. */
+async function repeated(pid: string, say: () => Promise<string | undefined>): Promise<string> {
   let said: string | undefined
-  for (let at = 0; at < tries && (!said || unheard.test(said)); at += 1)
-    said = await askMaster(look, `@!${pid} ${command}`)
+  const until = performance.now() + atOnce
+  for (let at = 0; at < tries && (!said || unheard.test(said)) && performance.now() < until; at += 1) said = await say()
   return answerOf(pid, said)
 }
 
-/** A command to one worker through the master, not repeated: whoever gives it looks what came of it. */
+/** A question to one worker through the master. */
+const heard = (look: Look, pid: string) => (command: string) =>
+  repeated(pid, () => askMaster(look, `@!${pid} ${command}`))
+
+/** A new version of a map may be begun and filled twice: what is not committed counts for nothing, and the same row twice is as good as once. */
+const repeatable = (command: string): boolean => /^(prepare map|add map @)/.test(command)
+
+/** A command to one worker through the master; whoever gives it looks what came of it. */
 const told =
   (host: Host, pid: string): Say =>
-  async (command, payload) =>
-    answerOf(pid, await host.tell(places(host.home).masterSocket, `@!${pid} ${command}`, payload))
+  async (command, payload) => {
+    const say = () => host.tell(places(host.home).masterSocket, `@!${pid} ${command}`, payload).catch(unlessHangup)
+    return repeatable(command) ? repeated(pid, say) : answerOf(pid, await say())
+  }
+
+/** A socket that is lost while a payload is on its way ends the connection with an error. */
+function unlessHangup(error: unknown): undefined {
+  if (!(error instanceof Hangup)) throw error
+}
 
 function named(silent: Round<unknown>['silent'], reloaded: string, what: string): string {
   const within = `did not ${what} within ${patience / 1000} s`
   const [first] = silent
   if (first?.current) return `the gateway (worker ${first.pid}) ${within}; see npx tsx status.ts.`
+  if (first?.pid === '')
+    return `HAProxy’s master process does not name its workers, so what those that finish earlier answers have is unknown; see npx tsx status.ts.`
   const pids = silent.map(({ pid }) => pid).join(', ')
   return `worker ${pids}, which finishes answers that began before the reload ${ago(reloaded)} ago, ${within}; run this again.`
 }

@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import { mapText } from '../haproxy/map-text.ts'
-import { runningMap, setRunningMap } from '../haproxy/runtime.ts'
-import { workersOf } from '../haproxy/workers.ts'
+import { runningMap, setRunningMaps } from '../haproxy/runtime.ts'
 import type { Host, Look } from '../host/host.ts'
 import { places } from '../platform/mac/places.ts'
 import type { Registry } from '../site/limits.ts'
@@ -55,21 +54,21 @@ const fileOf = (look: Look, name: string): string => `${places(look.home).keyMap
 export async function publish(host: Host, registry: Registry, settings: Settings): Promise<void> {
   await ensureIdentityFiles(host)
   await host.write(fileOf(host, inForce), `${JSON.stringify(listedOf(registry, settings))}\n`)
-  // Asked once: where nothing runs, each question would wait for a master that might be taking in a new configuration.
-  const runs = (await workersOf(host)).length > 0
-  for (const [name, lines] of Object.entries(await wantedMaps(host, registry, settings))) {
-    await host.write(fileOf(host, name), mapText(lines))
-    if (runs)
-      await setRunningMap(
-        host,
-        `keys/${name}`,
-        lines,
-        (_key, value) => value.startsWith(probing) && endOf(value) > Date.now() / 1000,
-      )
-  }
+  const wanted = Object.entries(await wantedMaps(host, registry, settings))
+  // All files before the first word to a worker: one that does not answer keeps nothing from those who come.
+  for (const [name, lines] of wanted) await host.write(fileOf(host, name), mapText(lines))
   // What is in it is the observer's to say; HAProxy only starts when it is there.
   if ((await host.read(fileOf(host, spentMap))) === undefined) await host.write(fileOf(host, spentMap), '')
+  await setRunningMaps(
+    host,
+    loadedOf(wanted),
+    (_key, value) => value.startsWith(probing) && endOf(value) > Date.now() / 1000,
+  )
 }
+
+/** Maps by the end of their path, as a worker has them. */
+const loadedOf = (maps: [string, Map<string, string>][]): [string, Map<string, string>][] =>
+  maps.map(([name, lines]) => [`keys/${name}`, lines])
 
 /** Keeps a changed registry, and has it hold at the next request. */
 export async function keep(host: Host, registry: Registry, settings: Settings): Promise<void> {
@@ -84,7 +83,10 @@ export async function renewLists(host: Host, enginePort: number): Promise<void> 
     const listed = readListed(text)
     if (listed.length === 0) return
     const wanted = listMaps(listed, await catalogue(host, enginePort), await listTexts(host))
-    for (const name of listNames) await renew(host, name, wanted[name])
+    await renew(
+      host,
+      listNames.map((name) => [name, wanted[name]]),
+    )
     if ((await host.read(fileOf(host, inForce))) === text) return
   }
 }
@@ -97,9 +99,10 @@ function readListed(text: string): Listed[] {
   }
 }
 
-async function renew(host: Host, name: string, lines: Map<string, string>): Promise<void> {
-  if ((await host.read(fileOf(host, name))) !== mapText(lines)) await host.write(fileOf(host, name), mapText(lines))
-  await setRunningMap(host, `keys/${name}`, lines)
+async function renew(host: Host, maps: [string, Map<string, string>][]): Promise<void> {
+  for (const [name, lines] of maps)
+    if ((await host.read(fileOf(host, name))) !== mapText(lines)) await host.write(fileOf(host, name), mapText(lines))
+  await setRunningMaps(host, loadedOf(maps))
 }
 
 const withoutProbe = (lines: Map<string, string>): Map<string, string> =>

@@ -28,11 +28,17 @@ export function budgets(
       const at = now()
       const given = await readBudgets(host)
       const counted = given.size > 0 ? await used(host, dayOf(at)) : {}
-      const open = given.size > 0 ? await underWay(host, given, sight) : new Map<string, Use>()
+      let unknown: Error | undefined
+      // A worker that does not tell what runs in it must not keep those from being stopped whose share is counted.
+      const open = await underWay(host, given, sight).catch((error) => {
+        unknown = error
+        return new Map<string, Use>()
+      })
       const before = heard
       heard = false
       await publish(host, spent(given, counted, open, midnightAfter(at)), before)
       heard = true
+      if (unknown) throw unknown
     },
   }
 }
@@ -68,6 +74,7 @@ async function underWay(
   sight: ReturnType<typeof sightings>,
 ): Promise<Map<string, Use>> {
   const uses = new Map<string, Use>()
+  if (given.size === 0) return uses
   const found = await running(look)
   const seenFor = sight(found)
   for (const stream of found) {
