@@ -10,14 +10,14 @@ import { sha256 } from '../../lib/host/command.ts'
 import { awaitIdle } from '../../lib/parts/drain.ts'
 import { bans, unban } from '../../lib/people/bans.ts'
 import { generateKey } from '../../lib/people/key.ts'
-import { places } from '../../lib/platform/mac/places.ts'
+import { labels, places } from '../../lib/platform/mac/places.ts'
 import { emptyReceipt } from '../../lib/site/receipt.ts'
 import { storm } from '../attacks/storm.ts'
 import { eventually } from '../lab/gateway.ts'
 import { changeKeys, entry, type Lossy, lossy } from '../lab/losses.ts'
 import { setFaults } from './installed.ts'
 import { longChat, openStream } from './stream.ts'
-import { cannot, installed, at as placesOf, quickBox, run, titled } from './witness.ts'
+import { cannot, installed, job, at as placesOf, quickBox, run, titled } from './witness.ts'
 
 const secrets = { bob: generateKey(), carol: generateKey() }
 let at: Lossy
@@ -196,7 +196,9 @@ test('a current worker that has stopped answering is named, and nothing is said 
 })
 
 test.skipIf(cannot)(
-  titled('keys.ts revoke says that it is not in force, and ends with 5, where an earlier worker hears nothing'),
+  titled(
+    'keys.ts revoke says that it is not in force, and ends with 5, where an earlier worker hears nothing; uninstall.ts removes the gateway all the same',
+  ),
   async () => {
     const box = await quickBox({ mac: { xnu: { loses: 1 } } })
     try {
@@ -219,6 +221,8 @@ test.skipIf(cannot)(
         headers: { host: `${box.address}:${box.port}`, authorization: `Bearer ${key}` },
       })
       expect(asked.status).toBe(401)
+      expect((await run(box, 'uninstall.ts', '--yes')).code).toBe(0)
+      expect(await job(box, labels.gateway)).toBeUndefined()
       stream.hangUp()
     } finally {
       await box.close()
