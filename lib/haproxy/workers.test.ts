@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { memoryWorker, withWorkers } from '../../test/memory-haproxy.ts'
 import { memoryHost } from '../../test/memory-host.ts'
-import { Hangup } from '../host/runtime-api.ts'
+import { Hangup } from '../host/command.ts'
 import { places } from '../platform/mac/places.ts'
 import { dryHost } from '../steps/dry-run.ts'
 import { setRunningMap, setRunningMaps } from './runtime.ts'

@@ -1,7 +1,6 @@
-import { exitCodes, Stop } from '../host/command.ts'
+import { exitCodes, Hangup, Stop } from '../host/command.ts'
 import type { Host, Look } from '../host/host.ts'
 import type { Say } from '../host/look.ts'
-import { Hangup } from '../host/runtime-api.ts'
 import { places } from '../platform/mac/places.ts'
 
 /** A worker as the master's `show proc` lists it. */

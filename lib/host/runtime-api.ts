@@ -1,10 +1,8 @@
 import net from 'node:net'
+import { Hangup } from './command.ts'
 
 /** One command, with the lines of its payload if it takes one; gives the answer. */
 export type Say = (command: string, payload?: string[]) => Promise<string>
-
-/** Nobody listens, the connection ended, or nothing came for 10 s. */
-export class Hangup extends Error {}
 
 const patience = 10_000
 
