@@ -9,12 +9,13 @@ export const cutStreams = (host: Host, name: string): Promise<number> => cut(hos
 export async function cut(host: Host, meant: (stream: Stream) => boolean): Promise<number> {
   const ended = new Set<string>()
   await changeEach(host, async (worker) => {
-    const running = (await streamsOf(worker)).filter(meant)
+    const left = async () => (await streamsOf(worker)).filter(meant)
+    const running = await left()
     for (const { pid, session, started } of running) {
       ended.add(`${pid} ${session} ${started}`)
       await worker.tell(`shutdown session ${session}`)
     }
-    return running.length === 0
+    return running.length === 0 || (await left()).length === 0
   })
   return ended.size
 }

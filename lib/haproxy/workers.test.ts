@@ -1,8 +1,10 @@
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { memoryWorker, withWorkers } from '../../test/memory-haproxy.ts'
 import { memoryHost } from '../../test/memory-host.ts'
+import { Hangup } from '../host/command.ts'
+import { places } from '../platform/mac/places.ts'
 import { dryHost } from '../steps/dry-run.ts'
-import { setRunningMap } from './runtime.ts'
+import { setRunningMap, setRunningMaps } from './runtime.ts'
 import { changeEach, readEach, workers, workersOf } from './workers.ts'
 
 const head = '#<PID>          <type>          <reloads>       <uptime>        <version>      \n'
@@ -63,6 +65,62 @@ it.each(['', "Can't connect to the target CLI!\n"])(
     )
   },
 )
+
+describe('a worker that answers while the master is silent', () => {
+  const silent = () => {
+    const host = memoryHost()
+    const lines = new Map([['a', 'b']])
+    const { told } = withWorkers(host, { 34: memoryWorker({ maps: { 7: { file: '/x/keys/keys.map', lines } } }) })
+    const { ask } = host
+    host.ask = async (socket, command) => (socket === places(host.home).masterSocket ? undefined : ask(socket, command))
+    return { host, told }
+  }
+  const why =
+    'HAProxy’s master process does not name its workers, so what those that finish earlier answers have is unknown'
+
+  it('is told what is new, and nobody says that it holds everywhere', async () => {
+    const { host, told } = silent()
+    await expect(setRunningMap(host, 'keys/keys.map', new Map())).rejects.toThrow(`not in force: ${why}`)
+    expect(told).toEqual(['34 del map #7 a'])
+  })
+  it('is not taken for the only one', async () => {
+    await expect(readEach(silent().host, (worker) => worker.ask('show sess'))).rejects.toThrow(`unknown: ${why}`)
+  })
+})
+
+it('where one map cannot be told, the others are, and the fault is said', async () => {
+  const host = memoryHost()
+  const map = (file: string) => ({ file, lines: new Map([['a', 'b']]) })
+  const { told } = withWorkers(host, {
+    34: memoryWorker({ maps: { 7: map('/x/keys/keys.map'), 8: map('/x/keys/budgets.map') } }),
+    56: memoryWorker(),
+  })
+  const { ask } = host
+  host.ask = async (socket, command) => (command.startsWith('@!56') ? '' : ask(socket, command))
+  const none = new Map<string, string>()
+  await expect(
+    setRunningMaps(host, [
+      ['keys/keys.map', none],
+      ['keys/budgets.map', none],
+    ]),
+  ).rejects.toThrow(/^not in force: worker 56,/)
+  expect(told).toEqual(['34 del map #7 a', '34 del map #8 a'])
+})
+
+it('a command whose connection is reset on the way was not heard, and is no fault of the change', async () => {
+  const host = memoryHost()
+  const lines = new Map([['a', 'b']])
+  withWorkers(host, { 34: memoryWorker(), 56: memoryWorker({ maps: { 7: { file: '/x/keys/keys.map', lines } } }) })
+  const { tell } = host
+  let resets = 2
+  host.tell = async (socket, command) => {
+    resets -= 1
+    if (resets >= 0) throw new Hangup('read ECONNRESET')
+    return tell(socket, command)
+  }
+  expect(await setRunningMap(host, 'keys/keys.map', new Map())).toBe(2)
+  expect(lines.size).toBe(0)
+})
 
 it('where nothing runs there is nothing to change, and nothing to read', async () => {
   const host = memoryHost()

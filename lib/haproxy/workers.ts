@@ -1,4 +1,4 @@
-import { exitCodes, Stop } from '../host/command.ts'
+import { exitCodes, Hangup, Stop } from '../host/command.ts'
 import type { Host, Look } from '../host/host.ts'
 import type { Say } from '../host/look.ts'
 import { places } from '../platform/mac/places.ts'
@@ -179,20 +179,33 @@ const tries = 8
 /** ms that a question which got lost takes at most: it comes back empty at once. One that takes longer reached a worker that stands still. */
 const atOnce = 2000
 
-/** A question to one worker through the master. */
-const heard = (look: Look, pid: string) => async (command: string) => {
+/** Says something until it is heard. */
+async function repeated(pid: string, say: () => Promise<string | undefined>): Promise<string> {
   let said: string | undefined
   const until = performance.now() + atOnce
-  for (let at = 0; at < tries && (!said || unheard.test(said)) && performance.now() < until; at += 1)
-    said = await askMaster(look, `@!${pid} ${command}`)
+  for (let at = 0; at < tries && (!said || unheard.test(said)) && performance.now() < until; at += 1) said = await say()
   return answerOf(pid, said)
 }
 
-/** A command to one worker through the master, not repeated: whoever gives it looks what came of it. */
+/** A question to one worker through the master. */
+const heard = (look: Look, pid: string) => (command: string) =>
+  repeated(pid, () => askMaster(look, `@!${pid} ${command}`))
+
+/** A new version of a map may be begun and filled twice: what is not committed counts for nothing, and the same row twice is as good as once. */
+const repeatable = (command: string): boolean => /^(prepare map|add map @)/.test(command)
+
+/** A command to one worker through the master; whoever gives it looks what came of it. */
 const told =
   (host: Host, pid: string): Say =>
-  async (command, payload) =>
-    answerOf(pid, await host.tell(places(host.home).masterSocket, `@!${pid} ${command}`, payload))
+  async (command, payload) => {
+    const say = () => host.tell(places(host.home).masterSocket, `@!${pid} ${command}`, payload).catch(unlessHangup)
+    return repeatable(command) ? repeated(pid, say) : answerOf(pid, await say())
+  }
+
+/** A socket that is lost while a payload is on its way ends the connection with an error. */
+function unlessHangup(error: unknown): undefined {
+  if (!(error instanceof Hangup)) throw error
+}
 
 function named(silent: Round<unknown>['silent'], reloaded: string, what: string): string {
   const within = `did not ${what} within ${patience / 1000} s`
@@ -201,7 +214,7 @@ function named(silent: Round<unknown>['silent'], reloaded: string, what: string)
   if (first?.pid === '')
     return `HAProxy’s master process does not name its workers, so what those that finish earlier answers have is unknown; see npx tsx status.ts.`
   const pids = silent.map(({ pid }) => pid).join(', ')
-  return `worker ${pids}, which finishes answers that began before the reload ${ago(reloaded)} ago, ${within}; run this again.`
+  return `worker ${pids}, which finishes answers that began before the reload ${ago(reloaded)} ago, ${within}; it takes no new requests, and ends with those answers.`
 }
 
 /** 0d00h10m03s as its largest part: 10 min. */

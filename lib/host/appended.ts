@@ -59,16 +59,21 @@ export async function readFrom(file: string, offset: number): Promise<Piece | un
 /** ms in which nobody has written, so that nothing comes while a file is emptied */
 const quiet = 1000
 
+/** Whether all of an open file is known and nobody writes: a copy that is made of it just then would hold what is unread. */
+function still(fd: number, known: Position): boolean {
+  const { size, mtimeMs } = fstatSync(fd)
+  return size === known.offset && Math.abs(Date.now() - mtimeMs) >= quiet
+}
+
 /** Empties a file that others append to, when all of it is known and nobody writes at the moment; its older copy goes, too. Tells whether. */
 export async function empty(file: string, known: Position): Promise<boolean> {
   const handle = await unless(fs.open(file, 'r+'), undefined)
   if (!handle) return false
   try {
-    if ((await identity(handle)) !== known.id) return false
+    if ((await identity(handle)) !== known.id || !still(handle.fd, known)) return false
     await fs.rm(`${file}.1`, { force: true })
     // In one step of this process: microseconds after the look.
-    const { size, mtimeMs } = fstatSync(handle.fd)
-    if (size !== known.offset || Math.abs(Date.now() - mtimeMs) < quiet) return false
+    if (!still(handle.fd, known)) return false
     ftruncateSync(handle.fd)
     return true
   } finally {

@@ -12,6 +12,9 @@ export function json(text: string): unknown {
   }
 }
 
+/** Nobody listens on a socket of HAProxy's, the connection ended, or nothing came for 10 s. */
+export class Hangup extends Error {}
+
 /** What a command left behind. */
 export interface Output {
   code: number

@@ -1,10 +1,8 @@
 import net from 'node:net'
+import { Hangup } from './command.ts'
 
 /** One command, with the lines of its payload if it takes one; gives the answer. */
 export type Say = (command: string, payload?: string[]) => Promise<string>
-
-/** The connection ended, or nothing came for 10 s. */
-export class Hangup extends Error {}
 
 const patience = 10_000
 
@@ -16,14 +14,14 @@ function written(command: string, payload: string[] = []): string {
   return payload.length > 0 ? `${command} <<\n${payload.join('\n')}\n\n` : `${command}\n`
 }
 
-/** One command on a connection of its own. The sending side is half-closed, as 3.2's master socket needs. Throws when nobody listens or answers; an empty text is no answer. */
+/** One command on a connection of its own. The sending side is half-closed, as 3.2's master socket needs. Throws `Hangup` when nobody listens or answers; an empty text is no answer. */
 export function converse(socket: string, command: string, payload?: string[]): Promise<string> {
   const words = written(command, payload)
   return new Promise((resolve, reject) => {
     let text = ''
     const connection = net.connect(socket).setEncoding('utf8')
     connection.setTimeout(patience, () => connection.destroy(new Hangup('no answer within 10 s')))
-    connection.on('error', reject)
+    connection.on('error', (error) => reject(error instanceof Hangup ? error : new Hangup(error.message)))
     connection.on('data', (data) => {
       text += data
     })

@@ -123,6 +123,17 @@ describe('a file that is emptied', () => {
     write('e\n')
     expect(await all(one)).toEqual(['e'])
   })
+  test('leaves a copy that is being made of it, with what is unread', async () => {
+    write('a\n')
+    const one = follow(file)
+    await all(one)
+    write('b\n')
+    copyFileSync(file, `${file}.1`)
+    expect(await empty(file, one.position())).toBe(false)
+    truncateSync(file)
+    write('c\n')
+    expect(await all(one)).toEqual(['b', 'c'])
+  })
   test('is not while somebody writes, while some of it is unread, or when it is another', async () => {
     write('a\n')
     const one = follow(file)

@@ -2,8 +2,8 @@ import { keyNeeds, settingsNeeds, tooOldFor } from '../gateway/needs.ts'
 import { configurationOf, gatewayAgent, gatewayOf } from '../gateway/of-site.ts'
 import { bringInIpv6, chooseIpv6, runningIpv6 } from '../haproxy/ipv6.ts'
 import { swap } from '../haproxy/reload.ts'
-import { closeFrontend, engineUp, isDraining, runningFingerprint, workerInfo } from '../haproxy/runtime.ts'
-import { Stop } from '../host/command.ts'
+import { closeFrontend, engineLoad, engineUp, isDraining, runningFingerprint, workerInfo } from '../haproxy/runtime.ts'
+import { exitCodes, Stop } from '../host/command.ts'
 import type { Host, Look } from '../host/host.ts'
 import { identityStep } from '../people/refresh.ts'
 import { keyStep } from '../people/store.ts'
@@ -111,11 +111,20 @@ async function answers(look: Look, wanted: string, pid: number, address: string 
   return ok(`process ${pid}, worker ${(await workerInfo(look))?.pid}`)
 }
 
-/** No new connection, running ones get their time; then the job may go. */
+/** No new connection, running ones get their time; then the job may go, also where a worker does not tell: to end is all that it can still do. */
 async function drain(host: Host, setup: Setup): Promise<void> {
   if (!(await runningFingerprint(host))) return
-  await closeFrontend(host, 'tailnet')
-  await awaitIdle(host, setup)
+  try {
+    await closeFrontend(host, 'tailnet')
+    await awaitIdle(host, setup)
+  } catch (error) {
+    if (!(error instanceof Stop && error.code === exitCodes.partly)) throw error
+    setup.say?.(`Answers that run in a worker of HAProxy that does not answer are not waited for (${error.message})`)
+    await host.until('the other answers to end', setup.settings.drain, async () => {
+      const load = await engineLoad(host)
+      return !load || load.running + load.waiting === 0
+    })
+  }
 }
 
 /** A wait, not a change: after a restart of Ollama the gateway's health check needs a moment to see it. */

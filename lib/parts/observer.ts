@@ -1,4 +1,4 @@
-import { droppedLines } from '../haproxy/runtime.ts'
+import { droppedLines, runningFingerprint } from '../haproxy/runtime.ts'
 import type { Look } from '../host/host.ts'
 import { ageOf, readSign, staleAfter } from '../observer/sign.ts'
 import { fillAgent, launchd } from '../platform/mac/launchd.ts'
@@ -6,7 +6,7 @@ import { describe, listeners } from '../platform/mac/listeners.ts'
 import { labels, places } from '../platform/mac/places.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
-import { agentFileStep, service } from '../steps/resources.ts'
+import { agentFileStep, service, tilde } from '../steps/resources.ts'
 import { advice, type Check, type Finding, missed, ok, type Step, skipped } from '../steps/step.ts'
 import type { Part } from './part.ts'
 
@@ -92,11 +92,17 @@ const works = (): Check => ({
 })
 
 /** What is lost on the way from HAProxy to the log is missing in reports and in shares of a day. */
-const whole = (): Check => ({
+const whole = (machine: Machine): Check => ({
   id: 'observer.log-whole',
   title: 'No line of the log was lost',
   needs: ['observer.service'],
   async check(look) {
+    // HAProxy holds it open and goes on writing into what nobody can open any more.
+    if ((await runningFingerprint(look)) && (await look.stat(places(look.home).access)) === undefined)
+      return missed(
+        `${tilde(look, places(look.home).access)} was removed: since then nothing is counted, and shares of a day have no end`,
+        `Restart the gateway, which cuts running answers: launchctl kickstart -k gui/${machine.uid}/${labels.gateway}`,
+      )
     const { unreadable = 0, gaps = 0 } = (await readSign(look))?.lost ?? {}
     const seen = [
       [await droppedLines(look), 'lines could not be written'],
@@ -152,6 +158,8 @@ export const observer: Part = {
     if (setup.mode !== 'proxy' || setup.settings.observer === 'off') return [absent(steps)]
     return [portFree(machine, setup), steps.plist, { ...steps.run, needs: ['runtime.copy'] }]
   },
-  checks: (_machine, setup) =>
-    setup.mode === 'proxy' && setup.settings.observer === 'on' ? [works(), whole(), ...told(setup.settings)] : [],
+  checks: (machine, setup) =>
+    setup.mode === 'proxy' && setup.settings.observer === 'on'
+      ? [works(), whole(machine), ...told(setup.settings)]
+      : [],
 }

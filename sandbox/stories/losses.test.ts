@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { afterEach, describe, expect, test } from 'vitest'
 import { withProbeKeys } from '../../lib/gateway/proofs/probes.ts'
 import { cutStreams } from '../../lib/haproxy/cut.ts'
@@ -10,7 +10,7 @@ import { sha256 } from '../../lib/host/command.ts'
 import { awaitIdle } from '../../lib/parts/drain.ts'
 import { bans, unban } from '../../lib/people/bans.ts'
 import { generateKey } from '../../lib/people/key.ts'
-import { places } from '../../lib/platform/mac/places.ts'
+import { labels, places } from '../../lib/platform/mac/places.ts'
 import { emptyReceipt } from '../../lib/site/receipt.ts'
 import { storm } from '../attacks/storm.ts'
 import { eventually } from '../lab/gateway.ts'
@@ -18,7 +18,7 @@ import { changeKeys, entry, type Lossy, lossy } from '../lab/losses.ts'
 import { exchange, request } from '../lab/raw.ts'
 import { setFaults } from './installed.ts'
 import { longChat, openStream } from './stream.ts'
-import { cannot, installed, at as placesOf, quickBox, run, titled } from './witness.ts'
+import { cannot, installed, job, at as placesOf, quickBox, run, titled } from './witness.ts'
 
 const secrets = { bob: generateKey(), carol: generateKey() }
 let at: Lossy
@@ -55,6 +55,15 @@ describe('where one of three handed-over sockets gets lost, as on macOS', () => 
   test('keys that are added and revoked count and count no longer, also while an earlier worker streams', async () => {
     await twoWorkers(3)
     expect(await changeKeys(at, 20)).toEqual([])
+  })
+
+  test('ten thousand keys, of which hundreds go at once, are what an earlier worker knows in the end, too', async () => {
+    await twoWorkers(3)
+    for (let number = 0; number < 10_000; number += 1) at.registry.keys[`key-${number}`] = entry(`rop_${number}`)
+    await at.keep()
+    for (let number = 0; number < 300; number += 1) delete at.registry.keys[`key-${number}`]
+    await at.keep()
+    expect((await runningMap(at.machine, 'keys/keys.map'))?.size).toBe(9702)
   })
 
   test('a key is added and revoked within the first second after each reload', async () => {
@@ -131,7 +140,7 @@ describe('where nothing that is handed over arrives', () => {
     await twoWorkers(1)
     delete at.registry.keys.bob
     await expect(at.keep()).rejects.toThrow(
-      /^not in force: worker \d+, which finishes answers that began before the reload \d+ s ago, did not confirm it within 10 s; run this again\.$/,
+      /^not in force: worker \d+, which finishes answers that began before the reload \d+ s ago, did not confirm it within 10 s; it takes no new requests, and ends with those answers\.$/,
     )
     expect(await at.ask(secrets.bob)).toBe(401)
   })
@@ -156,6 +165,36 @@ test('a change that does not reach the worker stands in every file all the same,
   }
 })
 
+test.each([
+  ['that stands still', (pid: number) => process.kill(pid, 'SIGSTOP'), (pid: number) => process.kill(pid, 'SIGCONT')],
+  ['whose socket somebody removed', () => rmSync(places(at.machine.home).masterSocket), () => {}],
+])('a master %s keeps no revoked key alive, and what it has is not taken for nothing', async (_how, harm, mend) => {
+  at = await lossy(3, secrets)
+  const pid = at.gateway.master.pid ?? 0
+  harm(pid)
+  try {
+    delete at.registry.keys.bob
+    await expect(at.keep()).rejects.toThrow('not in force: HAProxy’s master process does not name its workers')
+    expect(await at.ask(secrets.bob)).toBe(401)
+    await expect(streams(at.machine)).rejects.toThrow('unknown: HAProxy’s master process')
+  } finally {
+    mend(pid)
+  }
+})
+
+test('an earlier worker that stands still is named within the time that is said', async () => {
+  await twoWorkers(1000)
+  const [, earlier] = await workersOf(at.machine)
+  process.kill(Number(earlier), 'SIGSTOP')
+  const began = performance.now()
+  try {
+    await expect(streams(at.machine)).rejects.toThrow(`unknown: worker ${earlier}, which finishes`)
+    expect(performance.now() - began).toBeLessThan(25_000)
+  } finally {
+    process.kill(Number(earlier), 'SIGCONT')
+  }
+})
+
 test('a current worker that has stopped answering is named, and nothing is said to hold', async () => {
   at = await lossy(3, secrets)
   const [pid = ''] = await workersOf(at.machine)
@@ -172,7 +211,9 @@ test('a current worker that has stopped answering is named, and nothing is said 
 })
 
 test.skipIf(cannot)(
-  titled('keys.ts revoke says that it is not in force, and ends with 5, where an earlier worker hears nothing'),
+  titled(
+    'keys.ts revoke says that it is not in force, and ends with 5, where an earlier worker hears nothing; uninstall.ts removes the gateway all the same',
+  ),
   async () => {
     const box = await quickBox({ mac: { xnu: { loses: 1 } } })
     try {
@@ -195,6 +236,8 @@ test.skipIf(cannot)(
         headers: { host: `${box.address}:${box.port}`, authorization: `Bearer ${key}` },
       })
       expect(asked.status).toBe(401)
+      expect((await run(box, 'uninstall.ts', '--yes')).code).toBe(0)
+      expect(await job(box, labels.gateway)).toBeUndefined()
       stream.hangUp()
     } finally {
       await box.close()

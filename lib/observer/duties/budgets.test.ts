@@ -53,6 +53,17 @@ test('nobody stays locked out by an observer that was killed between the file an
   expect(told).toEqual(['12 del map #7 bob'])
 })
 
+test('a worker that does not tell what runs in it keeps nobody from being stopped whose share is counted', async () => {
+  const host = machine()
+  const lines = new Map<string, string>()
+  withWorkers(host, { 12: memoryWorker({ maps: { 7: { file: '/x/keys/spent.map', lines } } }), 34: memoryWorker() })
+  const { ask } = host
+  host.ask = async (socket, command) => (command.startsWith('@!34') ? '' : ask(socket, command))
+  const duty = budgets({ used: async () => ({ bob: { ms: 60_000, bytes: 0 } }) }, () => noon)
+  await expect(duty.run(host)).rejects.toThrow('worker 34')
+  expect([...lines.keys()]).toEqual(['bob'])
+})
+
 test('who asks without a name, in a group that needs no key, has no share to spend', async () => {
   const host = memoryHost({ files: new Map([[`${keyMaps}/budgets.map`, '* 1|0\n']]) })
   const use = { ms: 5_000, bytes: 0 }
