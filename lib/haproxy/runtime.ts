@@ -1,7 +1,7 @@
 import type { Host, Look } from '../host/host.ts'
 import { places } from '../platform/mac/places.ts'
 import { parseMap } from './map-text.ts'
-import { changeEach, type ToldWorker } from './workers.ts'
+import { changeEach, type ToldWorker, type Which } from './workers.ts'
 
 /** The fingerprint that the running worker answers; undefined when none runs. */
 export async function runningFingerprint(look: Look): Promise<string | undefined> {
@@ -104,14 +104,14 @@ export const runningMap = (look: Look, file: string): Promise<Map<string, string
     return id === undefined ? undefined : mapOf(ask, id)
   })
 
-/** Adds entries to a map of the running workers alone. Throws `Stop` (exit 5) where they are not there in the end. */
-export const addRunning = (host: Host, file: string, lines: Map<string, string>): Promise<number> =>
-  changeMaps(host, [[file, (now) => new Map([...now, ...lines])]])
+/** Adds entries to a map of the running workers alone, or of those that are meant. Throws `Stop` (exit 5) where they are not there in the end. */
+export const addRunning = (host: Host, file: string, lines: Map<string, string>, which?: Which): Promise<number> =>
+  changeMaps(host, [[file, (now) => new Map([...now, ...lines])]], which)
 
-/** Takes entries out of a map of the running workers alone. Throws `Stop` (exit 5) where they are still there in the end. */
-export const removeRunning = (host: Host, file: string, keys: Iterable<string>): Promise<number> => {
+/** Takes entries out of a map of the running workers alone, or of those that are meant. Throws `Stop` (exit 5) where they are still there in the end. */
+export const removeRunning = (host: Host, file: string, keys: Iterable<string>, which?: Which): Promise<number> => {
   const gone = new Set(keys)
-  return changeMaps(host, [[file, (now) => new Map([...now].filter(([key]) => !gone.has(key)))]])
+  return changeMaps(host, [[file, (now) => new Map([...now].filter(([key]) => !gone.has(key)))]], which)
 }
 
 /** Makes maps hold exactly these lines in every worker, beside those that stay; nothing where one is not loaded. Throws `Stop` (exit 5) where they do not in the end. */
@@ -140,12 +140,16 @@ export const setRunningMap = (
 type Target = (now: Map<string, string>) => Map<string, string>
 
 /** Makes maps in every worker what they shall hold. Gives how many workers there are. */
-const changeMaps = (host: Host, maps: [file: string, target: Target][]): Promise<number> =>
-  changeEach(host, async (worker) => {
-    let all = true
-    for (const [file, target] of maps) all = (await changeMap(worker, file, target)) && all
-    return all
-  })
+const changeMaps = (host: Host, maps: [file: string, target: Target][], which?: Which): Promise<number> =>
+  changeEach(
+    host,
+    async (worker) => {
+      let all = true
+      for (const [file, target] of maps) all = (await changeMap(worker, file, target)) && all
+      return all
+    },
+    which,
+  )
 
 /** The same of one map in one worker, which is read back; tells whether it holds. */
 async function changeMap(worker: ToldWorker, file: string, target: Target): Promise<boolean> {

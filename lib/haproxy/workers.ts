@@ -65,6 +65,12 @@ export const workersOf = async (look: Look): Promise<string[]> =>
 /** How many workers of earlier configurations still serve streams. */
 export const oldWorkers = async (look: Look): Promise<number> => Math.max(0, (await processes(look)).length - 1)
 
+/** Which workers are meant. */
+export type Which = (worker: Process, current: boolean) => boolean
+const everyone: Which = () => true
+/** The one that serves new requests. */
+export const serving: Which = (_worker, current) => current
+
 /** ms within which every worker has to answer, and a change has to hold in it */
 const patience = 10_000
 /** ms between two tries */
@@ -74,7 +80,7 @@ const beat = 50
 export async function readEach<T>(
   look: Look,
   read: (worker: Worker) => Promise<T>,
-  which: (worker: Process) => boolean = () => true,
+  which: Which = everyone,
 ): Promise<T[]> {
   const { adminSocket } = places(look.home)
   const { answers, silent, reloaded } = await withEach(look, which, async ({ pid }, current) => {
@@ -103,20 +109,20 @@ export async function readOne<T>(
  * for a moment after a reload the old one may still answer there; the others through the master, which loses commands on macOS
  * (haproxy/haproxy, commit d7f681916). Gives how many workers there are; throws `Stop` (exit 5) that names those in which it does not hold.
  */
-export async function changeEach(host: Host, change: (worker: ToldWorker) => Promise<boolean>): Promise<number> {
+export async function changeEach(
+  host: Host,
+  change: (worker: ToldWorker) => Promise<boolean>,
+  which: Which = everyone,
+): Promise<number> {
   const { adminSocket } = places(host.home)
-  const { answers, silent, reloaded } = await withEach(
-    host,
-    () => true,
-    async ({ pid }, current) => {
-      const done = current
-        ? await host.telling(adminSocket, async (tell) =>
-            (await pidOf(tell)) === pid ? change({ pid, current, ask: tell, tell }) : false,
-          )
-        : await change({ pid, current, ask: heard(host, pid), tell: told(host, pid) })
-      return done || undefined
-    },
-  )
+  const { answers, silent, reloaded } = await withEach(host, which, async ({ pid }, current) => {
+    const done = current
+      ? await host.telling(adminSocket, async (tell) =>
+          (await pidOf(tell)) === pid ? change({ pid, current, ask: tell, tell }) : false,
+        )
+      : await change({ pid, current, ask: heard(host, pid), tell: told(host, pid) })
+    return done || undefined
+  })
   if (silent.length > 0) throw new Stop(exitCodes.partly, `not in force: ${named(silent, reloaded, 'confirm it')}`)
   return answers.length
 }
@@ -132,7 +138,7 @@ interface Round<T> {
 /** Goes round the workers until each that is there has given something; one that ends meanwhile needs not. */
 async function withEach<T>(
   look: Look,
-  which: (worker: Process) => boolean,
+  which: Which,
   way: (worker: Process, current: boolean) => Promise<T | undefined>,
 ): Promise<Round<T>> {
   const answers = new Map<string, T>()
@@ -144,7 +150,7 @@ async function withEach<T>(
       const found = await processes(look)
       round = { answers: [], silent: [], reloaded: found[0]?.uptime ?? '' }
       for (const [at, worker] of found.entries()) {
-        if (!which(worker)) continue
+        if (!which(worker, at === 0)) continue
         const answer =
           answers.get(worker.pid) ?? (worker.pid ? await way(worker, at === 0).catch(unlessSilent) : undefined)
         if (answer === undefined) round.silent.push({ ...worker, current: at === 0 })

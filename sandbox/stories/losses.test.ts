@@ -145,6 +145,15 @@ describe('where nothing that is handed over arrives', () => {
     expect(await at.ask(secrets.bob)).toBe(401)
   })
 
+  test('the proof runs with its keys all the same, and takes them back', async () => {
+    await twoWorkers(1)
+    const status = await withProbeKeys(at.machine, at.gateway.gateway.settings, async (keys) =>
+      at.ask(keys?.free ?? ''),
+    )
+    expect(status).toBe(200)
+    expect((await runningMap(at.machine, 'keys/keys.map'))?.size).toBe(2)
+  })
+
   test('what runs in an earlier worker is unknown, and not nothing', async () => {
     await twoWorkers(1)
     await expect(streams(at.machine)).rejects.toThrow(/^unknown: worker \d+, which finishes .* did not answer within/)

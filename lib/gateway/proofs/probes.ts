@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { addRunning, removeRunning } from '../../haproxy/runtime.ts'
-import { askMaster, workers, workersOf } from '../../haproxy/workers.ts'
+import { askMaster, serving, workers, workersOf } from '../../haproxy/workers.ts'
 import type { Host } from '../../host/host.ts'
 import { generateKey, hashKey } from '../../people/key.ts'
 import { exempt, probing, recordOf } from '../../people/records.ts'
@@ -15,7 +15,7 @@ import { every, limited, type ProbeKeys } from './probe-keys.ts'
 /** Seconds after which the keys of a test.ts that was killed count no longer. */
 const lifetime = 1800
 
-/** Runs something with keys that only the running workers know, and a way to tell them to one that a reload brought; none where nobody is counted or asked for one. */
+/** Runs something with keys that only the worker knows that serves new requests, so that one which finishes earlier answers and hears nothing keeps no proof from running, and a way to tell them to one that a reload brought; none where nobody is counted or asked for one. */
 export async function withProbeKeys<T>(
   host: Host,
   settings: Settings,
@@ -25,7 +25,7 @@ export async function withProbeKeys<T>(
   const [perSecond] = personSpeeds(settings, demandsOf(await readRegistry(host), settings).speeds)
   const { keys, maps } = made(perSecond)
   const forget = async () => {
-    for (const [file, lines] of maps) await removeRunning(host, file, lines.keys())
+    for (const [file, lines] of maps) await removeRunning(host, file, lines.keys(), serving)
   }
   let told: string[] = []
   const renew = async () => {
@@ -33,7 +33,7 @@ export async function withProbeKeys<T>(
     // While it takes in a new configuration the master is silent for a moment.
     if (pids.length === 0 && told.length > 0) pids = await workersOf(host)
     if (pids.every((pid) => told.includes(pid))) return
-    for (const [file, lines] of maps) await addRunning(host, file, lines)
+    for (const [file, lines] of maps) await addRunning(host, file, lines, serving)
     told = pids
   }
   try {

@@ -7,8 +7,8 @@ import { ipv6 } from './ipv6.ts'
 const at = places('/Users/ada')
 const address = 'fd7a:115c:a1e0::7'
 
-/** A gateway that runs without IPv6, on a Mac whose tunnel has that address, with these words behind it; `takes`: a reload binds it. */
-function machine({ words = '', shown = address, takes = true } = {}) {
+/** A gateway that runs without IPv6, on a Mac whose tunnel has that address, with these words behind it; `takes`: a reload binds it; `draining`: new requests are refused. */
+function machine({ words = '', shown = address, takes = true, draining = 'no' } = {}) {
   const told: string[] = []
   const host = memoryHost({
     files: new Map([
@@ -20,6 +20,8 @@ function machine({ words = '', shown = address, takes = true } = {}) {
   let running = 'off'
   host.ask = async (socket, command) =>
     socket === at.adminSocket && command === 'show env GATEWAY_IPV6' ? `GATEWAY_IPV6=${running}\n` : undefined
+  host.asking = async (_socket, talk) =>
+    talk(async (command) => (command === 'show map' ? '7 (/x/engine.map) pattern' : `0x1 draining ${draining}`))
   host.tell = async (socket, command) => {
     told.push(`${socket.split('/').at(-1)}: ${command}`)
     if (takes && host.files.get(at.ipv6) === ipv6Text('on')) running = 'on'
@@ -41,6 +43,7 @@ describe('an IPv6 address that comes late', () => {
     ['is still tentative', { words: 'tentative' }],
     ['another machine has, too', { words: 'duplicated' }],
     ['is on no interface', { shown: 'fe80::1' }],
+    ['would come by a reload that lets new requests in before Ollama is restarted', { draining: 'yes' }],
   ])('is left alone while it %s', async (_what, state) => {
     const { host, told } = machine(state)
     await ipv6.run(host)
