@@ -1,6 +1,6 @@
 import { quietPaths } from '../gateway/policies/log.ts'
 import { append } from '../host/appended.ts'
-import type { Host } from '../host/host.ts'
+import type { Host, Look } from '../host/host.ts'
 import { places } from '../platform/mac/places.ts'
 import type { Settings } from '../site/settings.ts'
 import type { Ended } from './ended.ts'
@@ -20,4 +20,11 @@ export async function writeLog(host: Host, requests: Ended[]): Promise<void> {
   const file = places(host.home).requestLog
   if (((await host.stat(file))?.size ?? 0) > most) await host.move(file, `${file}.1`)
   await append(file, requests.map((request) => `${JSON.stringify(request)}\n`).join(''))
+}
+
+/** What the log holds already, by the requests' own ids: an observer that was killed may have written requests whose count it had not kept, and they are read again. */
+export async function writtenIds(look: Look): Promise<Set<string>> {
+  const file = places(look.home).requestLog
+  const texts = await Promise.all([`${file}.1`, file].map((one) => look.read(one)))
+  return new Set(texts.flatMap((text = '') => [...text.matchAll(/"id":"([^"]+)"/g)].map(([, id = '']) => id)))
 }

@@ -5,7 +5,7 @@ import type { Settings } from '../site/settings.ts'
 import type { Duty } from './duty.ts'
 import { type Ended, parseEnded } from './ended.ts'
 import { follow } from './follow.ts'
-import { wanted, writeLog } from './log.ts'
+import { wanted, writeLog, writtenIds } from './log.ts'
 import type { Lost } from './sign.ts'
 
 /** Whoever is told of requests that have ended. */
@@ -28,6 +28,7 @@ export function requests(
 ): Reading {
   const follower = follow(places(home).access, start)
   let unreadable = 0
+  let written: Set<string> | undefined
   return {
     name: 'requests',
     lost: () => ({ unreadable, gaps: follower.gaps() }),
@@ -35,14 +36,20 @@ export function requests(
     async run(host: Host) {
       for (;;) {
         const lines = await follower.next()
-        if (lines.length === 0) return
+        if (lines.length === 0) {
+          // What an earlier observer may have written is behind by now.
+          written = new Set()
+          return
+        }
         const read = lines.map(parseEnded).filter((request) => request !== undefined)
         unreadable += lines.length - read.length
         for (const taker of takers) taker.take(read, follower.position(), lines.length - read.length)
         const { log } = settings()
+        const known = written ?? (await writtenIds(host))
+        written = known
         await writeLog(
           host,
-          read.filter((request) => wanted(log, request)),
+          read.filter((request) => wanted(log, request) && !known.has(request.id)),
         )
       }
     },

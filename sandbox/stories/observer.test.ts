@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { countedUpTo, dayOf, readUsage } from '../../lib/observer/usage.ts'
@@ -183,6 +184,22 @@ describe('an observer that fails', () => {
     expect(await requestsOf('alice')).toBe(before + 20)
     const ids = observer.log().map(({ id }) => id)
     expect(new Set(ids).size).toBeGreaterThanOrEqual(20)
+  })
+
+  test('is killed before it has kept what it counted, and counts it and writes it into the log once', async () => {
+    await allCounted()
+    const before = await requestsOf('alice')
+    const book = `${places(gateway.home).usage}/open.json`
+    const kept = readFileSync(book)
+    const logged = observer.log().length
+    for (let at = 0; at < 20; at += 1) expect((await chat()).status).toBe(200)
+    await eventually('all are in the log', () => observer.log().length === logged + 20)
+    await observer.stop('SIGKILL')
+    writeFileSync(book, kept)
+    observer = await startObserver(gateway, port)
+    await eventually('all are counted', async () => (await requestsOf('alice')) >= before + 20)
+    expect(await requestsOf('alice')).toBe(before + 20)
+    expect(observer.log().length).toBe(logged + 20)
   })
 
   test('is starved, and no request waits for it', async () => {
