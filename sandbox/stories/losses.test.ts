@@ -180,6 +180,8 @@ test.each([
 ])('a master %s keeps no revoked key alive, and what it has is not taken for nothing', async (_how, harm, mend) => {
   at = await lossy(3, secrets)
   const pid = at.gateway.master.pid ?? 0
+  // The master makes its socket anew when it has started its first worker; one that answers has done so.
+  await workersOf(at.machine)
   harm(pid)
   try {
     delete at.registry.keys.bob
