@@ -20,7 +20,7 @@ const machine: Machine = {
   user: 'ada',
   desktop: true,
   ssh: false,
-  prefix: '/opt/homebrew',
+  packager: { prefix: '/opt/homebrew' },
   tailscale: { variants: ['standalone'], state: 'Running', ipv4: '100.64.0.1', health: [], serves: [] },
   addresses: [{ family: 4, address: '192.168.1.5', device: 'en0' }],
 }
@@ -33,14 +33,14 @@ const setup: Setup = {
   registry: noKeys,
   answers: noAnswers,
   templates: { config: '', frontend: '' },
-  agents: {},
+  jobs: {},
   checkout: '',
   version: '0',
   attended: false,
   programs: { ollama: 'ollama', haproxy: 'haproxy', node: 'node' },
 }
 
-const agents = Object.fromEntries(
+const jobs = Object.fromEntries(
   Object.values(labels).map((label) => [
     label,
     `<plist><dict><key>Label</key><string>${label}</string><key>ProgramArguments</key><array/></dict></plist>`,
@@ -54,7 +54,7 @@ const target = {
   groups: expandGroups(presets.agents ?? []),
   model: { name: 'tiny', capabilities: ['completion', 'tools'] },
 }
-const checks = [...partChecks(machine, { ...setup, agents }), ...probes(target, gatewayOf(machine, setup))]
+const checks = [...partChecks(machine, { ...setup, jobs }), ...probes(target, gatewayOf(machine, setup))]
 
 /** Every bullet of the product description's testing section, and the check that holds it. */
 const bullets: Record<string, string> = {

@@ -27,6 +27,14 @@ describe('the walls of the house', () => {
     expect([from('serve.ts'), from('runtime-api.ts')]).toEqual([['lib/observer/serving.ts'], ['lib/host/host.ts']])
   })
 
+  it('nothing above platform/ names what only one system has', () => {
+    const words =
+      /launchctl|\bbrew\b|\blsof\b|ifconfig|pmset|sysctl|osascript|caffeinate|LaunchAgents|\/Library|\/opt\/homebrew|\/Applications|platform\/mac/
+    const above = product.filter((file) => !/^lib\/(platform|host|parts\/other-ollamas)/.test(file))
+    const uncommented = (file: string) => read(file).replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '')
+    expect(above.filter((file) => words.test(uncommented(file)))).toEqual([])
+  })
+
   it('nothing of the product knows that it is tested', () => {
     const words = /sandbox|\bVITEST\b|NODE_ENV|process\.env\.CI\b|process\.platform|vitest|mac\.json/
     expect(product.filter((file) => words.test(read(file)))).toEqual([])

@@ -8,7 +8,7 @@ import { type Aim, hasOwnKey } from './hostile/form.ts'
 import { message, resultOf, unreadable } from './hostile/outcome.ts'
 import { expected, type Hostile, themes, type Version } from './hostile/table.ts'
 
-const alarm = 'Stop the proxy (launchctl bootout) and report this.'
+const alarm = 'Stop the gateway (npx tsx uninstall.ts; your settings and keys stay) and report this.'
 const again = 'Run install.ts again.'
 
 /** Words with hyphens; what stands before the first `: ` is a name of its own. */

@@ -2,10 +2,9 @@ import { gatewayOf } from '../gateway/of-site.ts'
 import { runningIpv6 } from '../haproxy/ipv6.ts'
 import { runningFingerprint, workerInfo } from '../haproxy/runtime.ts'
 import { getAt, type Look } from '../host/host.ts'
-import { isTailnet4 } from '../platform/mac/ifconfig.ts'
-import { launchd } from '../platform/mac/launchd.ts'
-import { describe, isLoopback, listeners } from '../platform/mac/listeners.ts'
-import { labels, places } from '../platform/mac/places.ts'
+import { jobsOf, labels, listeners, places, platformOf } from '../platform/here.ts'
+import { describe, isLoopback } from '../platform/platform.ts'
+import { isTailnet4 } from '../platform/tailscale.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
 import { type Check, missed, ok, skipped } from '../steps/step.ts'
@@ -54,7 +53,7 @@ function silent(address: string, device: string, setup: Setup): Check {
       for (const port of new Set([setup.settings.port, setup.settings.engine.port])) {
         const answer = await ask(look, address, port)
         if (answer.status)
-          return missed(`port ${port} answered ${answer.status}`, `Find it: lsof -nP -iTCP:${port} -sTCP:LISTEN`)
+          return missed(`port ${port} answered ${answer.status}`, `Find it: ${platformOf(look).listeners.typed(port)}`)
       }
       return ok('refused')
     },
@@ -113,7 +112,7 @@ function bySockets(machine: Machine, setup: Setup): Check {
     needs: ['haproxy.listens'],
     async check(look) {
       const worker = await workerInfo(look)
-      const job = await launchd(machine.home, machine.uid).job(look, labels.gateway)
+      const job = await jobsOf(machine).job(look, labels.gateway)
       const pids = new Set(
         (await listeners(look, setup.settings.port))
           .filter((fact) => fact.address === machine.tailscale.ipv4)
@@ -124,7 +123,7 @@ function bySockets(machine: Machine, setup: Setup): Check {
         ? ok(`worker ${worker?.pid}, job ${job?.pid}`)
         : missed(
             `listening: ${[...pids].join(', ')}; ours: ${worker?.pid}`,
-            'Another HAProxy shares the port; find it with lsof and stop it.',
+            `Another HAProxy shares the port; find it (${platformOf(look).listeners.typed(setup.settings.port)}) and stop it.`,
           )
     },
   }
@@ -155,20 +154,20 @@ function answersItself(machine: Machine, setup: Setup): Check {
   }
 }
 
-/** The source guard trusts 100.64.0.0/10; a network of that number beside the tunnel could pass it, and macOS has no rule against that. */
+/** The source guard trusts 100.64.0.0/10; a network of that number beside the tunnel could pass it, and a Mac has no rule against that. */
 function noForgery(machine: Machine): Check {
   return {
     id: 'isolation.no-carrier-network',
     title: 'No other network here is numbered like a tailnet',
     async check() {
       const others = machine.addresses.filter(
-        ({ address, device }) => isTailnet4(address) && !device.startsWith('utun'),
+        ({ address, device }) => isTailnet4(address) && !platformOf(machine).addresses.isTunnel(device),
       )
       return others.length === 0
         ? ok('100.64.0.0/10 is the tunnel’s alone')
         : missed(
             others.map(({ address, device }) => `${address} on ${device}`).join(', '),
-            'Its neighbours look like tailnet devices; leave that network, or switch the gateway off: launchctl bootout.',
+            `Its neighbours look like tailnet devices; leave that network, or switch the gateway off: ${jobsOf(machine).typed.stop(labels.gateway)}`,
           )
     },
   }
@@ -201,7 +200,7 @@ function throughMagicName(machine: Machine, setup: Setup): Check {
 
 /** Every file that the project wrote and others must not read. */
 export function files(machine: Machine, setup: Setup): Check[] {
-  const at = places(machine.home)
+  const at = places(machine)
   return [
     {
       id: 'files.private',

@@ -16,14 +16,14 @@ const ofStep: Record<string, Need> = {
   'haproxy.identities': 'map edit',
   'haproxy.config': 'reload',
   'haproxy.ipv6': 'reload',
-  'models.plist': 'job at login',
+  'models.job': 'job at login',
   'models.service': 'job at login',
   'settings.file': 'job at login',
-  'haproxy.plist': 'restart of the proxy',
+  'haproxy.job': 'restart of the proxy',
   'haproxy.service': 'restart of the proxy',
-  'observer.plist': 'restart of the observer',
+  'observer.job': 'restart of the observer',
   'observer.service': 'restart of the observer',
-  'ollama.plist': 'restart of Ollama',
+  'ollama.job': 'restart of Ollama',
   'ollama.service': 'restart of Ollama',
 }
 

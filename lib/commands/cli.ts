@@ -2,7 +2,7 @@ import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { Chalk, type ChalkInstance } from 'chalk'
 import { exitCodes, Stop } from '../host/command.ts'
 import { openLog } from '../host/host.ts'
-import { places } from '../platform/mac/places.ts'
+import { places } from '../platform/here.ts'
 import { line } from '../steps/results.ts'
 import type { Result } from '../steps/step.ts'
 
@@ -60,7 +60,7 @@ async function attempt(script: Script, argv: string[]): Promise<number> {
     return exitCodes.done
   }
   if (!script.log || flags['dry-run']) return script.run(await makeUi(flags, () => {}), flags, positionals)
-  const file = `${places(process.env.HOME ?? '').logs}/${new Date().toISOString().replaceAll(/[:.]/g, '-')}-${script.log}.log`
+  const file = `${places({ home: process.env.HOME ?? '' }).logs}/${new Date().toISOString().replaceAll(/[:.]/g, '-')}-${script.log}.log`
   const log = await openLog(file).catch((error: Error) => {
     throw new Stop(
       3,

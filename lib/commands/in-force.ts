@@ -8,8 +8,7 @@ import { exitCodes, Stop } from '../host/command.ts'
 import type { Host, Look } from '../host/host.ts'
 import { saveRegistry } from '../people/registry.ts'
 import { publish } from '../people/store.ts'
-import { typedBrew } from '../platform/mac/brew.ts'
-import { places } from '../platform/mac/places.ts'
+import { places, platformOf } from '../platform/here.ts'
 import { fingerprintOf } from '../site/configuration.ts'
 import type { Registry } from '../site/limits.ts'
 import type { Machine } from '../site/machine.ts'
@@ -37,7 +36,7 @@ export function fewSpeeds(registry: Registry, before: Registry): void {
 /** A limit that HAProxy does not know would be none. The program is asked, and the worker, which may still be of an older one; where none is installed yet, install.ts asks. */
 export async function newEnough(
   look: Look,
-  machine: Pick<Machine, 'brew' | 'otherBrew'>,
+  machine: Pick<Machine, 'home' | 'packager'>,
   { programs }: Setup,
   needs: Need[],
 ): Promise<void> {
@@ -48,7 +47,7 @@ export async function newEnough(
     if (fault)
       throw new Stop(
         exitCodes.precondition,
-        `HAProxy ${version} is ${fault}; upgrade it (${typedBrew(machine)} upgrade haproxy) and run install.ts. Nothing was changed.`,
+        `HAProxy ${version} is ${fault}; upgrade it (${platformOf(machine).packages.typed(machine.packager, 'upgrade', 'haproxy')}) and run install.ts. Nothing was changed.`,
       )
   }
 }
@@ -89,7 +88,7 @@ export async function reloadFor(host: Host, machine: Machine, setup: Setup, befo
   if (setup.settings.access === 'tailnet' || !(await installed(host))) return exitCodes.done
   const gateway = gatewayOf(machine, setup)
   const wanted = render(gateway, setup.templates)
-  const there = fingerprintOf((await host.read(places(machine.home).config)) ?? '')
+  const there = fingerprintOf((await host.read(places(machine).config)) ?? '')
   if (there === wanted.fingerprint) return exitCodes.done
   const { listed, speeds } = demandsOf(setup.registry, setup.settings)
   // As it was before, or as a reload that failed has left it.

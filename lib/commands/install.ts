@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { exitCodes, Stop } from '../host/command.ts'
 import { type Host, realHost } from '../host/host.ts'
 import { system } from '../parts/system.ts'
+import { platformOf } from '../platform/here.ts'
 import type { Machine } from '../site/machine.ts'
 import { modelName } from '../site/settings.ts'
 import type { Setup } from '../site/setup.ts'
@@ -46,7 +47,7 @@ async function work(ui: Ui, host: Host, machine: Machine, setup: Setup, plan: Pl
     if (!(await ui.confirm('Do this?', true))) return declined(ui)
   }
   const release = await takeLock(host)
-  const awake = host.beside(['caffeinate', '-s', '-w', `${process.pid}`])
+  const awake = host.beside(platformOf(host).power.awakeWhile(process.pid))
   const copies = setup.receipt.backups.length
   try {
     await stillPlanned(host, setup)

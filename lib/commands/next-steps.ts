@@ -1,6 +1,4 @@
-import { typedBrew } from '../platform/mac/brew.ts'
-import { jobCommands } from '../platform/mac/launchd.ts'
-import { labels, places } from '../platform/mac/places.ts'
+import { jobsOf, labels, places, platformOf } from '../platform/here.ts'
 import type { Machine } from '../site/machine.ts'
 import { contextLength } from '../site/settings.ts'
 import type { Setup } from '../site/setup.ts'
@@ -29,7 +27,7 @@ export function nextSteps(machine: Machine, setup: Setup, model?: string): strin
     indent(services(machine)),
     '',
     '  Upgrades (install.ts upgrades nothing that is new enough; afterwards it reloads HAProxy without dropping a stream):',
-    `    ${typedBrew(machine)} upgrade ollama haproxy && npx tsx install.ts`,
+    `    ${platformOf(machine).packages.typed(machine.packager, 'upgrade', 'ollama', 'haproxy')} && npx tsx install.ts`,
   ].join('\n')
 }
 
@@ -100,14 +98,13 @@ function policy(port: number): string {
 }
 
 function services(machine: Machine): string {
-  const at = places(machine.home)
+  const at = places(machine)
+  const { typed } = jobsOf(machine)
   const block = (label: string, log: string) =>
     [
       `${label}:`,
-      ...Object.entries(jobCommands(machine.uid, machine.home, label, log)).map(
-        ([verb, command]) => `  ${verb.padEnd(8)} ${command}`,
-      ),
+      ...Object.entries(typed.all(label, log)).map(([verb, command]) => `  ${verb.padEnd(8)} ${command}`),
     ].join('\n')
   return `${block(labels.engine, `${at.logs}/ollama.log`)}\n${block(labels.gateway, at.requestLog)}
-(launchctl stop takes a bare label, and KeepAlive starts the job again at once; so stopping is bootout.)`
+(${typed.note})`
 }

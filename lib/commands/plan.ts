@@ -6,6 +6,7 @@ import { consent, consentQuestion, exposeQuestion } from '../parts/consent.ts'
 import { parts, partsOf } from '../parts/index.ts'
 import type { Part, Question } from '../parts/part.ts'
 import { programsOf } from '../parts/programs.ts'
+import { platformOf } from '../platform/here.ts'
 import { engineAddress } from '../site/engine.ts'
 import { type Machine, survey } from '../site/machine.ts'
 import type { Mode } from '../site/receipt.ts'
@@ -116,7 +117,7 @@ export function planText(plan: Plan, machine: Machine, setup: Setup): string {
   const sudo = plan.intents.some((intent) => intent.kind === 'sudo')
     ? []
     : [
-        'With your password (sudo): nothing of ours; Homebrew and Tailscale ask for it themselves when they are installed',
+        `With your password (sudo): nothing of ours; ${platformOf(machine).packages.name} and Tailscale ask for it themselves when they are installed`,
       ]
   return [
     'What will be done:',

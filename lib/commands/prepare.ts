@@ -1,10 +1,11 @@
+import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { exitCodes, Stop } from '../host/command.ts'
 import type { Look } from '../host/host.ts'
 import { programsOf } from '../parts/programs.ts'
 import { runtimeVersion } from '../parts/runtime.ts'
 import { readRegistry } from '../people/registry.ts'
-import { labels, places } from '../platform/mac/places.ts'
+import { jobPath, labels, places } from '../platform/here.ts'
 import { noKeys } from '../site/limits.ts'
 import { type Machine, survey } from '../site/machine.ts'
 import type { Mode } from '../site/receipt.ts'
@@ -45,7 +46,7 @@ export async function prepare(
     mode: options.mode ?? receipt.mode,
     answers: { ...noAnswers, keepEdited: [] },
     templates: await templates(look),
-    agents: await agents(look),
+    jobs: await jobTemplates(look),
     checkout,
     version: await runtimeVersion(look, checkout),
     attended: ui.attended,
@@ -59,13 +60,13 @@ async function templates(look: Look): Promise<Setup['templates']> {
   return { config: await read('haproxy.cfg'), frontend: await read('frontend.cfg') }
 }
 
-async function agents(look: Look): Promise<Record<string, string>> {
+async function jobTemplates(look: Look): Promise<Record<string, string>> {
   const pairs = Object.values(labels).map(
-    async (label) => [label, (await look.read(`${checkout}/templates/${label}.plist`)) ?? ''] as const,
+    async (label) =>
+      [label, (await look.read(`${checkout}/templates/${basename(jobPath(look, label))}`)) ?? ''] as const,
   )
   return Object.fromEntries(await Promise.all(pairs))
 }
 
 /** Whether anything of ours is installed. */
-export const installed = async (look: Look): Promise<boolean> =>
-  (await look.stat(places(look.home).receipt)) !== undefined
+export const installed = async (look: Look): Promise<boolean> => (await look.stat(places(look).receipt)) !== undefined

@@ -2,7 +2,7 @@ import { exitCodes, Stop } from '../host/command.ts'
 import { type Host, realHost } from '../host/host.ts'
 import { parts } from '../parts/index.ts'
 import { typed } from '../parts/other-ollamas.ts'
-import { oldLogs, places } from '../platform/mac/places.ts'
+import { oldLogs, places, platformOf } from '../platform/here.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
 import { dryHost, type Intent } from '../steps/dry-run.ts'
@@ -24,7 +24,7 @@ export async function uninstall(ui: Ui, flags: Flags): Promise<number> {
   const { machine, setup } = await prepare(host, ui).catch((error) => withDefaults(error, host, ui))
   if (dry) return showDry(ui, host, backwards(machine, setup, flags.purge === true))
   ui.say(
-    `Removes the jobs, ~/.haproxy, the copy that jobs run, logs and state; keeps Homebrew, Tailscale, both programs and all models${flags.purge ? '' : ', and your settings and keys'}.`,
+    `Removes the jobs, ~/.haproxy, the copy that jobs run, logs and state; keeps ${platformOf(host).packages.name}, Tailscale, both programs and all models${flags.purge ? '' : ', and your settings and keys'}.`,
   )
   if (!(await ui.confirm('Remove it?', true))) {
     ui.say('Nothing was changed.')
@@ -70,7 +70,7 @@ function backwards(machine: Machine, setup: Setup, purge: boolean): Step[] {
 }
 
 function purged(machine: Machine, step: Step): Step {
-  const { settingsFolder } = places(machine.home)
+  const { settingsFolder } = places(machine)
   return {
     ...step,
     keeps: undefined,
@@ -136,7 +136,7 @@ async function giveBack(ui: Ui, host: Host, setup: Setup): Promise<void> {
 
 /** State goes last, and stays while it holds a backup that nobody took back. */
 async function lastFolders(host: Host): Promise<Result> {
-  const at = places(host.home)
+  const at = places(host)
   const step = { id: 'state.removed', title: 'State and folders of ours are gone', check: async () => missed('', '') }
   if ((await host.list(at.backups)).length > 0) {
     await host.remove(at.receipt)

@@ -5,7 +5,7 @@ import { engineLoad } from '../haproxy/runtime.ts'
 import { type Stream, streams } from '../haproxy/streams.ts'
 import { exitCodes, Stop } from '../host/command.ts'
 import { type Look, realLook } from '../host/host.ts'
-import { places } from '../platform/mac/places.ts'
+import { places } from '../platform/here.ts'
 import type { Ui } from './cli.ts'
 
 /** What happens on the server now. */
@@ -35,7 +35,7 @@ const shownRefusals = 8
 export async function live(look: Look): Promise<Live | undefined> {
   const load = await engineLoad(look)
   if (!load) return undefined
-  const at = places(look.home)
+  const at = places(look)
   return {
     running: await streams(look),
     waiting: load.waiting,

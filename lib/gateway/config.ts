@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import { unlessOff } from '../haproxy/ipv6.ts'
 import { sha256 } from '../host/command.ts'
-import { places } from '../platform/mac/places.ts'
+import { places } from '../platform/here.ts'
 import type { Configuration } from '../site/configuration.ts'
 import type { Templates } from '../site/setup.ts'
 import { guard } from './policies/connections.ts'
@@ -25,11 +25,11 @@ export function render(gateway: Gateway, templates: Templates): Configuration {
     sections: list.flatMap((policy) => policy.sections ?? []).join('\n\n'),
   })
   const fingerprint = sha256(JSON.stringify([draft, files]))
-  const folder = `${places(gateway.home).maps}/${fingerprint.slice(0, 12)}`
+  const folder = `${places(gateway).maps}/${fingerprint.slice(0, 12)}`
   const text = draft
     .replace('global\n', `global\n    setenv CFG_ID ${fingerprint}\n`)
     .replaceAll('{{files}}', `${quoted(folder)}`)
-    .replaceAll('{{keys}}', quoted(places(gateway.home).keyMaps))
+    .replaceAll('{{keys}}', quoted(places(gateway).keyMaps))
   return {
     text: `${text.trimEnd()}\n`,
     files: Object.fromEntries(Object.entries(files).map(([name, content]) => [`${folder}/${name}`, content])),

@@ -63,10 +63,11 @@ it('keys may have 16 different numbers of bytes a second, and one less may alway
 
 describe('a key that asks for what HAProxy has not', () => {
   const setup = { programs: { ollama: '', haproxy: '/brew/haproxy' } } as Setup
+  const machine = { home: '/Users/ada', packager: { prefix: '/brew' } }
   const refused = (version: string, keys: Record<string, Partial<Limits>>, running?: string) => {
     const host = memoryHost({ commands: { '/brew/haproxy -v': { stdout: `HAProxy version ${version} 2026/10/14` } } })
     const ask = async () => (running ? `Version: ${running}\nPid: 7\n` : undefined)
-    return newEnough({ ...host, ask }, {}, setup, keyNeeds(registry(keys)))
+    return newEnough({ ...host, ask }, machine, setup, keyNeeds(registry(keys)))
   }
 
   it('is refused before anything is touched, by the program’s version or the running worker’s', async () => {
@@ -83,6 +84,8 @@ describe('a key that asks for what HAProxy has not', () => {
   it('is taken by one that has it, and where none is installed yet', async () => {
     await expect(refused('3.4.7', { bob: { queue: 3, perSecond: 1024 } }, '3.4.7')).resolves.toBeUndefined()
     await expect(refused('2.6.12', { bob: { perMinute: 1 } })).resolves.toBeUndefined()
-    await expect(newEnough(memoryHost(), {}, setup, keyNeeds(registry({ bob: { queue: 3 } })))).resolves.toBeUndefined()
+    await expect(
+      newEnough(memoryHost(), machine, setup, keyNeeds(registry({ bob: { queue: 3 } }))),
+    ).resolves.toBeUndefined()
   })
 })

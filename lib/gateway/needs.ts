@@ -1,5 +1,5 @@
+import { atLeast, versionNumbers } from '../platform/versions.ts'
 import { noKeys, type Registry } from '../site/limits.ts'
-import { atLeast, versionNumbers } from '../site/machine.ts'
 import type { Settings } from '../site/settings.ts'
 import { bandwidthLimits, bandwidthNeeds } from './policies/bandwidth.ts'
 import { sharedLimits, sharedNeeds } from './policies/shared.ts'

@@ -1,5 +1,5 @@
-import { type Agent, fillAgent } from '../platform/mac/launchd.ts'
-import { labels, places } from '../platform/mac/places.ts'
+import { labels, places, platformOf } from '../platform/here.ts'
+import type { JobFile } from '../platform/platform.ts'
 import type { Configuration } from '../site/configuration.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
@@ -30,9 +30,10 @@ export function gatewayOf(machine: Machine, setup: Setup): Gateway {
 export const configurationOf = (machine: Machine, setup: Setup): Configuration =>
   render(gatewayOf(machine, setup), setup.templates)
 
-export function gatewayAgent(machine: Machine, setup: Setup): Agent {
-  const at = places(machine.home)
-  return fillAgent(setup.agents[labels.gateway] ?? '', {
+/** The gateway's job. */
+export function gatewayJob(machine: Machine, setup: Setup): JobFile {
+  const at = places(machine)
+  return platformOf(machine).jobFiles.filled(setup.jobs[labels.gateway] ?? '', {
     bin: `${at.current}/templates/bin`,
     haproxy: setup.programs.haproxy,
     address: machine.tailscale.ipv4 ?? '100.x.y.z',

@@ -1,6 +1,5 @@
 import type { Host, Look } from '../host/host.ts'
-import { parseIfconfig } from '../platform/mac/ifconfig.ts'
-import { places } from '../platform/mac/places.ts'
+import { places, platformOf } from '../platform/here.ts'
 import { reload } from './reload.ts'
 
 /**
@@ -19,14 +18,14 @@ export const unlessOff = (line: string): string[] => [`.if strneq("$${variable}"
 
 /** Whether the running worker binds it; undefined when none runs, or one of an older install that always does. */
 export async function runningIpv6(look: Look): Promise<Ipv6 | undefined> {
-  const answer = await look.ask(places(look.home).adminSocket, `show env ${variable}`)
+  const answer = await look.ask(places(look).adminSocket, `show env ${variable}`)
   const said = new RegExp(`^${variable}=(on|off)$`, 'm').exec(answer ?? '')?.[1]
   return said as Ipv6 | undefined
 }
 
 /** Says what the next start or reload shall do. */
 export async function chooseIpv6(host: Host, is: Ipv6): Promise<void> {
-  const { ipv6 } = places(host.home)
+  const { ipv6 } = places(host)
   if ((await host.read(ipv6)) !== ipv6Text(is)) await host.write(ipv6, ipv6Text(is))
 }
 
@@ -42,7 +41,6 @@ export async function bringInIpv6(host: Host): Promise<void> {
 /** Whether the gateway runs without an IPv6 address that it could bind by now. */
 export async function ipv6Came(look: Look): Promise<boolean> {
   if ((await runningIpv6(look)) !== 'off') return false
-  const configured = /^ {4}bind \[([0-9a-f:]+)\]:\d+/m.exec((await look.read(places(look.home).config)) ?? '')?.[1]
-  const { stdout } = await look.query(['ifconfig'])
-  return parseIfconfig(stdout).some(({ address, unready }) => address === configured && !unready)
+  const configured = /^ {4}bind \[([0-9a-f:]+)\]:\d+/m.exec((await look.read(places(look).config)) ?? '')?.[1]
+  return (await platformOf(look).addresses.all(look)).some(({ address, unready }) => address === configured && !unready)
 }

@@ -1,6 +1,6 @@
 import type { Output } from '../host/command.ts'
 import type { Host, Look } from '../host/host.ts'
-import { places } from '../platform/mac/places.ts'
+import { places } from '../platform/here.ts'
 import { type Configuration, fingerprintOf } from '../site/configuration.ts'
 import type { Receipt } from '../site/receipt.ts'
 import { announce, isForeign, keepForeign, writeOurs } from '../steps/receipt.ts'
@@ -46,7 +46,7 @@ const mostOldWorkers = 16
  * Throws when the new one is refused (nothing changed) or does not come up (the last good is back, and says so).
  */
 export async function swap(host: Host, change: Change): Promise<void> {
-  const at = places(host.home)
+  const at = places(host)
   const { configuration, receipt } = change
   // Ending them (HAProxy's mworker-max-reloads) would cut their streams.
   if ((await oldWorkers(host)) >= mostOldWorkers)
@@ -76,7 +76,7 @@ async function writeFiles(host: Host, configuration: Configuration): Promise<voi
 }
 
 async function prove(host: Host, { configuration, receipt }: Change, old: string | undefined): Promise<void> {
-  const at = places(host.home)
+  const at = places(host)
   const answering = (wanted: string) => async () => (await runningFingerprint(host)) === wanted
   const first = await reload(host, answering(configuration.fingerprint))
   if (!first) return
@@ -91,7 +91,7 @@ async function prove(host: Host, { configuration, receipt }: Change, old: string
 
 /** How many reloads failed in a row, by the master's own count (2.5 and newer). */
 async function failures(host: Host): Promise<number> {
-  const processes = await host.ask(places(host.home).masterSocket, 'show proc')
+  const processes = await host.ask(places(host).masterSocket, 'show proc')
   return Number(/\[failed: (\d+)\]/.exec(processes ?? '')?.[1] ?? 0)
 }
 
@@ -142,7 +142,7 @@ const busy = /Another reload is still in progress/
 async function tellReload(host: Host): Promise<string> {
   let said = ''
   const taken = async () => {
-    said = await host.tell(places(host.home).masterSocket, 'reload').catch((error: Error) => error.message)
+    said = await host.tell(places(host).masterSocket, 'reload').catch((error: Error) => error.message)
     return !busy.test(said)
   }
   await host.until('the earlier reload is over', 15_000, taken, 1000)
@@ -152,6 +152,6 @@ async function tellReload(host: Host): Promise<string> {
 /** Removes the folders of files that none of these configurations names. */
 async function tidy(host: Host, texts: (string | undefined)[]): Promise<void> {
   const wanted = texts.map((text) => fingerprintOf(text ?? '').slice(0, 12))
-  const { maps } = places(host.home)
+  const { maps } = places(host)
   for (const name of await host.list(maps)) if (!wanted.includes(name)) await host.remove(`${maps}/${name}`)
 }

@@ -1,11 +1,11 @@
 import type { Host, Look } from '../host/host.ts'
-import { places } from '../platform/mac/places.ts'
+import { places } from '../platform/here.ts'
 import { parseMap } from './map-text.ts'
 import { changeEach, type ToldWorker, type Which } from './workers.ts'
 
 /** The fingerprint that the running worker answers; undefined when none runs. */
 export async function runningFingerprint(look: Look): Promise<string | undefined> {
-  const answer = await look.ask(places(look.home).adminSocket, 'show env CFG_ID')
+  const answer = await look.ask(places(look).adminSocket, 'show env CFG_ID')
   return /CFG_ID=([0-9a-f]{64})/.exec(answer ?? '')?.[1]
 }
 
@@ -20,7 +20,7 @@ export interface WorkerInfo {
 
 /** `show info` of the running worker. */
 export async function workerInfo(look: Look): Promise<WorkerInfo | undefined> {
-  const answer = await look.ask(places(look.home).adminSocket, 'show info')
+  const answer = await look.ask(places(look).adminSocket, 'show info')
   const value = (key: string) => new RegExp(`^${key}: (.*)$`, 'm').exec(answer ?? '')?.[1]
   const version = value('Version')
   if (!version) return undefined
@@ -34,11 +34,11 @@ export async function workerInfo(look: Look): Promise<WorkerInfo | undefined> {
 
 /** Lines of its log that the running worker could not write. */
 export const droppedLines = async (look: Look): Promise<number> =>
-  Number(/^DroppedLogs: (\d+)$/m.exec((await look.ask(places(look.home).adminSocket, 'show info')) ?? '')?.[1] ?? 0)
+  Number(/^DroppedLogs: (\d+)$/m.exec((await look.ask(places(look).adminSocket, 'show info')) ?? '')?.[1] ?? 0)
 
 /** What `show stat` says of one of the servers that ask the engine, by its columns. */
 export async function statOf(look: Look, server: string): Promise<Record<string, string> | undefined> {
-  return rowOf((await look.ask(places(look.home).adminSocket, 'show stat')) ?? '', 'inference', server)
+  return rowOf((await look.ask(places(look).adminSocket, 'show stat')) ?? '', 'inference', server)
 }
 
 /** One row of `show stat`, by its columns. */
@@ -51,7 +51,7 @@ export function rowOf(stat: string, proxy: string, server: string): Record<strin
 
 /** Requests at the engine now and waiting for it, from `show stat` (the queue is in the backend's row, that of the loading slot in its own). */
 export const engineLoad = async (look: Look): Promise<Load | undefined> =>
-  loadOf((await look.ask(places(look.home).adminSocket, 'show stat')) ?? '')
+  loadOf((await look.ask(places(look).adminSocket, 'show stat')) ?? '')
 
 export interface Load {
   running: number
@@ -72,7 +72,7 @@ export function loadOf(stat: string): Load | undefined {
 
 /** Whether the worker counts the engine as up. */
 export async function engineUp(look: Look): Promise<boolean> {
-  const answer = await look.ask(places(look.home).adminSocket, 'show stat')
+  const answer = await look.ask(places(look).adminSocket, 'show stat')
   return /^inference,engine,.*?,UP[ ,]/m.test(answer ?? '')
 }
 
@@ -99,7 +99,7 @@ const mapOf = async (ask: Ask, id: string): Promise<Map<string, string>> => pars
 
 /** What a map holds in the running worker; undefined when none runs or it has not loaded it. */
 export const runningMap = (look: Look, file: string): Promise<Map<string, string> | undefined> =>
-  look.asking(places(look.home).adminSocket, async (ask) => {
+  look.asking(places(look).adminSocket, async (ask) => {
     const id = await mapId(ask, file)
     return id === undefined ? undefined : mapOf(ask, id)
   })

@@ -1,7 +1,7 @@
 import { exitCodes, Hangup, Stop } from '../host/command.ts'
 import type { Host, Look } from '../host/host.ts'
 import type { Say } from '../host/look.ts'
-import { places } from '../platform/mac/places.ts'
+import { places } from '../platform/here.ts'
 
 /** A worker as the master's `show proc` lists it. */
 interface Process {
@@ -29,7 +29,7 @@ export interface ToldWorker extends Worker {
 class Silent extends Error {}
 
 /** What the master answers; for one worker the command begins with `@!PID`. */
-export const askMaster = (look: Look, command: string) => look.ask(places(look.home).masterSocket, command)
+export const askMaster = (look: Look, command: string) => look.ask(places(look).masterSocket, command)
 
 /** Pids of all workers, old ones included, as `show proc` lists them. */
 export const workers = (text: string): string[] => processesIn(text).map(({ pid }) => pid)
@@ -47,14 +47,14 @@ async function processes(look: Look): Promise<Process[]> {
     found = processesIn((await askMaster(look, 'show proc')) ?? '')
     return found.length > 0
   }
-  if (!(await named()) && (await look.stat(places(look.home).masterSocket)))
+  if (!(await named()) && (await look.stat(places(look).masterSocket)))
     await look.until('the master names its workers', 5000, named, beat)
   return found.length === 0 ? withoutMaster(look) : found.sort((one, other) => one.reloads - other.reloads)
 }
 
 /** The worker that answers on the admin socket while the master is silent: stopped, out of connections (ten), or without its socket. */
 async function withoutMaster(look: Look): Promise<Process[]> {
-  const pid = pidIn((await look.ask(places(look.home).adminSocket, 'show info')) ?? '')
+  const pid = pidIn((await look.ask(places(look).adminSocket, 'show info')) ?? '')
   return pid ? [pid, ''].map((one, reloads) => ({ pid: one, reloads, uptime: '' })) : []
 }
 
@@ -82,7 +82,7 @@ export async function readEach<T>(
   read: (worker: Worker) => Promise<T>,
   which: Which = everyone,
 ): Promise<T[]> {
-  const { adminSocket } = places(look.home)
+  const { adminSocket } = places(look)
   const { answers, silent, reloaded } = await withEach(look, which, async ({ pid }, current) => {
     if (!current) return { value: await read({ pid, current, ask: heard(look, pid) }) }
     return look.asking(adminSocket, async (ask) =>
@@ -114,7 +114,7 @@ export async function changeEach(
   change: (worker: ToldWorker) => Promise<boolean>,
   which: Which = everyone,
 ): Promise<number> {
-  const { adminSocket } = places(host.home)
+  const { adminSocket } = places(host)
   const { answers, silent, reloaded } = await withEach(host, which, async ({ pid }, current) => {
     const done = current
       ? await host.telling(adminSocket, async (tell) =>
@@ -204,7 +204,7 @@ const repeatable = (command: string): boolean => /^(prepare map|add map @)/.test
 const told =
   (host: Host, pid: string): Say =>
   async (command, payload) => {
-    const say = () => host.tell(places(host.home).masterSocket, `@!${pid} ${command}`, payload).catch(unlessHangup)
+    const say = () => host.tell(places(host).masterSocket, `@!${pid} ${command}`, payload).catch(unlessHangup)
     return repeatable(command) ? repeated(pid, say) : answerOf(pid, await say())
   }
 

@@ -1,6 +1,7 @@
 import { engineLoad, engineUp } from '../haproxy/runtime.ts'
 import { bans as listBans } from '../people/bans.ts'
 import { readRegistry } from '../people/registry.ts'
+import { platformOf } from '../platform/here.ts'
 import type { Settings } from '../site/settings.ts'
 import { advice, type Check, ok, skipped } from '../steps/step.ts'
 
@@ -83,21 +84,16 @@ function expiringKeys(): Check {
   }
 }
 
-/** 1 is normal, 2 warns, 4 is critical (XNU bsd/sys/event.h, NOTE_MEMORYSTATUS_PRESSURE_*). */
 function pressure(): Check {
   return {
     id: 'anomaly.memory',
-    title: 'macOS has memory to give',
+    title: 'The system has memory to give',
     async check(look) {
-      const { code, stdout } = await look.query(['sysctl', '-n', 'kern.memorystatus_vm_pressure_level'])
-      const level = Number(stdout)
-      if (code !== 0 || !level) return skipped('this machine does not say')
-      return level > 1
-        ? advice(
-            level > 2 ? 'memory pressure is critical' : 'memory pressure is high',
-            'Use a smaller model or context, or close other programs.',
-          )
-        : ok('no pressure')
+      const level = await platformOf(look).facts.pressure(look)
+      if (level === undefined) return skipped('this machine does not say')
+      return level === 'none'
+        ? ok('no pressure')
+        : advice(`memory pressure is ${level}`, 'Use a smaller model or context, or close other programs.')
     },
   }
 }

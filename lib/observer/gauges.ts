@@ -1,7 +1,7 @@
 import { droppedLines, engineLoad, engineUp } from '../haproxy/runtime.ts'
 import type { Look } from '../host/host.ts'
 import { readRegistry } from '../people/registry.ts'
-import { places } from '../platform/mac/places.ts'
+import { places, platformOf } from '../platform/here.ts'
 import { running } from '../site/models.ts'
 import { readSettings } from '../site/settings.ts'
 import type { Gauges } from './metrics.ts'
@@ -16,7 +16,7 @@ export async function readGauges(look: Look, gauges: Gauges): Promise<void> {
 }
 
 async function ofGateway(look: Look, gauges: Gauges): Promise<void> {
-  const info = await look.ask(places(look.home).adminSocket, 'show info')
+  const info = await look.ask(places(look).adminSocket, 'show info')
   gauges.up.set(info ? 1 : 0)
   gauges.droppedLines.set(await droppedLines(look))
   gauges.engineUp.set((await engineUp(look)) ? 1 : 0)
@@ -33,13 +33,12 @@ export const runningBy = (table: string): [string, number][] =>
   })
 
 async function ofPeople(look: Look, gauges: Gauges): Promise<void> {
-  const table = (await look.ask(places(look.home).adminSocket, 'show table people')) ?? ''
+  const table = (await look.ask(places(look).adminSocket, 'show table people')) ?? ''
   for (const { labels, value } of only('who', runningBy(table).slice(0, 200))) gauges.runningOf.set(labels, value)
 }
 
 async function ofMachine(look: Look, gauges: Gauges): Promise<void> {
-  const { stdout } = await look.query(['sysctl', '-n', 'hw.memsize'])
-  gauges.memoryBytes.set(Number(stdout) || 0)
+  gauges.memoryBytes.set(await platformOf(look).facts.memory(look))
   gauges.diskFree.set(await look.free(look.home))
   const { engine } = await readSettings(look)
   const loaded = (await running(look, '127.0.0.1', engine.port)) ?? []

@@ -1,7 +1,7 @@
 import { quietPaths } from '../gateway/policies/log.ts'
 import { append } from '../host/appended.ts'
 import type { Host, Look } from '../host/host.ts'
-import { places } from '../platform/mac/places.ts'
+import { places } from '../platform/here.ts'
 import type { Settings } from '../site/settings.ts'
 import type { Ended } from './ended.ts'
 
@@ -17,14 +17,14 @@ export function wanted(level: Settings['log'], { end, status, path }: Ended): bo
 /** Writes requests to the log that people read, one JSON object a line. */
 export async function writeLog(host: Host, requests: Ended[]): Promise<void> {
   if (requests.length === 0) return
-  const file = places(host.home).requestLog
+  const file = places(host).requestLog
   if (((await host.stat(file))?.size ?? 0) > most) await host.move(file, `${file}.1`)
   await append(file, requests.map((request) => `${JSON.stringify(request)}\n`).join(''))
 }
 
 /** What the log holds already, by the requests' own ids: an observer that was killed may have written requests whose count it had not kept, and they are read again. */
 export async function writtenIds(look: Look): Promise<Set<string>> {
-  const file = places(look.home).requestLog
+  const file = places(look).requestLog
   const texts = await Promise.all([`${file}.1`, file].map((one) => look.read(one)))
   return new Set(texts.flatMap((text = '') => [...text.matchAll(/"id":"([^"]+)"/g)].map(([, id = '']) => id)))
 }

@@ -1,5 +1,5 @@
 import { bound } from '../host/appended.ts'
-import { places } from '../platform/mac/places.ts'
+import { places } from '../platform/here.ts'
 import type { Duty } from './duty.ts'
 
 /** Bytes after which it is begun anew, as at the start of the job (templates/bin/jobs.sh). */
@@ -9,5 +9,5 @@ const most = 1_000_000
 export const ownLog: Duty = {
   name: 'own log',
   everyMs: 10_000,
-  run: (host) => bound(`${places(host.home).logs}/observer.log`, most),
+  run: (host) => bound(`${places(host).logs}/observer.log`, most),
 }

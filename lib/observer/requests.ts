@@ -1,6 +1,6 @@
 import { empty, type Position } from '../host/appended.ts'
 import type { Host } from '../host/host.ts'
-import { places } from '../platform/mac/places.ts'
+import { places } from '../platform/here.ts'
 import type { Settings } from '../site/settings.ts'
 import type { Duty } from './duty.ts'
 import { type Ended, parseEnded } from './ended.ts'
@@ -26,7 +26,7 @@ export function requests(
   start: Position | undefined,
   takers: Taker[],
 ): Reading {
-  const follower = follow(places(home).access, start)
+  const follower = follow(places({ home }).access, start)
   let unreadable = 0
   let written: Set<string> | undefined
   return {
@@ -65,6 +65,6 @@ export const emptying = (kept: () => Position | undefined): Duty => ({
   everyMs: 5000,
   async run(host) {
     const upTo = kept()
-    if (upTo && upTo.offset > most) await empty(places(host.home).access, upTo)
+    if (upTo && upTo.offset > most) await empty(places(host).access, upTo)
   },
 })

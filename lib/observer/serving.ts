@@ -1,6 +1,6 @@
 import type { Host, Look } from '../host/host.ts'
 import { getFromSocket, type Served, serveText } from '../host/serve.ts'
-import { places } from '../platform/mac/places.ts'
+import { places } from '../platform/here.ts'
 import type { Settings } from '../site/settings.ts'
 import type { Duty } from './duty.ts'
 import { readGauges } from './gauges.ts'
@@ -10,7 +10,7 @@ import type { Metrics } from './metrics.ts'
 async function exposition(look: Look, { registry, gauges }: Metrics): Promise<string> {
   await readGauges(look, gauges)
   const own = await registry.metrics()
-  return `${own}${(await getFromSocket(places(look.home).metricsSocket, '/metrics')) ?? ''}`
+  return `${own}${(await getFromSocket(places(look).metricsSocket, '/metrics')) ?? ''}`
 }
 
 /** Serves the metrics on the settings' port; a taken one is tried again, and one that changes is followed. */

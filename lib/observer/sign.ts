@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Host, Look } from '../host/host.ts'
-import { places } from '../platform/mac/places.ts'
+import { places } from '../platform/here.ts'
 import type { Duty } from './duty.ts'
 
 const schema = z.object({
@@ -34,7 +34,7 @@ export const ageOf = ({ at }: Sign, now = Date.now()): number => Math.abs(now - 
 /** The observer's last sign; undefined when there is none that can be read. */
 export async function readSign(look: Look): Promise<Sign | undefined> {
   try {
-    return schema.parse(JSON.parse((await look.read(places(look.home).observer)) ?? ''))
+    return schema.parse(JSON.parse((await look.read(places(look).observer)) ?? ''))
   } catch {
     return undefined
   }
@@ -46,7 +46,7 @@ export const signs = (faults: () => string[], lost: () => Lost): Duty => ({
   everyMs: 5000,
   run: (host: Host) =>
     host.write(
-      places(host.home).observer,
+      places(host).observer,
       `${JSON.stringify({ pid: process.pid, at: Date.now(), faults: faults(), lost: lost() } satisfies Sign)}\n`,
       0o600,
       { flush: false },

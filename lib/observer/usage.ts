@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Position } from '../host/appended.ts'
 import type { Host, Look } from '../host/host.ts'
 import { probing } from '../people/records.ts'
-import { places } from '../platform/mac/places.ts'
+import { places } from '../platform/here.ts'
 import { endpoints } from '../site/endpoints.ts'
 import type { Duty } from './duty.ts'
 import type { Ended } from './ended.ts'
@@ -47,8 +47,8 @@ const keptDays = 90
 const most = { who: 1000, models: 100 }
 const others = 'others'
 
-const fileOf = (look: Look, day: string): string => `${places(look.home).usage}/${day}.json`
-const bookFile = (look: Look): string => `${places(look.home).usage}/open.json`
+const fileOf = (look: Look, day: string): string => `${places(look).usage}/${day}.json`
+const bookFile = (look: Look): string => `${places(look).usage}/open.json`
 
 /** The day of this machine's calendar on which something happened. */
 export function dayOf(at: Date): string {
@@ -69,7 +69,7 @@ const closedDay = async (look: Look, day: string): Promise<Usage> =>
   (await parsed(look, fileOf(look, day), schema)) ?? { who: {}, used: {} }
 
 const closedDays = async (look: Look): Promise<string[]> =>
-  (await look.list(places(look.home).usage)).flatMap((name) => /^(\d{4}-\d\d-\d\d)\.json$/.exec(name)?.[1] ?? [])
+  (await look.list(places(look).usage)).flatMap((name) => /^(\d{4}-\d\d-\d\d)\.json$/.exec(name)?.[1] ?? [])
 
 const readBook = async (look: Look): Promise<Book> => (await parsed(look, bookFile(look), book)) ?? withoutBook(look)
 
@@ -78,7 +78,7 @@ async function withoutBook(look: Look): Promise<Book> {
   const newest = (await closedDays(look)).at(-1) ?? ''
   const counted = await parsed(look, fileOf(look, newest), z.object({ read: position.optional() }))
   const form = z.object({ day: z.string(), used: z.record(z.string(), use) })
-  const shares = await parsed(look, `${places(look.home).state}/budgets.json`, form)
+  const shares = await parsed(look, `${places(look).state}/budgets.json`, form)
   const days = shares ? { [shares.day]: { ...(await closedDay(look, shares.day)), used: shares.used } } : {}
   return { read: counted?.read, days }
 }

@@ -1,5 +1,5 @@
 import type { Look } from '../host/host.ts'
-import { labels, places } from '../platform/mac/places.ts'
+import { jobPath, labels, places } from '../platform/here.ts'
 import { fingerprintOf } from '../site/configuration.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
@@ -30,7 +30,7 @@ export const exposeQuestion = 'Open every Ollama endpoint to your whole tailnet 
 
 /** Whether ~/.haproxy was made by us: the receipt says so, or our fingerprint is in its configuration. */
 export async function ourFolder(look: Look, machine: Machine, setup: Setup): Promise<boolean> {
-  const { proxy, config } = places(machine.home)
+  const { proxy, config } = places(machine)
   if (setup.receipt.folders.includes(proxy)) return true
   if (Object.keys(setup.receipt.files).some((path) => path.startsWith(`${proxy}/`))) return true
   return fingerprintOf((await look.read(config)) ?? '') !== ''
@@ -38,11 +38,11 @@ export async function ourFolder(look: Look, machine: Machine, setup: Setup): Pro
 
 /** Files that are there, are not as we wrote them, and would be replaced. */
 export async function editedFiles(look: Look, machine: Machine, setup: Setup): Promise<string[]> {
-  const at = places(machine.home)
+  const at = places(machine)
   const proxied = setup.mode === 'proxy'
   const theirs = proxied && (await look.stat(at.proxy)) !== undefined && !(await ourFolder(look, machine, setup))
   const written = Object.values(labels).filter((label) => proxied || !label.startsWith(labels.gateway))
-  const paths = [...(proxied && !theirs ? [at.config] : []), ...written.map((label) => `${at.agents}/${label}.plist`)]
+  const paths = [...(proxied && !theirs ? [at.config] : []), ...written.map((label) => jobPath(machine, label))]
   const foreign = await Promise.all(
     paths.map(async (path) => ((await isForeign(look, setup.receipt, path)) ? [path] : [])),
   )

@@ -10,6 +10,8 @@ it.each([
   ['HA-Proxy', 'skipped'],
 ])('%s: %s, whatever the version number', async (stdout, is) => {
   const setup = { mode: 'proxy', programs: { haproxy: '/opt/haproxy' } } as Setup
-  const check = gatewayChecks({} as Machine, setup).find(({ id }) => id === 'haproxy.recent')
+  const check = gatewayChecks({ packager: { prefix: '/opt' } } as Machine, setup).find(
+    ({ id }) => id === 'haproxy.recent',
+  )
   expect(await check?.check(memoryHost({ commands: { '/opt/haproxy -v': { stdout } } }))).toMatchObject({ is })
 })

@@ -1,10 +1,9 @@
 import { fault } from '../haproxy/reload.ts'
-import { typedBrew } from '../platform/mac/brew.ts'
-import { labels, places } from '../platform/mac/places.ts'
+import { labels, places, platformOf } from '../platform/here.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
 import { advice, type Check, missed, ok, skipped } from '../steps/step.ts'
-import { plistKeys } from './ollama-checks.ts'
+import { startsAtLogin } from './ollama-checks.ts'
 
 const again = 'Run install.ts again.'
 
@@ -12,7 +11,7 @@ const again = 'Run install.ts again.'
 export const gatewayChecks = (machine: Machine, setup: Setup): Check[] =>
   setup.mode === 'proxy'
     ? [
-        plistKeys('haproxy.plist-keys', labels.gateway),
+        startsAtLogin('haproxy.at-login', labels.gateway),
         valid(setup),
         recent(machine, setup),
         sockets(),
@@ -25,7 +24,7 @@ function valid(setup: Setup): Check {
     id: 'haproxy.valid',
     title: 'HAProxy finds no fault in its configuration',
     async check(look) {
-      const complaint = await fault(look, setup.programs.haproxy, places(look.home).config)
+      const complaint = await fault(look, setup.programs.haproxy, places(look).config)
       return complaint ? missed(complaint, again) : ok('haproxy -c')
     },
   }
@@ -44,7 +43,12 @@ function recent(machine: Machine, setup: Setup): Check {
       const [, version, date = ''] = /version (\S+) (\d{4}\/\d\d\/\d\d)/i.exec(stdout) ?? []
       if (!version) return skipped('it does not say of when it is')
       const saw = `${version} of ${date.replaceAll('/', '-')}`
-      return date >= fixed ? ok(saw) : advice(saw, `${typedBrew(machine)} upgrade haproxy, then run install.ts again.`)
+      return date >= fixed
+        ? ok(saw)
+        : advice(
+            saw,
+            `${platformOf(machine).packages.typed(machine.packager, 'upgrade', 'haproxy')}, then run install.ts again.`,
+          )
     },
   }
 }
@@ -55,7 +59,7 @@ function sockets(): Check {
     title: 'The admin and master sockets are for their owner alone',
     needs: ['haproxy.service'],
     async check(look) {
-      const at = places(look.home)
+      const at = places(look)
       const modes = await Promise.all(
         [at.adminSocket, at.masterSocket].map(async (socket) => (await look.stat(socket))?.mode),
       )
@@ -72,7 +76,7 @@ function address(machine: Machine): Check {
     id: 'haproxy.address',
     title: 'The configured address is this machine’s tailnet address',
     async check(look) {
-      const text = (await look.read(places(look.home).config)) ?? ''
+      const text = (await look.read(places(look).config)) ?? ''
       const configured = /^ {4}bind (\S+):\d+$/m.exec(text)?.[1]
       const { ipv4 } = machine.tailscale
       if (configured && configured === ipv4) return ok(`${ipv4}`)

@@ -1,5 +1,5 @@
 import { keyNeeds, settingsNeeds, tooOldFor } from '../gateway/needs.ts'
-import { configurationOf, gatewayAgent, gatewayOf } from '../gateway/of-site.ts'
+import { configurationOf, gatewayJob, gatewayOf } from '../gateway/of-site.ts'
 import { bringInIpv6, chooseIpv6, runningIpv6 } from '../haproxy/ipv6.ts'
 import { swap } from '../haproxy/reload.ts'
 import { closeFrontend, engineLoad, engineUp, isDraining, runningFingerprint, workerInfo } from '../haproxy/runtime.ts'
@@ -7,15 +7,15 @@ import { exitCodes, Stop } from '../host/command.ts'
 import type { Host, Look } from '../host/host.ts'
 import { identityStep } from '../people/refresh.ts'
 import { keyStep } from '../people/store.ts'
-import { launchd } from '../platform/mac/launchd.ts'
-import { describe, listeners } from '../platform/mac/listeners.ts'
-import { labels, places } from '../platform/mac/places.ts'
+import { jobPath, jobsOf, labels, listeners, places, platformOf } from '../platform/here.ts'
+import { describe } from '../platform/platform.ts'
+import { atLeast, versionNumbers } from '../platform/versions.ts'
 import type { Configuration } from '../site/configuration.ts'
 import { fingerprintOf } from '../site/configuration.ts'
-import { atLeast, type Machine, versionNumbers } from '../site/machine.ts'
+import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
 import { backupPlace, saveReceipt } from '../steps/receipt.ts'
-import { absent, agentFileStep, folder, forget, packaged, service, tilde } from '../steps/resources.ts'
+import { absent, folder, forget, jobFileStep, packaged, service, tilde } from '../steps/resources.ts'
 import { advice, type Check, type Finding, missed, ok, type Step, skipped } from '../steps/step.ts'
 import { editedFiles, ourFolder } from './consent.ts'
 import { awaitIdle } from './drain.ts'
@@ -24,7 +24,7 @@ import type { Part, Question } from './part.ts'
 
 function config(machine: Machine, setup: Setup): Step {
   const wanted = configurationOf(machine, setup)
-  const at = places(machine.home)
+  const at = places(machine)
   const kept = setup.answers.keepEdited.includes(at.config)
   return {
     id: 'haproxy.config',
@@ -105,7 +105,7 @@ async function answers(look: Look, wanted: string, pid: number, address: string 
   if (!fingerprint)
     return missed(
       `process ${pid} runs, but no worker answers yet`,
-      `See ${places('~').logs}/haproxy.job.log: it waits until ${address ?? 'the tailnet address'} is on an interface.`,
+      `See ${places({ home: '~' }).logs}/haproxy.job.log: it waits until ${address ?? 'the tailnet address'} is on an interface.`,
     )
   if (fingerprint !== wanted) return missed('the worker answers another configuration', again)
   return ok(`process ${pid}, worker ${(await workerInfo(look))?.pid}`)
@@ -146,16 +146,16 @@ function reachesEngine(): Step {
 function gatewayService(machine: Machine, setup: Setup): Step {
   const wanted = configurationOf(machine, setup)
   const { keepEdited } = setup.answers
-  const { config, agents } = places(machine.home)
+  const { config } = places(machine)
   const fingerprint = async (look: Look) =>
     keepEdited.includes(config) ? fingerprintOf((await look.read(config)) ?? '') : wanted.fingerprint
   const step = service({
     id: 'haproxy.service',
     title: 'The gateway runs and answers with this configuration',
     machine,
-    agent: gatewayAgent(machine, setup),
+    job: gatewayJob(machine, setup),
     receipt: setup.receipt,
-    keepEdited: keepEdited.includes(`${agents}/${labels.gateway}.plist`),
+    keepEdited: keepEdited.includes(jobPath(machine, labels.gateway)),
     answers: async (look, pid) => answers(look, await fingerprint(look), pid, machine.tailscale.ipv4),
     beforeStop: (host) => drain(host, setup),
   })
@@ -194,22 +194,22 @@ function program(machine: Machine, setup: Setup): Step {
     attended: setup.attended,
     program: [setup.programs.haproxy],
     enough: (version) => tooOld(version, machine, setup),
-    keeps: 'harmless; `brew uninstall haproxy` removes it',
+    keeps: `harmless; \`${platformOf(machine).packages.typed(machine.packager, 'uninstall', 'haproxy')}\` removes it`,
   })
 }
 
 /** Without the proxy nothing of it may be left behind, and the choice is a fact that can be checked. */
 function without(machine: Machine, setup: Setup): Step[] {
-  const at = places(machine.home)
+  const at = places(machine)
   const step = gatewayService(machine, setup)
-  const plist = `${at.agents}/${labels.gateway}.plist`
+  const file = jobPath(machine, labels.gateway)
   const chosen = setup.mode === 'exposed' ? 'not protected: Ollama is open to the tailnet' : 'no remote access'
   return [
     {
       id: 'haproxy.absent',
       title: 'The gateway is not installed, as you chose',
       async check(look) {
-        if (plist in setup.receipt.files) {
+        if (file in setup.receipt.files) {
           const finding = await step.gone?.(look)
           if (finding?.is === 'missed') return finding
         }
@@ -217,7 +217,7 @@ function without(machine: Machine, setup: Setup): Step[] {
         return left ? missed('its configuration is still there', again) : ok(chosen)
       },
       async apply(host) {
-        if (plist in setup.receipt.files) await step.undo?.(host)
+        if (file in setup.receipt.files) await step.undo?.(host)
         await proxyFolder(machine, setup).undo?.(host)
       },
     },
@@ -226,7 +226,7 @@ function without(machine: Machine, setup: Setup): Step[] {
 
 /** Somebody else's ~/.haproxy is moved to the backups as a whole, since uninstall removes ours as a whole. */
 function foreignFolder(machine: Machine, setup: Setup): Step {
-  const at = places(machine.home)
+  const at = places(machine)
   return {
     id: 'haproxy.foreign',
     title: '~/.haproxy is not somebody else’s',
@@ -254,7 +254,7 @@ function portsFree(machine: Machine, setup: Setup): Check[] {
     title: `Nobody else holds port ${number} on ${where}`,
     exit: 3,
     async check(look) {
-      const engine = (await launchd(machine.home, machine.uid).job(look, labels.engine))?.pid
+      const engine = (await jobsOf(machine).job(look, labels.engine))?.pid
       const found = (await listeners(look, number)).filter(
         ({ address, pid, command }) =>
           (ours.includes(address) || address === '*') && pid !== engine && !command?.includes('haproxy'),
@@ -275,7 +275,7 @@ function portsFree(machine: Machine, setup: Setup): Check[] {
 
 /** ~/.haproxy with all that is in it; one that is not ours is never removed. */
 function proxyFolder(machine: Machine, setup: Setup): Step {
-  const { proxy } = places(machine.home)
+  const { proxy } = places(machine)
   const step = folder({ id: 'haproxy.folder', title: '~/.haproxy is private', path: proxy })
   const theirs = async (look: Look) =>
     (await look.stat(proxy)) !== undefined && !(await ourFolder(look, machine, setup))
@@ -296,9 +296,9 @@ function proxyFolder(machine: Machine, setup: Setup): Step {
 }
 
 function withProxy(machine: Machine, setup: Setup): Check[] {
-  const at = places(machine.home)
-  const agent = gatewayAgent(machine, setup)
-  const edited = setup.answers.keepEdited.includes(`${at.agents}/${labels.gateway}.plist`)
+  const at = places(machine)
+  const job = gatewayJob(machine, setup)
+  const edited = setup.answers.keepEdited.includes(jobPath(machine, labels.gateway))
   const { ipv6 } = machine.tailscale
   return [
     ...portsFree(machine, setup),
@@ -309,11 +309,10 @@ function withProxy(machine: Machine, setup: Setup): Check[] {
     keyStep(setup.settings),
     identityStep(setup.settings),
     config(machine, setup),
-    agentFileStep({
-      id: 'haproxy.plist',
-      title: 'com.haproxy.plist is written',
+    jobFileStep({
+      id: 'haproxy.job',
       home: machine.home,
-      agent,
+      job,
       receipt: setup.receipt,
       keepEdited: edited,
     }),

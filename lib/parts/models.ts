@@ -1,10 +1,9 @@
-import { fillAgent } from '../platform/mac/launchd.ts'
-import { labels, places } from '../platform/mac/places.ts'
+import { jobPath, labels, places, platformOf } from '../platform/here.ts'
 import { engineAddress } from '../site/engine.ts'
 import type { Machine } from '../site/machine.ts'
 import { loadModel, progress, pullModel, suggestions, tags } from '../site/models.ts'
 import type { Setup } from '../site/setup.ts'
-import { agentFileStep, file, service } from '../steps/resources.ts'
+import { file, jobFileStep, service } from '../steps/resources.ts'
 import { type Check, missed, ok, type Step, skipped } from '../steps/step.ts'
 import type { Part, Question } from './part.ts'
 
@@ -33,29 +32,28 @@ function pulled(machine: Machine, setup: Setup, name: string): Step {
 }
 
 function atLogin(machine: Machine, setup: Setup): Check[] {
-  const at = places(machine.home)
-  const agent = fillAgent(setup.agents[labels.warm] ?? '', {
+  const at = places(machine)
+  const file = platformOf(machine).jobFiles.filled(setup.jobs[labels.warm] ?? '', {
     bin: `${at.current}/templates/bin`,
     logs: at.logs,
     node: setup.programs.node,
   })
-  const edited = setup.answers.keepEdited.includes(`${at.agents}/${labels.warm}.plist`)
+  const edited = setup.answers.keepEdited.includes(jobPath(machine, labels.warm))
   const job = service({
     id: 'models.service',
     title: 'Models are loaded at login',
     machine,
-    agent,
+    job: file,
     receipt: setup.receipt,
     oneShot: true,
     keepEdited: edited,
   })
   if (setup.settings.models.length > 0) {
     return [
-      agentFileStep({
-        id: 'models.plist',
-        title: 'com.ollama.warm-models.plist is written',
+      jobFileStep({
+        id: 'models.job',
         home: machine.home,
-        agent,
+        job: file,
         receipt: setup.receipt,
         keepEdited: edited,
       }),
@@ -78,7 +76,7 @@ const settingsFile = (machine: Machine, setup: Setup): Step =>
   file({
     id: 'settings.file',
     title: 'The settings are there',
-    path: places(machine.home).settings,
+    path: places(machine).settings,
     text: setup.settingsText,
     receipt: setup.receipt,
     keeps: 'yours; uninstall.ts --purge removes them',
@@ -93,7 +91,7 @@ export const models: Part = {
     ...atLogin(machine, setup),
   ],
   async questions(look, machine, setup): Promise<Question[]> {
-    const known = (await look.read(places(machine.home).settings)) !== undefined
+    const known = (await look.read(places(machine).settings)) !== undefined
     if (known || setup.settings.models.length > 0) return []
     const choices = suggestions
       .filter((model) => fits(model.bytes, machine.memory))

@@ -1,12 +1,11 @@
 import { droppedLines, runningFingerprint } from '../haproxy/runtime.ts'
 import type { Look } from '../host/host.ts'
 import { ageOf, readSign, staleAfter } from '../observer/sign.ts'
-import { fillAgent, launchd } from '../platform/mac/launchd.ts'
-import { describe, listeners } from '../platform/mac/listeners.ts'
-import { labels, places } from '../platform/mac/places.ts'
+import { jobPath, jobsOf, labels, listeners, places, platformOf } from '../platform/here.ts'
+import { describe } from '../platform/platform.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
-import { agentFileStep, service, tilde } from '../steps/resources.ts'
+import { jobFileStep, service, tilde } from '../steps/resources.ts'
 import { advice, type Check, type Finding, missed, ok, type Step, skipped } from '../steps/step.ts'
 import type { Part } from './part.ts'
 
@@ -19,38 +18,37 @@ async function answers(look: Look, pid: number): Promise<Finding> {
   if (age === undefined || age > staleAfter)
     return missed(
       `process ${pid} gives no sign of life; ${without}`,
-      `See ${places('~').logs}/observer.log, then run install.ts again.`,
+      `See ${places({ home: '~' }).logs}/observer.log, then run install.ts again.`,
     )
   return ok(`process ${pid}, sign of life ${Math.round(age / 1000)} s ago`)
 }
 
-function job(machine: Machine, setup: Setup): { plist: Step; run: Step } {
-  const at = places(machine.home)
-  const agent = fillAgent(setup.agents[labels.observer] ?? '', {
+function job(machine: Machine, setup: Setup): { file: Step; run: Step } {
+  const at = places(machine)
+  const file = platformOf(machine).jobFiles.filled(setup.jobs[labels.observer] ?? '', {
     // By the version, not by the link: a new copy is a new job.
     bin: `${at.runtime}/${setup.version}/templates/bin`,
     logs: at.logs,
     node: setup.programs.node,
   })
-  const keepEdited = setup.answers.keepEdited.includes(`${at.agents}/${labels.observer}.plist`)
+  const keepEdited = setup.answers.keepEdited.includes(jobPath(machine, labels.observer))
   const run = service({
     id: 'observer.service',
     title: 'The observer runs and reads what HAProxy writes down',
     machine,
-    agent,
+    job: file,
     receipt: setup.receipt,
     keepEdited,
     answers,
   })
-  const plist = agentFileStep({
-    id: 'observer.plist',
-    title: `${labels.observer}.plist is written`,
+  const written = jobFileStep({
+    id: 'observer.job',
     home: machine.home,
-    agent,
+    job: file,
     receipt: setup.receipt,
     keepEdited,
   })
-  return { plist, run: { ...run, check: async (look) => withLoss(await run.check(look)) } }
+  return { file: written, run: { ...run, check: async (look) => withLoss(await run.check(look)) } }
 }
 
 const withLoss = (finding: Finding): Finding =>
@@ -66,7 +64,7 @@ function portFree(machine: Machine, setup: Setup): Check {
     title: `Nobody else holds port ${port}, where the metrics are served`,
     exit: 3,
     async check(look) {
-      const ours = (await launchd(machine.home, machine.uid).job(look, labels.observer))?.pid
+      const ours = (await jobsOf(machine).job(look, labels.observer))?.pid
       const found = (await listeners(look, port)).filter(
         ({ address, pid }) => (address === '127.0.0.1' || address === '*') && (pid === undefined || pid !== ours),
       )
@@ -87,7 +85,9 @@ const works = (): Check => ({
   needs: ['observer.service'],
   async check(look) {
     const faults = (await readSign(look))?.faults ?? []
-    return faults.length === 0 ? ok('no fault') : missed(faults.join('; '), `See ${places('~').logs}/observer.log.`)
+    return faults.length === 0
+      ? ok('no fault')
+      : missed(faults.join('; '), `See ${places({ home: '~' }).logs}/observer.log.`)
   },
 })
 
@@ -98,10 +98,10 @@ const whole = (machine: Machine): Check => ({
   needs: ['observer.service'],
   async check(look) {
     // HAProxy holds it open and goes on writing into what nobody can open any more.
-    if ((await runningFingerprint(look)) && (await look.stat(places(look.home).access)) === undefined)
+    if ((await runningFingerprint(look)) && (await look.stat(places(look).access)) === undefined)
       return missed(
-        `${tilde(look, places(look.home).access)} was removed: since then nothing is counted, and shares of a day have no end`,
-        `Restart the gateway, which cuts running answers: launchctl kickstart -k gui/${machine.uid}/${labels.gateway}`,
+        `${tilde(look, places(look).access)} was removed: since then nothing is counted, and shares of a day have no end`,
+        `Restart the gateway, which cuts running answers: ${jobsOf(machine).typed.restart(labels.gateway)}`,
       )
     const { unreadable = 0, gaps = 0 } = (await readSign(look))?.lost ?? {}
     const seen = [
@@ -118,17 +118,13 @@ const whole = (machine: Machine): Check => ({
   },
 })
 
-/** macOS shows it in the name of Script Editor, and drops it without a word until that may notify (cline/cline#3097, gen2brain/beeep#67). */
 const heard = ({ webhook }: Setup['settings']['alerts']): Check => ({
   id: 'alerts.notification',
   title: 'Alerts reach somebody',
-  check: async () =>
-    webhook !== undefined
-      ? ok('by the webhook, too')
-      : advice(
-          'by notifications alone, which macOS drops without a word until Script Editor may show them',
-          'Set alerts.webhook in settings.yaml; or run `display notification "test"` in Script Editor once and allow what macOS asks.',
-        ),
+  async check(look) {
+    const { saw, help } = platformOf(look).facts.unseen
+    return webhook !== undefined ? ok('by the webhook, too') : advice(saw, help)
+  },
 })
 
 const told = ({ alerts }: Setup['settings']): Check[] => (alerts.notification ? [heard(alerts)] : [])
@@ -141,7 +137,7 @@ function absent({ run }: { run: Step }): Step {
     check: async (look) => (await run.gone?.(look)) ?? skipped('nothing to see'),
     async apply(host) {
       await run.undo?.(host)
-      const at = places(host.home)
+      const at = places(host)
       for (const file of [at.access, `${at.access}.1`, at.observer]) await host.remove(file)
     },
     theirs: run.theirs,
@@ -156,7 +152,7 @@ export const observer: Part = {
   steps(machine, setup): Check[] {
     const steps = job(machine, setup)
     if (setup.mode !== 'proxy' || setup.settings.observer === 'off') return [absent(steps)]
-    return [portFree(machine, setup), steps.plist, { ...steps.run, needs: ['runtime.copy'] }]
+    return [portFree(machine, setup), steps.file, { ...steps.run, needs: ['runtime.copy'] }]
   },
   checks: (machine, setup) =>
     setup.mode === 'proxy' && setup.settings.observer === 'on'

@@ -1,23 +1,21 @@
-import { typedBrew } from '../platform/mac/brew.ts'
-import { launchd } from '../platform/mac/launchd.ts'
-import { describe, isLoopback, listeners } from '../platform/mac/listeners.ts'
-import { labels } from '../platform/mac/places.ts'
+import { jobPath, jobsOf, labels, listeners, platformOf } from '../platform/here.ts'
+import { describe, isLoopback } from '../platform/platform.ts'
 import { askEngine } from '../site/engine.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
-import { readAgent } from '../steps/resources.ts'
+import { tilde } from '../steps/resources.ts'
 import { type Check, missed, ok } from '../steps/step.ts'
 
 /** What must hold of the running engine beyond its own steps. */
 export const engineChecks = (machine: Machine, setup: Setup): Check[] => [
-  plistKeys('ollama.plist-keys', labels.engine),
+  startsAtLogin('ollama.at-login', labels.engine),
   loopbackOnly(machine, setup),
   nobodyElse(machine, setup),
   ownUser(machine),
   cloudOff(machine, setup),
 ]
 
-/** Listing, not binding: on macOS a wildcard and a single address coexist on a port. */
+/** Listing, not binding: a wildcard and a single address may coexist on a port. */
 function loopbackOnly(machine: Machine, setup: Setup): Check {
   return {
     id: 'ollama.loopback-only',
@@ -30,7 +28,7 @@ function loopbackOnly(machine: Machine, setup: Setup): Check {
           'Run install.ts to put the proxy in front.',
         )
       const facts = await listeners(look, setup.settings.engine.port)
-      const job = await launchd(machine.home, machine.uid).job(look, labels.engine)
+      const job = await jobsOf(machine).job(look, labels.engine)
       const mine = facts.filter((fact) => fact.pid === job?.pid)
       const open = mine.filter((fact) => !isLoopback(fact.address))
       if (mine.length === 0) return missed('nobody listens for Ollama', 'Run install.ts again.')
@@ -46,7 +44,7 @@ function nobodyElse(machine: Machine, setup: Setup): Check {
     id: 'ollama.nobody-else',
     title: 'Nobody else listens on the ports, on any address',
     async check(look) {
-      const jobs = launchd(machine.home, machine.uid)
+      const jobs = jobsOf(machine)
       const engine = await jobs.job(look, labels.engine)
       const worker = new Set(
         (await listeners(look, setup.settings.port))
@@ -71,7 +69,7 @@ function ownUser(machine: Machine): Check {
     title: 'Ollama does not run as root',
     needs: ['ollama.service'],
     async check(look) {
-      const job = await launchd(machine.home, machine.uid).job(look, labels.engine)
+      const job = await jobsOf(machine).job(look, labels.engine)
       const { stdout } = await look.query(['ps', '-o', 'user=', '-p', `${job?.pid ?? 0}`])
       const user = stdout.trim()
       return user === machine.user
@@ -91,7 +89,7 @@ function cloudOff(machine: Machine, setup: Setup): Check {
       if (answer.status === 404)
         return missed(
           'this Ollama cannot switch its cloud off (before 0.16.2)',
-          `${typedBrew(machine)} upgrade ollama, then run install.ts again.`,
+          `${platformOf(machine).packages.typed(machine.packager, 'upgrade', 'ollama')}, then run install.ts again.`,
         )
       return /"disabled":\s*true/.test(answer.body)
         ? ok('cloud disabled')
@@ -100,18 +98,19 @@ function cloudOff(machine: Machine, setup: Setup): Check {
   }
 }
 
-/** RunAtLoad, KeepAlive and Interactive as the file has them; what launchd made of them is in `ollama.service`. */
-export function plistKeys(id: string, label: string): Check {
+/** As the file has it; what the supervisor made of it is in the service's own step. */
+export function startsAtLogin(id: string, label: string): Check {
   return {
     id,
-    title: `${label}.plist starts at login and is kept alive`,
+    title: `${label} starts at login and is kept alive`,
     async check(look) {
-      const agent = await readAgent(look, label)
-      if (!agent) return missed(`${label}.plist is missing or broken`, 'Run install.ts again.')
-      const good = agent.RunAtLoad === true && agent.KeepAlive === true && agent.ProcessType === 'Interactive'
-      return good
-        ? ok('RunAtLoad, KeepAlive, ProcessType Interactive')
-        : missed('RunAtLoad, KeepAlive or ProcessType differs', 'Run install.ts again.')
+      const { jobFiles } = platformOf(look)
+      const written = await jobFiles.written(look, label)
+      if (!written) return missed(`${tilde(look, jobPath(look, label))} is missing or broken`, 'Run install.ts again.')
+      const lacks = jobFiles.lacks(written)
+      return lacks.length === 0
+        ? ok('as its file says')
+        : missed(`${lacks.join(', ')} is not in its file`, 'Run install.ts again.')
     },
   }
 }

@@ -1,14 +1,14 @@
 import { engineLoad, setDraining } from '../haproxy/runtime.ts'
 import { Stop } from '../host/command.ts'
 import type { Host, Look } from '../host/host.ts'
-import type { Agent } from '../platform/mac/launchd.ts'
-import { listeners } from '../platform/mac/listeners.ts'
-import { labels, places } from '../platform/mac/places.ts'
-import { askEngine, engineAgent, minimumVersion, ownVersion } from '../site/engine.ts'
-import { atLeast, type Machine, versionNumbers } from '../site/machine.ts'
+import { jobPath, jobsOf, labels, listeners, places, platformOf } from '../platform/here.ts'
+import type { JobFile } from '../platform/platform.ts'
+import { atLeast, versionNumbers } from '../platform/versions.ts'
+import { askEngine, engineJob, minimumVersion, ownVersion } from '../site/engine.ts'
+import type { Machine } from '../site/machine.ts'
 import { spell } from '../site/settings.ts'
 import type { Setup } from '../site/setup.ts'
-import { agentFileStep, packaged, service } from '../steps/resources.ts'
+import { jobFileStep, packaged, service } from '../steps/resources.ts'
 import { advice, type Check, type Finding, missed, ok, type Step } from '../steps/step.ts'
 import { awaitIdle } from './drain.ts'
 import { engineChecks } from './ollama-checks.ts'
@@ -20,7 +20,7 @@ async function answers(look: Look, machine: Machine, setup: Setup, pid: number):
   if (version.status !== 200)
     return missed(
       `process ${pid} does not answer /api/version (${version.error ?? version.status})`,
-      `See ${places('~').logs}/ollama.log`,
+      `See ${places({ home: '~' }).logs}/ollama.log`,
     )
   const mine = (await listeners(look, setup.settings.engine.port)).filter((fact) => fact.pid === pid)
   if (mine.length === 0)
@@ -56,14 +56,14 @@ async function drain(host: Host, setup: Setup): Promise<void> {
   throw new Stop(5, `Ollama was not restarted: ${left} answer(s) still run; run install.ts again when they are done.`)
 }
 
-function engineService(machine: Machine, setup: Setup, agent: Agent): Step {
+function engineService(machine: Machine, setup: Setup, job: JobFile): Step {
   const base = service({
     id: 'ollama.service',
     title: 'Ollama runs as written and answers',
     machine,
-    agent,
+    job,
     receipt: setup.receipt,
-    keepEdited: setup.answers.keepEdited.includes(`${places(machine.home).agents}/${labels.engine}.plist`),
+    keepEdited: setup.answers.keepEdited.includes(jobPath(machine, labels.engine)),
     answers: (look, pid) => answers(look, machine, setup, pid),
     beforeStop: (host) => drain(host, setup),
   })
@@ -96,11 +96,12 @@ function alone(machine: Machine, setup: Setup): Step {
           `Another Ollama is in the way (${found.map((other) => other.what).join('; ')}); stop it, or run install.ts --stop-other-ollama.`,
         )
       }
+      const { packages } = platformOf(host)
       const foreign = found.find((other) => other.stop.length === 0)
       if (foreign)
         throw new Stop(
           3,
-          `${foreign.what} belongs to another user; stop it there, for instance with \`sudo brew services stop ollama\`.`,
+          `${foreign.what} belongs to another user; stop it there, for instance with \`${packages.stopsService('ollama')}\`.`,
         )
       await stopOthers(host, setup.receipt, found)
     },
@@ -108,7 +109,7 @@ function alone(machine: Machine, setup: Setup): Step {
   }
 }
 
-function leaks(): Check {
+function leaks(machine: Machine): Check {
   const names = [
     'OLLAMA_HOST',
     'OLLAMA_ORIGINS',
@@ -121,10 +122,8 @@ function leaks(): Check {
     id: 'ollama.environment',
     title: 'No OLLAMA_ setting leaks in from the session',
     async check(look) {
-      const values = await Promise.all(
-        names.map(async (name) => [name, (await look.query(['launchctl', 'getenv', name])).stdout.trim()] as const),
-      )
-      const set = values.filter(([, value]) => value !== '')
+      const jobs = jobsOf(machine)
+      const set = await jobs.inherited(look, names)
       const origins = set.find(
         ([name, value]) =>
           name === 'OLLAMA_ORIGINS' && value.split(',').some((part) => part !== '*' && !part.includes('://')),
@@ -132,12 +131,12 @@ function leaks(): Check {
       if (origins)
         return missed(
           `OLLAMA_ORIGINS=${origins[1]} has an entry without scheme, at which Ollama crashes`,
-          'launchctl unsetenv OLLAMA_ORIGINS',
+          jobs.typed.forget('OLLAMA_ORIGINS'),
         )
       if (set.length === 0) return ok('none set')
       return advice(
-        `set by launchctl setenv: ${set.map(([name]) => name).join(', ')}`,
-        `launchctl unsetenv ${set[0]?.[0]}   (our property list overrules only what it names)`,
+        `set for the whole session: ${set.map(([name]) => name).join(', ')}`,
+        `${jobs.typed.forget(set[0]?.[0] ?? '')}   (our job’s file overrules only what it names)`,
       )
     },
   }
@@ -148,8 +147,9 @@ export const ollama: Part = {
   name: 'ollama',
   steps(machine, setup) {
     const minimum = minimumVersion
-    const agent = engineAgent(machine, setup, setup.programs.ollama)
-    const edited = setup.answers.keepEdited.includes(`${places(machine.home).agents}/${labels.engine}.plist`)
+    const { packages } = platformOf(machine)
+    const job = engineJob(machine, setup, setup.programs.ollama)
+    const edited = setup.answers.keepEdited.includes(jobPath(machine, labels.engine))
     return [
       packaged({
         name: 'ollama',
@@ -162,20 +162,19 @@ export const ollama: Part = {
           atLeast(versionNumbers(version), minimum)
             ? undefined
             : `too old for the open groups, which need ${minimum.join('.')}`,
-        upgrade: setup.programs.ollama.startsWith('/Applications/') ? 'update Ollama.app from its menu' : undefined,
-        keeps: 'you may want it without the gateway; `brew uninstall ollama` removes it',
+        upgrade: setup.programs.ollama === packages.bundled.ollama ? 'update Ollama.app from its menu' : undefined,
+        keeps: `you may want it without the gateway; \`${packages.typed(machine.packager, 'uninstall', 'ollama')}\` removes it`,
       }),
       alone(machine, setup),
-      leaks(),
-      agentFileStep({
-        id: 'ollama.plist',
-        title: 'com.ollama.plist is written',
+      leaks(machine),
+      jobFileStep({
+        id: 'ollama.job',
         home: machine.home,
-        agent,
+        job,
         receipt: setup.receipt,
         keepEdited: edited,
       }),
-      engineService(machine, setup, agent),
+      engineService(machine, setup, job),
     ]
   },
   checks: engineChecks,

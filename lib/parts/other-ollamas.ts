@@ -1,8 +1,6 @@
 import type { Host, Look } from '../host/host.ts'
-import { stable } from '../platform/mac/brew.ts'
-import { launchd } from '../platform/mac/launchd.ts'
-import { describe, listeners } from '../platform/mac/listeners.ts'
-import { labels } from '../platform/mac/places.ts'
+import { jobsOf, labels, listeners, platformOf } from '../platform/here.ts'
+import { describe } from '../platform/platform.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Receipt } from '../site/receipt.ts'
 import { saveReceipt } from '../steps/receipt.ts'
@@ -25,10 +23,13 @@ export function typed(back: string[]): string {
 
 /** The app (which would end our server and take the port), a Homebrew service, and whoever holds the port. */
 export async function others(look: Look, machine: Machine, port: number): Promise<Other[]> {
-  const list = (await look.query(['launchctl', 'list'])).stdout
+  const loaded = await jobsOf(machine).loaded(look)
   const found: Other[] = []
-  if (/application\.com\.electron\.ollama/.test(list) || (await loginItem(look, machine))) found.push(app(machine))
-  const brew = /homebrew\.mxcl\.ollama$/m.test(list) ? await ownerOf(look, machine, 'homebrew.mxcl.ollama') : undefined
+  if (loaded.some((label) => label.startsWith('application.com.electron.ollama')) || (await loginItem(look, machine)))
+    found.push(app(machine))
+  const brew = loaded.includes('homebrew.mxcl.ollama')
+    ? await ownerOf(look, machine, 'homebrew.mxcl.ollama')
+    : undefined
   if (brew) {
     found.push({
       what: 'the Homebrew service ollama',
@@ -40,18 +41,15 @@ export async function others(look: Look, machine: Machine, port: number): Promis
 }
 
 /** The Homebrew that runs a service: on a Mac with two, only its own brings it back as it was. */
-async function ownerOf(
-  look: Look,
-  { home, uid, brew, otherBrew }: Machine,
-  label: string,
-): Promise<string | undefined> {
-  const [program = ''] = (await launchd(home, uid).job(look, label))?.arguments ?? []
-  return otherBrew && program.startsWith(`${otherBrew.prefix}/`) ? otherBrew.path : brew
+async function ownerOf(look: Look, machine: Machine, label: string): Promise<string | undefined> {
+  const { program: brew, other } = machine.packager
+  const [program = ''] = (await jobsOf(machine).job(look, label))?.arguments ?? []
+  return other && program.startsWith(`${other.prefix}/`) ? other.path : brew
 }
 
 /** The app's login item, when it is registered and not switched off: it would start the app at the next login. */
 async function loginItem(look: Look, machine: Machine): Promise<boolean> {
-  const jobs = launchd(machine.home, machine.uid)
+  const jobs = jobsOf(machine)
   if (!(await look.stat('/Applications/Ollama.app'))) return false
   return (await jobs.job(look, appItem)) !== undefined && !(await jobs.disabled(look, appItem))
 }
@@ -63,7 +61,7 @@ const byForce = 'pkill -x Ollama || true'
 
 /** Its login item (label com.ollama.ollama) would bring it back at login, and it then ends every other `ollama serve`. */
 function app(machine: Machine): Other {
-  const item = launchd(machine.home, machine.uid).target(appItem)
+  const item = jobsOf(machine).target(appItem)
   return {
     what: 'Ollama.app',
     stop: [
@@ -75,7 +73,7 @@ function app(machine: Machine): Other {
 }
 
 async function holders(look: Look, machine: Machine, port: number): Promise<Other[]> {
-  const job = await launchd(machine.home, machine.uid).job(look, labels.engine)
+  const job = await jobsOf(machine).job(look, labels.engine)
   const foreign = (await listeners(look, port)).filter(
     (fact) => (fact.pid === undefined || fact.pid !== job?.pid) && !fact.command?.includes('haproxy'),
   )
@@ -84,7 +82,7 @@ async function holders(look: Look, machine: Machine, port: number): Promise<Othe
     [...pids.values()].map(async (fact) => {
       const args = (await look.query(['ps', '-o', 'args=', '-p', `${fact.pid ?? 0}`])).stdout.trim()
       return {
-        what: stable(`${describe(fact)}${args ? `: ${args}` : ''}`),
+        what: platformOf(machine).packages.stable(`${describe(fact)}${args ? `: ${args}` : ''}`),
         stop: fact.pid === undefined ? [] : [['kill', `${fact.pid}`]],
         back: [],
       }

@@ -1,6 +1,6 @@
 import { sha256 } from '../host/command.ts'
 import type { Look } from '../host/host.ts'
-import { places } from '../platform/mac/places.ts'
+import { places } from '../platform/here.ts'
 import type { Setup } from '../site/setup.ts'
 import { folder, tilde } from '../steps/resources.ts'
 import { missed, ok, type Step } from '../steps/step.ts'
@@ -40,7 +40,7 @@ function copy(setup: Setup): Step {
     id: 'runtime.copy',
     title: 'What the jobs run is copied out of the checkout',
     async check(look) {
-      const at = places(look.home)
+      const at = places(look)
       const facts = await look.stat(at.current)
       if (facts?.target !== setup.version)
         return missed(
@@ -52,7 +52,7 @@ function copy(setup: Setup): Step {
         : missed('the copy is not complete', 'Run install.ts again.')
     },
     async apply(host) {
-      const at = places(host.home)
+      const at = places(host)
       const whole = `${at.runtime}/${setup.version}`
       const half = `${whole}.new`
       await host.remove(half)
@@ -67,7 +67,7 @@ function copy(setup: Setup): Step {
         if (/^\d.*-[0-9a-f]{8}/.test(name) && name !== setup.version) await host.remove(`${at.runtime}/${name}`)
     },
     async undo(host) {
-      const at = places(host.home)
+      const at = places(host)
       for (const name of await host.list(at.runtime)) if (name !== 'state') await host.remove(`${at.runtime}/${name}`)
     },
   }
@@ -77,7 +77,7 @@ function copy(setup: Setup): Step {
 export const runtime: Part = {
   name: 'runtime',
   steps: (machine, setup) => {
-    const at = places(machine.home)
+    const at = places(machine)
     return [
       // uninstall.ts removes it last, since it holds the receipt and the backups
       { ...folder({ id: 'runtime.state', title: 'The state folder is private', path: at.state }), undo: undefined },

@@ -1,4 +1,5 @@
-import { atLeast, type Machine } from '../site/machine.ts'
+import { atLeast } from '../platform/versions.ts'
+import type { Machine } from '../site/machine.ts'
 import { advice, type Check, type Finding, missed, ok } from '../steps/step.ts'
 import type { Part } from './part.ts'
 

@@ -1,8 +1,9 @@
 import { Stop, Unexpected } from '../host/command.ts'
 import type { Host } from '../host/host.ts'
-import { runBrew } from '../platform/mac/brew.ts'
+import { platformOf } from '../platform/here.ts'
 import { type Tailscale, tailscaleState } from '../platform/tailscale.ts'
-import { atLeast, type Machine } from '../site/machine.ts'
+import { atLeast } from '../platform/versions.ts'
+import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
 import { advice, type Check, type Finding, missed, ok, type Step } from '../steps/step.ts'
 import type { Part } from './part.ts'
@@ -29,11 +30,12 @@ export function upFinding(tailscale: Omit<Tailscale, 'serves'>): Finding {
   )
 }
 
-const overSsh =
-  'Over ssh the Tailscale app cannot be approved; run install.ts at the screen, or install the command-line variant yourself: brew install tailscale && sudo brew services start tailscale && sudo tailscale up.'
+const overSsh = (machine: Machine): string =>
+  `Over ssh the Tailscale app cannot be approved; run install.ts at the screen, or install the command-line variant yourself: ${platformOf(machine).packages.withService('tailscale')} && sudo tailscale up.`
 
 function present(machine: Machine, setup: Setup): Step {
-  const brew = machine.brew ?? `${machine.prefix}/bin/brew`
+  const { packager } = machine
+  const { packages } = platformOf(machine)
   return {
     id: 'tailscale.package',
     title: 'Tailscale is installed',
@@ -44,11 +46,11 @@ function present(machine: Machine, setup: Setup): Step {
       const { cli, variants } = await tailscaleState(look)
       return cli
         ? ok(`${cli}${variants[0] ? ` (${variants[0]})` : ''}`)
-        : missed('Tailscale is not installed', `${brew} install --cask tailscale-app`)
+        : missed('Tailscale is not installed', packages.installs(packager, 'tailscale-app', 'cask'))
     },
     async apply(host) {
-      if (machine.ssh) throw new Stop(3, overSsh)
-      await runBrew(host, [brew, 'install', '--cask', 'tailscale-app'], setup.attended)
+      if (machine.ssh) throw new Stop(3, overSsh(machine))
+      await packages.install(host, packager, 'tailscale-app', 'cask', setup.attended)
     },
   }
 }
@@ -141,7 +143,7 @@ const oneVariant = (machine: Machine): Check => ({
       ? ok(variants[0] ?? 'none yet')
       : missed(
           `two variants: ${variants.join(' and ')}`,
-          'They fight over the tunnel; remove one: brew uninstall tailscale, or delete Tailscale.app.',
+          `They fight over the tunnel; remove one: ${platformOf(look).packages.typed(machine.packager, 'uninstall', 'tailscale')}, or delete Tailscale.app.`,
         )
   },
 })

@@ -1,7 +1,7 @@
 import { mapText, parseMap } from '../haproxy/map-text.ts'
 import { runningMap, setRunningMap } from '../haproxy/runtime.ts'
 import type { Host, Look } from '../host/host.ts'
-import { places } from '../platform/mac/places.ts'
+import { places } from '../platform/here.ts'
 import { tailnetPeers } from '../platform/peers.ts'
 import type { Settings } from '../site/settings.ts'
 import { identifies } from '../site/settings.ts'
@@ -9,7 +9,7 @@ import { type Finding, missed, ok, type Step } from '../steps/step.ts'
 import { identityLines, identityMaps, lifetime, ruleLines, withoutEnds } from './identities.ts'
 import { endOf } from './records.ts'
 
-const fileOf = (look: Look, name: string): string => `${places(look.home).keyMaps}/${name}`
+const fileOf = (look: Look, name: string): string => `${places(look).keyMaps}/${name}`
 
 /** The rules in force: what was published from the settings, which may have been edited since. */
 const rulesInForce = async (look: Look): Promise<Map<string, string>> =>

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { Stop } from '../host/command.ts'
 import type { Host, Look } from '../host/host.ts'
-import { places } from '../platform/mac/places.ts'
+import { places } from '../platform/here.ts'
 import { noKeys, type Registry, registry } from '../site/limits.ts'
 
 /** Names go into maps, URLs of metrics and log lines: plain letters only, 64 at most. */
@@ -14,7 +14,7 @@ export const keyName = z
 
 /** Reads the keys; none when the file is not there. Throws `Stop` (exit 2) when it is not what keys.ts wrote. */
 export async function readRegistry(look: Look): Promise<Registry> {
-  const file = places(look.home).keys
+  const file = places(look).keys
   const text = await look.read(file)
   if (text === undefined) return structuredClone(noKeys)
   return parseRegistry(text, file)
@@ -42,4 +42,4 @@ function parsed(text: string): unknown {
 }
 
 export const saveRegistry = (host: Host, registry: Registry): Promise<void> =>
-  host.write(places(host.home).keys, `${JSON.stringify(registry, null, 2)}\n`)
+  host.write(places(host).keys, `${JSON.stringify(registry, null, 2)}\n`)

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { mapText } from '../haproxy/map-text.ts'
 import { runningMap, setRunningMaps } from '../haproxy/runtime.ts'
 import type { Host, Look } from '../host/host.ts'
-import { places } from '../platform/mac/places.ts'
+import { places } from '../platform/here.ts'
 import type { Registry } from '../site/limits.ts'
 import type { Settings } from '../site/settings.ts'
 import { counting } from '../site/settings.ts'
@@ -48,7 +48,7 @@ async function listTexts(look: Look): Promise<Record<ListName, string>> {
   }
 }
 
-const fileOf = (look: Look, name: string): string => `${places(look.home).keyMaps}/${name}`
+const fileOf = (look: Look, name: string): string => `${places(look).keyMaps}/${name}`
 
 /** File first, then the running worker: what dies in between is healed by the next run, and a reload reads the file. */
 export async function publish(host: Host, registry: Registry, settings: Settings): Promise<void> {
@@ -119,11 +119,10 @@ async function fault(at: Look, name: string, wanted: Map<string, string>): Promi
   return undefined
 }
 
-const openToOthers = async (at: Look): Promise<boolean> =>
-  (((await at.stat(places(at.home).keys))?.mode ?? 0) & 0o077) !== 0
+const openToOthers = async (at: Look): Promise<boolean> => (((await at.stat(places(at).keys))?.mode ?? 0) & 0o077) !== 0
 
 async function look(at: Look, registry: Registry, settings: Settings): Promise<Finding> {
-  if (await openToOthers(at)) return missed(`${tilde(at, places(at.home).keys)} can be read by others`, again)
+  if (await openToOthers(at)) return missed(`${tilde(at, places(at).keys)} can be read by others`, again)
   if (!counting(settings)) return ok('none is asked for (access: tailnet)')
   for (const [name, lines] of Object.entries(await wantedMaps(at, registry, settings))) {
     const found = await fault(at, name, lines)

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { atLeast, versionNumbers } from '../site/machine.ts'
-import { isTailnet4, parseIfconfig } from './mac/ifconfig.ts'
+import { parseIfconfig } from './mac/ifconfig.ts'
 import { parseLsof, parseNetstat } from './mac/listeners.ts'
-import { parseServe, parseStatus } from './tailscale.ts'
+import { isTailnet4, parseServe, parseStatus } from './tailscale.ts'
+import { atLeast, versionNumbers } from './versions.ts'
 
 const recorded = (name: string): string => readFileSync(`sandbox/transcripts/tailscale/${name}`, 'utf8')
 

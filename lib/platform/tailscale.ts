@@ -117,3 +117,9 @@ async function findVariants(look: Look): Promise<TailscaleVariant[]> {
     ...(daemon ? ['formula' as const] : []),
   ]
 }
+
+/** Whether an IPv4 address is Tailscale's (100.64.0.0/10; tailscale.com/kb/1015). */
+export function isTailnet4(address: string): boolean {
+  const [first, second] = address.split('.').map(Number)
+  return first === 100 && second !== undefined && second >= 64 && second <= 127
+}

@@ -1,15 +1,15 @@
 import { getAt, type Look } from '../host/host.ts'
-import { type Agent, fillAgent } from '../platform/mac/launchd.ts'
-import { labels, places } from '../platform/mac/places.ts'
+import { labels, places, platformOf } from '../platform/here.ts'
+import type { JobFile } from '../platform/platform.ts'
 import type { Machine } from './machine.ts'
 import { contextLength, spell } from './settings.ts'
 import type { Setup } from './setup.ts'
 
-const bundled = '/Applications/Ollama.app/Contents/Resources/ollama'
-
-/** The program: the app's own when the app is there, since formula and cask conflict; else Homebrew's by its stable path. */
-export const engineProgram = async (look: Look, machine: Machine): Promise<string> =>
-  (await look.find([bundled])) ?? `${machine.prefix}/opt/ollama/bin/ollama`
+/** The program: the app's own when the app is there, since both conflict; else the package's by its stable path. */
+export async function engineProgram(look: Look, machine: Machine): Promise<string> {
+  const { packages } = platformOf(machine)
+  return (await look.find([packages.bundled.ollama])) ?? packages.program(machine.packager, 'ollama')
+}
 
 /** `ollama --version` asks whoever listens, and waits for one that never answers; nobody listens on port 1. */
 export const ownVersion = ['env', 'OLLAMA_HOST=127.0.0.1:1']
@@ -22,12 +22,12 @@ export function engineAddress(machine: Machine, setup: Setup): string {
   return setup.mode === 'exposed' ? (machine.tailscale.ipv4 ?? '100.x.y.z') : '127.0.0.1'
 }
 
-/** The property list of `com.ollama`. */
-export function engineAgent(machine: Machine, setup: Setup, program: string): Agent {
+/** The engine's job. */
+export function engineJob(machine: Machine, setup: Setup, program: string): JobFile {
   const { settings } = setup
-  const at = places(machine.home)
+  const at = places(machine)
   const address = engineAddress(machine, setup)
-  return fillAgent(setup.agents[labels.engine] ?? '', {
+  return platformOf(machine).jobFiles.filled(setup.jobs[labels.engine] ?? '', {
     bin: `${at.current}/templates/bin`,
     ollama: program,
     host: `${address}:${settings.engine.port}`,

@@ -34,7 +34,8 @@ export interface Setup {
   registry: Registry
   answers: Answers
   templates: Templates
-  agents: Record<string, string>
+  /** templates of the jobs' files, by label */
+  jobs: Record<string, string>
   /** folder of the scripts that run, and the name of the runtime copy made from it */
   checkout: string
   version: string

@@ -1,6 +1,6 @@
 import { createTwoFilesPatch } from 'diff'
 import type { Host, Look } from '../host/host.ts'
-import { places } from '../platform/mac/places.ts'
+import { places, platformOf } from '../platform/here.ts'
 import { fingerprintOf } from '../site/configuration.ts'
 
 /** What would be done, in words. */
@@ -11,12 +11,10 @@ export interface Intent {
   diff?: string
 }
 
-function classify(argv: string[]): Intent {
+function classify(look: Look, argv: string[]): Intent {
   const text = argv.join(' ')
   if (argv[0] === 'sudo') return { kind: 'sudo', text }
-  if (/brew (install|update)|\/bin\/bash/.test(text)) return { kind: 'package', text }
-  if (/launchctl (bootstrap|bootout|kickstart)/.test(text)) return { kind: 'service', text }
-  return { kind: 'command', text }
+  return { kind: platformOf(look).facts.kindOf(text) ?? 'command', text }
 }
 
 /** The fingerprint and the folder named after it change with everything, and would hide what did. */
@@ -30,7 +28,7 @@ function difference(path: string, old: string, text: string): string | undefined
 
 /** The same file of the configuration in use, which lies under its own fingerprint. */
 async function inUse(look: Look, path: string, folder: string): Promise<string | undefined> {
-  const { config, maps } = places(look.home)
+  const { config, maps } = places(look)
   const fingerprint = fingerprintOf((await look.read(config)) ?? '')
   return fingerprint ? look.read(`${maps}/${fingerprint.slice(0, 12)}${path.slice(folder.length)}`) : undefined
 }
@@ -58,7 +56,7 @@ export function dryHost(look: Look, said: (intent: Intent) => void): Host {
     ...look,
     read: async (path) => written.get(path) ?? look.read(path),
     async run(argv) {
-      said(classify(argv))
+      said(classify(look, argv))
       return { code: 0, stdout: '', stderr: '' }
     },
     async write(path, text) {

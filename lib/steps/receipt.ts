@@ -1,12 +1,12 @@
 import path from 'node:path'
 import { Stop, sha256 } from '../host/command.ts'
 import { claim, type Host, type Look } from '../host/host.ts'
-import { places } from '../platform/mac/places.ts'
+import { places } from '../platform/here.ts'
 import { emptyReceipt, type Receipt, receipt } from '../site/receipt.ts'
 
 /** The receipt, or undefined when nothing was ever installed (or the file is beyond reading: then every file counts as foreign). */
 export async function readReceipt(look: Look): Promise<Receipt | undefined> {
-  const text = await look.read(places(look.home).receipt)
+  const text = await look.read(places(look).receipt)
   if (text === undefined) return undefined
   try {
     return receipt.parse(JSON.parse(text))
@@ -19,7 +19,7 @@ export async function readReceipt(look: Look): Promise<Receipt | undefined> {
 export const currentReceipt = async (look: Look): Promise<Receipt> => (await readReceipt(look)) ?? emptyReceipt()
 
 export const saveReceipt = (host: Host, receipt: Receipt): Promise<void> =>
-  host.write(places(host.home).receipt, `${JSON.stringify(receipt, null, 2)}\n`)
+  host.write(places(host).receipt, `${JSON.stringify(receipt, null, 2)}\n`)
 
 /** Writes a file and remembers its hash, so that a later edit by hand is seen. */
 export async function writeOurs(
@@ -62,15 +62,15 @@ export async function keepForeign(host: Host, receipt: Receipt, file: string): P
 /** A free place for a backup; its name begins with the time, which may be told twice where the clock is set back. */
 export async function backupPlace(look: Look, name: string): Promise<string> {
   const stamp = new Date().toISOString().replaceAll(/[:.]/g, '-')
-  const taken = new Set(await look.list(places(look.home).backups))
+  const taken = new Set(await look.list(places(look).backups))
   let free = `${stamp}-${name}`
   for (let again = 2; taken.has(free); again += 1) free = `${stamp}-${again}-${name}`
-  return path.join(places(look.home).backups, free)
+  return path.join(places(look).backups, free)
 }
 
 /** Takes the one lock of all changing runs; throws `Stop` (exit 3) when another run holds it. A dead holder's lock is taken over. */
 export async function takeLock(host: Host): Promise<() => Promise<void>> {
-  const file = places(host.home).lock
+  const file = places(host).lock
   const mine = `${process.pid} ${await startOf(host, process.pid)}\n`
   const release = () => setAside(host, file, mine)
   for (let attempt = 0; attempt < 3; attempt += 1) {

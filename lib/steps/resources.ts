@@ -1,16 +1,7 @@
 import { Stop } from '../host/command.ts'
 import type { Host, Look } from '../host/host.ts'
-import { runBrew } from '../platform/mac/brew.ts'
-import {
-  type Agent,
-  agentFile,
-  agentText,
-  differences,
-  type Job,
-  launchd,
-  parseAgent,
-} from '../platform/mac/launchd.ts'
-import { oldLogs, places } from '../platform/mac/places.ts'
+import { jobPath, jobsOf, oldLogs, places, platformOf } from '../platform/here.ts'
+import type { Job, JobFile, PackageKind } from '../platform/platform.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Receipt } from '../site/receipt.ts'
 import { isForeign, keepForeign, saveReceipt, writeOurs } from './receipt.ts'
@@ -127,7 +118,7 @@ export function folder(spec: {
 export interface PackageSpec {
   name: string
   title: string
-  kind?: 'formula' | 'cask'
+  kind?: PackageKind
   machine: Machine
   /** a person is there to type the password that a cask asks for */
   attended: boolean
@@ -136,19 +127,20 @@ export interface PackageSpec {
   /** words before the program, for one that would tell another program's version */
   before?: string[]
   enough?(version: string): string | undefined
-  /** what makes it newer; Homebrew unless told */
+  /** what makes it newer; the package manager unless told */
   upgrade?: string
   keeps: string
 }
 
-/** A Homebrew package; one that meets its minimum is never upgraded. */
+/** A package; one that meets its minimum is never upgraded. */
 export function packaged(spec: PackageSpec): Step {
   const { machine, name, kind = 'formula' } = spec
-  const brew = machine.brew ?? `${machine.prefix}/bin/brew`
-  const upgrade = spec.upgrade ?? `${brew} upgrade ${name}`
+  const { packager } = machine
+  const { packages } = platformOf(machine)
+  const upgrade = spec.upgrade ?? packages.typed(packager, 'upgrade', name)
   const check = async (look: Look): Promise<Finding> => {
     const program = await look.find(spec.program)
-    if (!program) return missed(`${name} is not installed`, `${brew} install --${kind} ${name}`)
+    if (!program) return missed(`${name} is not installed`, packages.installs(packager, name, kind))
     const { stdout, stderr } = await look.query([...(spec.before ?? []), program, '--version'])
     const version = /\d+(\.\d+)+/.exec(`${stdout} ${stderr}`)?.[0] ?? 'of unknown version'
     const fault = spec.enough?.(version)
@@ -164,7 +156,7 @@ export function packaged(spec: PackageSpec): Step {
       const found = await check(host)
       if (found.is === 'missed' && (await host.find(spec.program)))
         throw new Stop(1, `${found.saw}; upgrade it (${upgrade}) and run install.ts again.`)
-      await runBrew(host, [brew, 'install', `--${kind}`, name], spec.attended)
+      await packages.install(host, packager, name, kind, spec.attended)
     },
   }
 }
@@ -173,7 +165,7 @@ export interface ServiceSpec {
   id: string
   title: string
   machine: Machine
-  agent: Agent
+  job: JobFile
   receipt: Receipt
   /** what the job answers when it works, with its pid; polled after a start */
   answers?(look: Look, pid: number): Promise<Finding>
@@ -181,22 +173,25 @@ export interface ServiceSpec {
   beforeStop?(host: Host): Promise<void>
   /** jobs that end by themselves need no pid */
   oneShot?: boolean
-  /** the person keeps a property list edited by hand: the job is compared with that one */
+  /** the person keeps a file of the job edited by hand: the job is compared with that one */
   keepEdited?: boolean
 }
 
-/** A LaunchAgent that is loaded as written and answers: a pid alone proves nothing. */
+/** A job that is loaded as written and answers: a pid alone proves nothing. */
 export function service(spec: ServiceSpec): Step {
-  const { machine, agent } = spec
-  const label = agent.Label
-  const jobs = launchd(machine.home, machine.uid)
-  const stopMs = ((agent.ExitTimeOut ?? 5) + 10) * 1000
+  const { machine } = spec
+  const { label } = spec.job
+  const jobs = jobsOf(machine)
+  const stopMs = (spec.job.endsWithin + 10) * 1000
+  const written = async (look: Look) =>
+    (spec.keepEdited && (await platformOf(look).jobFiles.written(look, label))) || spec.job
 
   const check = async (look: Look): Promise<Finding> => {
-    if (await jobs.disabled(look, label)) return missed(`${label} is switched off`, enableAdvice(jobs.target(label)))
+    if (await jobs.disabled(look, label))
+      return missed(`${label} is switched off`, enableAdvice(jobs.typed.enable(label)))
     const job = await jobs.job(look, label)
     if (!job) return missed(`${label} is not loaded`, again)
-    const unlike = differences(await written(look, spec), job)
+    const unlike = job.unlike(await written(look))
     if (unlike.length > 0) return missed(`${label} runs with other ${unlike.join(', ')}`, again)
     if (job.pid === undefined)
       return spec.oneShot
@@ -218,9 +213,9 @@ export function service(spec: ServiceSpec): Step {
     check,
     settlesWithin: 45_000,
     async apply(host) {
-      if (await jobs.disabled(host, label)) throw switchedOff(label, jobs.target(label))
+      if (await jobs.disabled(host, label)) throw switchedOff(label, jobs.typed.enable(label))
       const job = await jobs.job(host, label)
-      const changed = job !== undefined && differences(await written(host, spec), job).length > 0
+      const changed = job !== undefined && job.unlike(await written(host)).length > 0
       if (changed) {
         if (job.pid !== undefined) await spec.beforeStop?.(host)
         await jobs.unload(host, label, stopMs)
@@ -235,57 +230,52 @@ export function service(spec: ServiceSpec): Step {
         await spec.beforeStop?.(host)
         await jobs.unload(host, label, stopMs)
       }
-      await removeOurs(host, spec.receipt, agentFile(machine.home, label))
+      await removeOurs(host, spec.receipt, jobPath(host, label))
     },
     async gone(look) {
-      if (await jobs.job(look, label))
-        return missed(`${label} is still loaded`, `launchctl bootout ${jobs.target(label)}`)
-      return absent(look, agentFile(machine.home, label))
+      if (await jobs.job(look, label)) return missed(`${label} is still loaded`, jobs.typed.stop(label))
+      return absent(look, jobPath(look, label))
     },
   }
 }
-
-const written = async (look: Look, spec: ServiceSpec): Promise<Agent> =>
-  (spec.keepEdited ? await readAgent(look, spec.agent.Label) : undefined) ?? spec.agent
 
 const finished = (code: number | undefined, label: string): Finding =>
   code === 0 || code === undefined
     ? ok(`${label} has done its work`)
     : advice(`${label} ended with ${code}`, 'See its log; run warm-models.ts by hand to see the reason.')
 
-const switchedOff = (label: string, target: string): Stop =>
-  new Stop(1, `${label} is switched off (by you or in System Settings), so it stays off: ${enableAdvice(target)}`)
+const switchedOff = (label: string, enable: string): Stop =>
+  new Stop(1, `${label} is switched off (by you or in System Settings), so it stays off: ${enableAdvice(enable)}`)
 
-const enableAdvice = (target: string): string =>
-  `launchctl enable ${target}   (or System Settings > General > Login Items), then run install.ts again`
+const enableAdvice = (enable: string): string => `${enable}, then run install.ts again`
 
-/** The property list of a service, as a file step; bootstrap refuses files that others may write, so 0644. */
-export function agentFileStep(spec: {
+/** The file of a service's job, as a file step; launchd refuses files that others may write, so 0644. */
+export function jobFileStep(spec: {
   id: string
-  title: string
   home: string
-  agent: Agent
+  job: JobFile
   receipt: Receipt
   keepEdited?: boolean
 }): Step {
+  const { label } = spec.job
+  const path = jobPath(spec, label)
   const step = file({
     id: spec.id,
-    title: spec.title,
-    path: agentFile(spec.home, spec.agent.Label),
-    text: agentText(spec.agent),
+    title: `${path.split('/').pop()} is written`,
+    path,
+    text: spec.job.text,
     mode: 0o644,
     receipt: spec.receipt,
     keepEdited: spec.keepEdited,
   })
-  return { ...step, theirs: (look) => foreignAgent(look, spec.receipt, spec.agent.Label) }
+  return { ...step, theirs: (look) => foreignFile(look, spec.receipt, path) }
 }
 
 /** Where our jobs' programs lie in every home folder. */
-const ourPath = `${places('').support}/`
+const ourPath = `${places({ home: '' }).support}/`
 
-/** A property list that no install of ours wrote, by the receipt or by what only ours name; undefined when there is none. */
-async function foreignAgent(look: Look, receipt: Receipt, label: string): Promise<string | undefined> {
-  const path = agentFile(look.home, label)
+/** A job's file that no install of ours wrote, by the receipt or by what only ours name; undefined when there is none. */
+async function foreignFile(look: Look, receipt: Receipt, path: string): Promise<string | undefined> {
   const text = await look.read(path)
   if (text === undefined || path in receipt.files) return undefined
   return [ourPath, ...oldLogs].some((name) => text.includes(name))
@@ -293,16 +283,10 @@ async function foreignAgent(look: Look, receipt: Receipt, label: string): Promis
     : `${tilde(look, path)} is not ours, so it stays`
 }
 
-/** The same for a job, which may be loaded without its property list, or ours without a receipt. */
+/** The same for a job, which may be loaded without its file, or ours without a receipt. */
 async function foreignJob(look: Look, receipt: Receipt, label: string, job?: Job): Promise<string | undefined> {
   if (job?.arguments.some((word) => word.includes(ourPath))) return undefined
-  const path = agentFile(look.home, label)
-  if ((await look.stat(path)) || path in receipt.files) return foreignAgent(look, receipt, label)
+  const path = jobPath(look, label)
+  if ((await look.stat(path)) || path in receipt.files) return foreignFile(look, receipt, path)
   return job && `the job ${label} is not ours, so it stays`
-}
-
-/** Reads one of our property lists as it is on disk. */
-export async function readAgent(look: Look, label: string): Promise<Agent | undefined> {
-  const text = await look.read(agentFile(look.home, label))
-  return text === undefined ? undefined : parseAgent(text)
 }

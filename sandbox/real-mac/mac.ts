@@ -5,7 +5,7 @@ import { parseDocument } from 'yaml'
 import type { Output } from '../../lib/host/command.ts'
 import { realLook } from '../../lib/host/host.ts'
 import type { RawAnswer } from '../../lib/host/look.ts'
-import { type Job, parsePrint } from '../../lib/platform/mac/launchd.ts'
+import { type Printed, parsePrint } from '../../lib/platform/mac/launchd.ts'
 import { labels, places } from '../../lib/platform/mac/places.ts'
 import { tailscaleState } from '../../lib/platform/tailscale.ts'
 import { parseSettings, type Settings } from '../../lib/site/settings.ts'
@@ -44,7 +44,7 @@ export function ending({ code, stdout, stderr }: Output): string {
 }
 
 /** What launchctl says of one of our jobs; undefined when it is not loaded. */
-export async function job(label: string): Promise<Job | undefined> {
+export async function job(label: string): Promise<Printed | undefined> {
   const { code, stdout } = await look.query(['launchctl', 'print', `gui/${uid}/${label}`])
   return code === 0 ? parsePrint(stdout) : undefined
 }

@@ -1,5 +1,6 @@
+import { listeners } from '../../lib/platform/here.ts'
 import { agentFile } from '../../lib/platform/mac/launchd.ts'
-import { describe, listeners } from '../../lib/platform/mac/listeners.ts'
+import { describe } from '../../lib/platform/platform.ts'
 import { ending, gateway, labels, look, mac, script, uid } from './mac.ts'
 import { step } from './step.ts'
 

@@ -90,7 +90,7 @@ describe.skipIf(cannot)(titled('uninstall'), () => {
     const { results } = JSON.parse(outcome.stdout) as { results: { id: string; state: string; saw: string }[] }
     const kept = results.filter(({ state, saw }) => state === 'kept' && saw !== '').map(({ id }) => id)
     expect(kept).toEqual(
-      expect.arrayContaining(['homebrew.present', 'tailscale.package', 'ollama.package', 'haproxy.package']),
+      expect.arrayContaining(['packages.present', 'tailscale.package', 'ollama.package', 'haproxy.package']),
     )
     expect(kept.some((id) => id.startsWith('models.'))).toBe(true)
     for (const program of ['bin/brew', 'opt/ollama/bin/ollama', 'opt/haproxy/bin/haproxy'])
@@ -141,7 +141,7 @@ describe.skipIf(cannot)(titled('uninstall in the middle of life'), () => {
 
   it('cleans up after an install that was killed half-way', async () => {
     const half = box.startScript('install.ts', ['--yes'])
-    await half.expect('[haproxy.plist]', patience)
+    await half.expect('[haproxy.job]', patience)
     half.kill('SIGKILL')
     await half.done
     expect(box.exists(`${at(box).agents}/${labels.engine}.plist`)).toBe(true)

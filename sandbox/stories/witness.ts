@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from 'node:util'
 import { expect } from 'vitest'
-import { type Job, parsePrint } from '../../lib/platform/mac/launchd.ts'
+import { type Printed, parsePrint } from '../../lib/platform/mac/launchd.ts'
 import { labels, places } from '../../lib/platform/mac/places.ts'
 import {
   type Box,
@@ -64,7 +64,7 @@ export async function installed(box: Box, ...args: string[]): Promise<Outcome> {
 }
 
 /** What `launchctl print` says of one of our jobs; undefined when it is not loaded. */
-export async function job(box: Box, label: string): Promise<Job | undefined> {
+export async function job(box: Box, label: string): Promise<Printed | undefined> {
   const { code, stdout } = await box.run(['launchctl', 'print', `gui/${box.state().uid}/${label}`])
   return code === 0 ? parsePrint(stdout) : undefined
 }

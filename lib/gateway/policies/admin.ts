@@ -1,10 +1,10 @@
-import { places } from '../../platform/mac/places.ts'
+import { places } from '../../platform/here.ts'
 import type { Gateway, Policy } from '../policy.ts'
 
 /** The runtime socket, for its owner alone. */
 export function admin(gateway: Gateway): Policy {
   return {
     name: 'admin',
-    lines: { global: [`stats socket "${places(gateway.home).adminSocket}" mode 600 level admin`] },
+    lines: { global: [`stats socket "${places(gateway).adminSocket}" mode 600 level admin`] },
   }
 }

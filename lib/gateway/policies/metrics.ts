@@ -1,4 +1,4 @@
-import { places } from '../../platform/mac/places.ts'
+import { places } from '../../platform/here.ts'
 import { openGroups } from '../../site/settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { body } from '../refusal.ts'
@@ -8,7 +8,7 @@ const exporter = (gateway: Gateway): string =>
   [
     '.if feature(PROMEX)',
     'frontend exporter',
-    `    bind "unix@${places(gateway.home).metricsSocket}" mode 600`,
+    `    bind "unix@${places(gateway).metricsSocket}" mode 600`,
     '    no log',
     '    http-request use-service prometheus-exporter if { path /metrics }',
     '    http-request deny',

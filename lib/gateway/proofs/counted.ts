@@ -1,7 +1,7 @@
 import { statOf } from '../../haproxy/runtime.ts'
 import type { Look } from '../../host/host.ts'
 import { probing } from '../../people/records.ts'
-import { places } from '../../platform/mac/places.ts'
+import { places } from '../../platform/here.ts'
 import type { Endpoint } from '../../site/endpoints.ts'
 import { type Check, missed, ok, skipped } from '../../steps/step.ts'
 import { ofFirst, told } from './limited.ts'
@@ -10,7 +10,7 @@ import { bearer, type Target } from './target.ts'
 
 const again = 'Run install.ts again.'
 const show = async (look: Look, what: string): Promise<string> =>
-  (await look.ask(places(look.home).adminSocket, `show ${what}`)) ?? ''
+  (await look.ask(places(look).adminSocket, `show ${what}`)) ?? ''
 
 /** How many requests a stick table has counted (its general counter), in the rows that are meant. */
 async function counted(look: Look, table: string, meant: (row: string) => boolean): Promise<number> {

@@ -1,6 +1,6 @@
 import { statOf } from '../../haproxy/runtime.ts'
 import type { Look, RawAnswer } from '../../host/host.ts'
-import { places } from '../../platform/mac/places.ts'
+import { places } from '../../platform/here.ts'
 import { type Check, missed, ok } from '../../steps/step.ts'
 import { busy, probe, taken } from './refused.ts'
 import { bearer, modelRows, type Target } from './target.ts'
@@ -44,7 +44,7 @@ export const writtenDown = (target: Target): Check => ({
     const { headers } = await probe(look, target, 'GET', '/api/version')
     const id = headers['x-request-id']
     if (!id) return missed('the answer has no x-request-id', 'Run install.ts again.')
-    const { access } = places(look.home)
+    const { access } = places(look)
     const found = await look.until('its line is there', 5000, async () => {
       const texts = await Promise.all([access, `${access}.1`].map((file) => look.read(file)))
       return texts.some((text) => text?.includes(`"id":"${id}"`))

@@ -1,4 +1,4 @@
-import { places } from '../../platform/mac/places.ts'
+import { places } from '../../platform/here.ts'
 import { type Check, missed, ok } from '../../steps/step.ts'
 import type { ProbeKeys } from './probe-keys.ts'
 import { busy, probe, taken } from './refused.ts'
@@ -26,7 +26,7 @@ export const paced = (target: Target, { table, key, entry, group }: Paced): Chec
       async check(look) {
         const answer = await probe(look, target, row.method, row.path, bearer(target, key))
         if (await busy(look, answer)) return taken
-        const rows = (await look.ask(places(look.home).adminSocket, `show table ${table}`)) ?? ''
+        const rows = (await look.ask(places(look).adminSocket, `show table ${table}`)) ?? ''
         return rows.includes(` key=${entry}`)
           ? ok('counted')
           : missed(

@@ -57,7 +57,7 @@ function refused(id: string, title: string, target: Target, requests: { method: 
         if (!isRefusal(answer, path))
           return missed(
             `${method} ${path} got ${answer.status || answer.error}: ${answer.body.slice(0, 100)}`,
-            'Stop the proxy (launchctl bootout) and report this.',
+            'Stop the gateway (npx tsx uninstall.ts; your settings and keys stay) and report this.',
           )
       }
       return ok(`${requests.length} requests refused`)

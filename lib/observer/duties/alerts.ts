@@ -1,12 +1,12 @@
 import { z } from 'zod'
 import type { Host } from '../../host/host.ts'
-import { places } from '../../platform/mac/places.ts'
+import { places, platformOf } from '../../platform/here.ts'
 import type { Settings } from '../../site/settings.ts'
 import { observe, type Result } from '../../steps/step.ts'
 import { alarms } from '../anomalies.ts'
 import type { Duty } from '../duty.ts'
 
-const file = (host: Host): string => `${places(host.home).state}/alerts.json`
+const file = (host: Host): string => `${places(host).state}/alerts.json`
 const known = z.array(z.string())
 
 /** Tells each anomaly once, when it begins; what is on is remembered over a restart. Nothing when nobody wants to be told. */
@@ -39,15 +39,11 @@ async function told(host: Host): Promise<string[]> {
   }
 }
 
-/** The text is an argument of the script, never a part of it. */
-const script = ['on run argv', 'display notification (item 1 of argv) with title (item 2 of argv)', 'end run']
-
 /** Each way by itself: one that fails takes no other with it. */
 function tell(host: Host, { alerts: wanted }: Settings, { id, title, saw, remedy }: Result): Promise<unknown>[] {
   const text = `Not so: ${title} (${saw}). ${remedy ?? ''}`
-  const notification = ['osascript', ...script.flatMap((line) => ['-e', line]), text, 'remote-ollama-proxy']
   return [
-    ...(wanted.notification ? [host.run(notification)] : []),
+    ...(wanted.notification ? [platformOf(host).facts.notify(host, 'remote-ollama-proxy', text)] : []),
     ...(wanted.webhook !== undefined ? [host.post(wanted.webhook, { event: id, text }, undefined, 10_000)] : []),
   ]
 }

@@ -3,12 +3,12 @@ import { setRunningMap } from '../../haproxy/runtime.ts'
 import { detailsOf, type Stream, sightings, streams } from '../../haproxy/streams.ts'
 import type { Host, Look } from '../../host/look.ts'
 import { probing } from '../../people/records.ts'
-import { places } from '../../platform/mac/places.ts'
+import { places } from '../../platform/here.ts'
 import { type Budget, budgetText } from '../../site/budget.ts'
 import type { Duty } from '../duty.ts'
 import { type Counter, dayOf, type Use } from '../usage.ts'
 
-const spentFile = (look: Look): string => `${places(look.home).keyMaps}/spent.map`
+const spentFile = (look: Look): string => `${places(look).keyMaps}/spent.map`
 
 const midnightAfter = (at: Date): Date => new Date(at.getFullYear(), at.getMonth(), at.getDate() + 1)
 
@@ -50,7 +50,7 @@ const plus = (one: Use = { ms: 0, bytes: 0 }, other: Use = { ms: 0, bytes: 0 }):
 
 /** `budgets.map` as keys.ts writes it: who, or `*` for everybody else -> `seconds|bytes`, 0 is no end. */
 async function readBudgets(look: Look): Promise<Map<string, Budget>> {
-  const lines = parseMap((await look.read(`${places(look.home).keyMaps}/budgets.map`)) ?? '')
+  const lines = parseMap((await look.read(`${places(look).keyMaps}/budgets.map`)) ?? '')
   return new Map(
     [...lines].map(([who, line]) => {
       const [seconds, bytes] = line.split('|').map(Number)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { memoryHost } from '../../../test/memory-host.ts'
-import { compiled, knowsNewest, stable, surveyHomebrew } from './brew.ts'
+import { compiled, packages, stable, surveyHomebrew } from './brew.ts'
 
 describe('a path that outlives an upgrade', () => {
   it.each([
@@ -24,17 +24,17 @@ describe('the Homebrew that counts', () => {
 
   it.each([
     ['none', [], { prefix: '/opt/homebrew' }],
-    ['Apple silicon’s', [ours], { brew: ours, prefix: '/opt/homebrew' }],
-    ['an Intel one', [intels], { prefix: '/opt/homebrew', otherBrew: other }],
-    ['both', [intels, ours], { brew: ours, prefix: '/opt/homebrew', otherBrew: other }],
+    ['Apple silicon’s', [ours], { program: ours, prefix: '/opt/homebrew' }],
+    ['an Intel one', [intels], { prefix: '/opt/homebrew', other: other }],
+    ['both', [intels, ours], { program: ours, prefix: '/opt/homebrew', other: other }],
   ])('where there is %s', async (_what, there, found) => {
     const host = memoryHost({ files: new Map(there.map((path) => [path, ''])), commands: prefixes })
-    expect(await surveyHomebrew(host)).toEqual({ brew: undefined, ...found })
+    expect(await surveyHomebrew(host)).toEqual({ program: undefined, ...found })
   })
 
   it.each([
-    [1, { brew: undefined, prefix: '/opt/homebrew', otherBrew: { path: own, prefix: '/Users/ada/brew' } }],
-    [0, { brew: own, prefix: '/Users/ada/brew' }],
+    [1, { program: undefined, prefix: '/opt/homebrew', other: { path: own, prefix: '/Users/ada/brew' } }],
+    [0, { program: own, prefix: '/Users/ada/brew' }],
   ])('in another folder is what Homebrew itself says of that folder (doctor ends with %i)', async (code, found) => {
     const host = memoryHost({ commands: { ...prefixes, 'arch -arm64': { code } } })
     host.find = async ([name]) => (name === 'brew' ? own : undefined)
@@ -99,5 +99,5 @@ it.each([
       'find /cache/api -name *.jws.json -mtime -7': { stdout: found },
     },
   })
-  expect(await knowsNewest(host, brew)).toBe(is)
+  expect(await packages.recent(host, { program: brew, prefix: '' })).toBe(is)
 })

@@ -1,27 +1,20 @@
 import { z } from 'zod'
 import { exitCodes, json, type Output, Stop } from '../../host/command.ts'
 import type { Host, Look } from '../../host/host.ts'
+import type { Packager, Packages } from '../platform.ts'
 
 /** Apple silicon's Homebrew, and the only folder that its ready-made packages are for (Homebrew/brew: utils/os.sh). */
 const home = '/opt/homebrew'
 
-/** Which Homebrew counts here, and one that does not. */
-export interface Homebrew {
-  brew?: string
-  /** where it is or would be */
-  prefix: string
-  otherBrew?: { path: string; prefix: string }
-}
-
 /** Finds Apple silicon's Homebrew: an Intel one, brought along from an older Mac, may come before it in PATH. */
-export async function surveyHomebrew(look: Look): Promise<Homebrew> {
+export async function surveyHomebrew(look: Look): Promise<Packager> {
   const ours = await look.find([`${home}/bin/brew`])
   const found = [await look.find(['brew']), await look.find(['/usr/local/bin/brew'])]
   const path = found.find((one) => one !== undefined && one !== ours)
   const prefix = path && (await look.query([path, '--prefix'])).stdout.trim()
-  if (!path || !prefix || prefix === home) return { brew: ours ?? path, prefix: home }
-  if (!ours && (await isDefault(look, path))) return { brew: path, prefix }
-  return { brew: ours, prefix: home, otherBrew: { path, prefix } }
+  if (!path || !prefix || prefix === home) return { program: ours ?? path, prefix: home }
+  if (!ours && (await isDefault(look, path))) return { program: path, prefix }
+  return { program: ours, prefix: home, other: { path, prefix } }
 }
 
 /** Whether Homebrew itself takes its folder for the one of this processor; asked natively, since a translated one would count itself as Intel's. */
@@ -32,14 +25,16 @@ const isDefault = async (look: Look, brew: string): Promise<boolean> =>
 export const stable = (text: string): string => text.replace(/\/Cellar\/([^/\s]+)\/[^/\s]+\//g, '/opt/$1/')
 
 /** `brew` as a person types it: by its path where another one may come first. */
-export const typedBrew = ({ brew = 'brew', otherBrew }: Pick<Homebrew, 'brew' | 'otherBrew'>): string =>
-  otherBrew ? brew : 'brew'
+const typedBrew = ({ program = 'brew', other }: Packager): string => (other ? program : 'brew')
+
+/** The program, where it is or would be. */
+const brewOf = ({ program, prefix }: Packager): string => program ?? `${prefix}/bin/brew`
 
 /** Homebrew's own installer. */
-export const installer = 'https://raw.githubusercontent.com/Homebrew/install/HEAD/install.sh'
+const installer = 'https://raw.githubusercontent.com/Homebrew/install/HEAD/install.sh'
 
 /** Keeps Homebrew from asking, updating, upgrading and tidying beyond what was named (facts: brew `env_config.rb`). */
-export const brewEnv: Record<string, string> = {
+const brewEnv: Record<string, string> = {
   HOMEBREW_NO_ASK: '1',
   HOMEBREW_NO_AUTO_UPDATE: '1',
   HOMEBREW_NO_INSTALL_UPGRADE: '1',
@@ -51,7 +46,7 @@ export const brewEnv: Record<string, string> = {
 }
 
 /** Runs Homebrew, at a person's terminal when one sits there: its words are not seen then, so a failure asks the network itself. */
-export function runBrew(host: Host, argv: string[], attended: boolean, env = brewEnv): Promise<Output> {
+function runBrew(host: Host, argv: string[], attended: boolean, env = brewEnv): Promise<Output> {
   return host.run(argv, { env, interactive: attended }).catch(async (error: Error) => {
     if (!attended || (await online(host))) throw error
     throw new Stop(
@@ -62,7 +57,7 @@ export function runBrew(host: Host, argv: string[], attended: boolean, env = bre
 }
 
 /** Whether Homebrew's list of packages came within a week; it is renewed, or found to be the newest, by `brew update` (Homebrew/brew: cmd/update.sh). */
-export async function knowsNewest(look: Look, brew: string): Promise<boolean> {
+async function knowsNewest(look: Look, brew: string): Promise<boolean> {
   const cache = (await look.query([brew, '--cache'])).stdout.trim()
   const { stdout } = await look.query(['find', `${cache}/api`, '-name', '*.jws.json', '-mtime', '-7'])
   return stdout.trim() !== ''
@@ -117,4 +112,38 @@ async function online(look: Look): Promise<boolean> {
     timeoutMs: 15_000,
   })
   return !unreachable.includes(code)
+}
+
+/** Homebrew's own installer names what it will do and asks for the password itself. */
+async function setUp(host: Host, attended: boolean): Promise<void> {
+  const script = `${host.home}/Library/Caches/remote-ollama-proxy-homebrew.sh`
+  await host.folder(`${host.home}/Library/Caches`)
+  await host.run(['curl', '-fsSL', '--retry', '3', '-o', script, installer])
+  // uname decides the prefix there, and a translated parent would get an Intel Homebrew (Homebrew/install install.sh).
+  const env = attended ? brewEnv : { ...brewEnv, NONINTERACTIVE: '1' }
+  await runBrew(host, ['arch', '-arm64', '/bin/bash', script], attended, env)
+  await host.remove(script)
+}
+
+export const packages: Packages = {
+  name: 'Homebrew',
+  survey: surveyHomebrew,
+  sought: `brew was found neither in PATH nor in ${home}`,
+  site: 'https://brew.sh',
+  besides: ({ prefix }) => `the Homebrew in ${prefix} is not for Apple silicon, and is left as it is`,
+  setUp,
+  typed: (packager, verb, ...names) => `${typedBrew(packager)} ${verb} ${names.join(' ')}`,
+  installs: (packager, name, kind) => `${brewOf(packager)} install --${kind} ${name}`,
+  install: (host, packager, name, kind, attended) =>
+    runBrew(host, [brewOf(packager), 'install', `--${kind}`, name], attended),
+  recent: (look, packager) => knowsNewest(look, brewOf(packager)),
+  renews: (packager) => `${brewOf(packager)} update`,
+  renew: (host, packager, attended) => host.run([brewOf(packager), 'update'], { env: brewEnv, interactive: attended }),
+  compiled: (look, packager, names, version) => compiled(look, brewOf(packager), names, version),
+  compiling: 'Upgrade macOS first, or let it compile; that needs Apple’s command line tools (xcode-select --install).',
+  bundled: { ollama: '/Applications/Ollama.app/Contents/Resources/ollama' },
+  stopsService: (name) => `sudo brew services stop ${name}`,
+  withService: (name) => `brew install ${name} && sudo brew services start ${name}`,
+  program: ({ prefix }, name) => `${prefix}/opt/${name}/bin/${name}`,
+  stable,
 }

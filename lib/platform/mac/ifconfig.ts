@@ -1,11 +1,4 @@
-/** An address of this machine and the interface that carries it. */
-export interface Address {
-  family: 4 | 6
-  address: string
-  device: string
-  /** why nobody can bind it now: macOS still looks for a double of it, or has found one */
-  unready?: string
-}
+import type { Address, Addresses } from '../platform.ts'
 
 /** What `ifconfig` says of an address that XNU refuses to bind with EADDRNOTAVAIL (bsd/netinet6/in6_pcb.c, in6_var.h). */
 const unready = /^\s+inet6 .* (anycast|tentative|duplicated|detached)\b/
@@ -22,8 +15,7 @@ export function parseIfconfig(text: string): Address[] {
   })
 }
 
-/** Whether an IPv4 address is Tailscale's (100.64.0.0/10; tailscale.com/kb/1015). */
-export function isTailnet4(address: string): boolean {
-  const [first, second] = address.split('.').map(Number)
-  return first === 100 && second !== undefined && second >= 64 && second <= 127
+export const addresses: Addresses = {
+  all: async (look) => parseIfconfig((await look.query(['ifconfig'])).stdout),
+  isTunnel: (device) => device.startsWith('utun'),
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { memoryHost } from '../../../test/memory-host.ts'
-import { agentText, differences, fillAgent, type Job, launchd, parseAgent, parsePrint } from './launchd.ts'
+import { agentText, differences, fillAgent, jobs, type Printed, parseAgent, parsePrint } from './launchd.ts'
 
 const print = `gui/501/com.ollama = {
 	active count = 1
@@ -38,7 +38,7 @@ const print = `gui/501/com.ollama = {
 }
 `
 
-const job = (changes: Partial<Job> = {}): Job => ({ ...parsePrint(print), ...changes })
+const job = (changes: Partial<Printed> = {}): Printed => ({ ...parsePrint(print), ...changes })
 const agent = {
   Label: 'com.ollama',
   ProgramArguments: ['/opt/homebrew/opt/ollama/bin/ollama', 'serve'],
@@ -113,7 +113,7 @@ describe('loading a job', () => {
         'launchctl print': () => ({ code: tries < 3 ? 113 : 0, stdout: '\truns = 1\n' }),
       },
     })
-    await launchd('/Users/ada', 501).load(host, 'com.ollama')
+    await jobs({ home: '/Users/ada', uid: 501 }).load(host, 'com.ollama')
     expect(tries).toBe(3)
   })
 
@@ -124,7 +124,7 @@ describe('loading a job', () => {
         'launchctl print': { code: 113 },
       },
     })
-    await expect(launchd('/Users/ada', 501).load(host, 'com.ollama')).rejects.toThrow('Bootstrap failed: 5')
+    await expect(jobs({ home: '/Users/ada', uid: 501 }).load(host, 'com.ollama')).rejects.toThrow('Bootstrap failed: 5')
   })
 
   it('is over only when print no longer knows the label', async () => {
@@ -132,7 +132,7 @@ describe('loading a job', () => {
     const host = memoryHost({
       commands: { 'launchctl bootout': { code: 0 }, 'launchctl print': () => ({ code: ++prints < 3 ? 0 : 113 }) },
     })
-    await launchd('/Users/ada', 501).unload(host, 'com.ollama', 1000)
+    await jobs({ home: '/Users/ada', uid: 501 }).unload(host, 'com.ollama', 1000)
     expect(prints).toBe(3)
   })
 
@@ -145,6 +145,6 @@ describe('loading a job', () => {
     const host = memoryHost({
       commands: { 'launchctl print-disabled': { stdout: `\n\tdisabled services = {\n${line}\n\t}\n` } },
     })
-    expect(await launchd('/Users/ada', 501).disabled(host, 'com.ollama')).toBe(disabled)
+    expect(await jobs({ home: '/Users/ada', uid: 501 }).disabled(host, 'com.ollama')).toBe(disabled)
   })
 })

@@ -1,6 +1,6 @@
 import { build, parse } from 'plist'
 import { Unexpected } from '../../host/command.ts'
-import type { Host, Look } from '../../host/host.ts'
+import type { Job, JobFile, JobFiles, Jobs, Somebody } from '../platform.ts'
 import { places } from './places.ts'
 
 /** A LaunchAgent's property list, as far as our jobs use it (launchd.plist(5)). */
@@ -18,14 +18,7 @@ export interface Agent {
 }
 
 /** What `launchctl print` tells of a job. */
-export interface Job {
-  state: string
-  path?: string
-  pid?: number
-  lastExit?: number
-  /** how often it was started since it was loaded */
-  runs?: number
-  arguments: string[]
+export interface Printed extends Omit<Job, 'unlike'> {
   environment: Record<string, string>
   properties: string[]
   spawnType?: string
@@ -69,7 +62,7 @@ export function parseAgent(text: string): Agent | undefined {
 }
 
 /** Reads `launchctl print DOMAIN/LABEL`: lines indented by one tab, since sub-blocks repeat the same words. */
-export function parsePrint(text: string): Job {
+export function parsePrint(text: string): Printed {
   const value = (key: string) => new RegExp(`^\\t${key} = (.*)$`, 'm').exec(text)?.[1]
   const number = (key: string) => {
     const found = /^-?\d+/.exec(value(key) ?? '')?.[0]
@@ -99,36 +92,62 @@ function block(text: string, name: string): string[] {
     .filter((line) => line !== '')
 }
 
-/** launchctl for one user's desktop session. Exit codes: 113 no such service, 3 no such process, 5 busy or refused, 125 no such domain (facts: `launchctl error N`). */
-export interface Launchd {
-  target(label: string): string
-  job(look: Look, label: string): Promise<Job | undefined>
-  disabled(look: Look, label: string): Promise<boolean>
-  load(host: Host, label: string): Promise<void>
-  unload(host: Host, label: string, waitMs: number): Promise<void>
-  restart(host: Host, label: string): Promise<void>
-  kick(host: Host, label: string): Promise<void>
+/** The file, with what is asked of it. */
+const jobFile = (agent: Agent): JobFile => ({
+  label: agent.Label,
+  text: agentText(agent),
+  endsWithin: agent.ExitTimeOut ?? 5,
+  variable: (name) => agent.EnvironmentVariables?.[name],
+})
+
+function lacks({ text }: JobFile): string[] {
+  const { RunAtLoad, KeepAlive, ProcessType } = parseAgent(text) ?? {}
+  return [
+    ...(RunAtLoad === true ? [] : ['RunAtLoad']),
+    ...(KeepAlive === true ? [] : ['KeepAlive']),
+    ...(ProcessType === 'Interactive' ? [] : ['ProcessType Interactive']),
+  ]
 }
 
-export function launchd(home: string, uid: number): Launchd {
+export const jobFiles: JobFiles = {
+  path: agentFile,
+  filled: (template, values) => jobFile(fillAgent(template, values)),
+  async written(look, label) {
+    const text = await look.read(agentFile(look.home, label))
+    const agent = text === undefined ? undefined : parseAgent(text)
+    return agent && jobFile(agent)
+  },
+  lacks,
+}
+
+const jobOf = (printed: Printed): Job => ({
+  ...printed,
+  unlike({ text }) {
+    const agent = parseAgent(text)
+    return agent ? differences(agent, printed) : []
+  },
+})
+
+/** launchctl for one user's desktop session. Exit codes: 113 no such service, 3 no such process, 5 busy or refused, 125 no such domain (facts: `launchctl error N`). */
+export function jobs({ home, uid }: Somebody): Jobs {
   const domain = `gui/${uid}`
   const target = (label: string) => `${domain}/${label}`
 
-  const job: Launchd['job'] = async (look, label) => {
+  const job: Jobs['job'] = async (look, label) => {
     const { code, stdout, stderr } = await look.query(['launchctl', 'print', target(label)])
-    if (code === 0) return parsePrint(stdout)
+    if (code === 0) return jobOf(parsePrint(stdout))
     if ([112, 113, 125, 127].includes(code)) return undefined
     throw new Unexpected(['launchctl', 'print', target(label)], { code, stdout, stderr })
   }
 
   /** On macOS 12+ bootout returns before the process is dead, and bootstrap then answers 5 (DeterminateSystems/nix-installer, openclaw). */
-  const unload: Launchd['unload'] = async (host, label, waitMs) => {
+  const unload: Jobs['unload'] = async (host, label, waitMs) => {
     await host.run(['launchctl', 'bootout', target(label)], { codes: [0, 3, 5, 36, 113, 125] })
     const left = await host.until(`${label} gone`, waitMs, async () => !(await job(host, label)))
     if (!left) throw new Error(`${label} is still shutting down after ${waitMs / 1000} s; run again in a minute.`)
   }
 
-  const load: Launchd['load'] = async (host, label) => {
+  const load: Jobs['load'] = async (host, label) => {
     const bootstrap = ['launchctl', 'bootstrap', domain, agentFile(home, label)]
     let last = { code: 0, stdout: '', stderr: '' }
     const loaded = await host.until(`${label} loaded`, 10_000, async () => {
@@ -145,6 +164,24 @@ export function launchd(home: string, uid: number): Launchd {
   return {
     target,
     job,
+    async loaded(look) {
+      const { stdout } = await look.query(['launchctl', 'list'])
+      return stdout.split('\n').flatMap((line) => line.split('\t')[2] ?? [])
+    },
+    async inherited(look, names) {
+      const values = names.map(
+        async (name) => [name, (await look.query(['launchctl', 'getenv', name])).stdout.trim()] as [string, string],
+      )
+      return (await Promise.all(values)).filter(([, value]) => value !== '')
+    },
+    typed: {
+      all: (label, log) => jobCommands(uid, home, label, log),
+      stop: (label) => `launchctl bootout ${target(label)}`,
+      restart: (label) => `launchctl kickstart -k ${target(label)}`,
+      enable: (label) => `launchctl enable ${target(label)}   (or System Settings > General > Login Items)`,
+      forget: (name) => `launchctl unsetenv ${name}`,
+      note: 'launchctl stop takes a bare label, and KeepAlive starts the job again at once; so stopping is bootout.',
+    },
     load,
     unload,
     async disabled(look, label) {
@@ -157,7 +194,7 @@ export function launchd(home: string, uid: number): Launchd {
 }
 
 /** The commands a person types for one job; each is run by a story. */
-export function jobCommands(uid: number, home: string, label: string, log: string): Record<string, string> {
+function jobCommands(uid: number, home: string, label: string, log: string): ReturnType<Jobs['typed']['all']> {
   const target = `gui/${uid}/${label}`
   const file = agentFile(home, label).replace(home, '~')
   return {
@@ -170,7 +207,7 @@ export function jobCommands(uid: number, home: string, label: string, log: strin
 }
 
 /** Where a loaded job differs from its property list, in words; empty when it runs as written. */
-export function differences(agent: Agent, job: Job): string[] {
+export function differences(agent: Agent, job: Printed): string[] {
   const wanted = agent.EnvironmentVariables ?? {}
   const environment = Object.entries(wanted).filter(([name, value]) => job.environment[name] !== value)
   return [

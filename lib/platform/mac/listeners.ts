@@ -1,11 +1,5 @@
 import type { Look } from '../../host/host.ts'
-
-/** Somebody who listens on a port. A listener of another user has no pid here, since lsof shows only our own. */
-export interface ListenerFact {
-  address: string
-  pid?: number
-  command?: string
-}
+import type { ListenerFact, Listeners } from '../platform.ts'
 
 /** Reads lsof's -F output: a p and a c line a process, then an n line a socket. */
 export function parseLsof(text: string): ListenerFact[] {
@@ -31,7 +25,7 @@ export function parseNetstat(text: string, port: number): ListenerFact[] {
 }
 
 /** Everybody who listens on a port, on any address. Binding proves nothing: on macOS a wildcard and one address coexist. */
-export async function listeners(look: Look, port: number): Promise<ListenerFact[]> {
+async function on(look: Look, port: number): Promise<ListenerFact[]> {
   const lsof = await look.query(['lsof', '-nP', `-iTCP:${port}`, '-sTCP:LISTEN', '-Fpcutn'])
   const netstat = await look.query(['netstat', '-anl', '-p', 'tcp'])
   const own = parseLsof(lsof.stdout)
@@ -41,9 +35,7 @@ export async function listeners(look: Look, port: number): Promise<ListenerFact[
   return [...own, ...foreign]
 }
 
-/** Whether an address is loopback. */
-export const isLoopback = (address: string): boolean =>
-  address.startsWith('127.') || address === '::1' || address === 'localhost'
-
-export const describe = (fact: ListenerFact): string =>
-  `${fact.command ?? 'a program of another user'}${fact.pid ? ` (process ${fact.pid})` : ''} on ${fact.address}`
+export const listeners: Listeners = {
+  on,
+  typed: (port) => `lsof -nP -iTCP:${port} -sTCP:LISTEN`,
+}

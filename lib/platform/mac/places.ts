@@ -1,40 +1,4 @@
-/** Where everything of ours lives in a home folder; one list for install, checks and uninstall. */
-export interface Places {
-  settings: string
-  /** names, hashes and limits of the API keys */
-  keys: string
-  settingsFolder: string
-  proxy: string
-  config: string
-  lastGood: string
-  maps: string
-  /** what HAProxy reads of the API keys; outside `maps`, since it outlives a configuration */
-  keyMaps: string
-  run: string
-  adminSocket: string
-  masterSocket: string
-  /** whether HAProxy binds the tailnet's IPv6 address; read by it before its configuration */
-  ipv6: string
-  /** where HAProxy's own exporter answers */
-  metricsSocket: string
-  agents: string
-  support: string
-  runtime: string
-  current: string
-  state: string
-  receipt: string
-  lock: string
-  backups: string
-  /** what the observer says of itself */
-  observer: string
-  /** who used what, a file for each day */
-  usage: string
-  /** every request as HAProxy writes it down for the observer */
-  access: string
-  /** what people read of it */
-  requestLog: string
-  logs: string
-}
+import type { Places, Role } from '../platform.ts'
 
 /** The places under this home. A unix socket's path holds about 100 bytes, so the sockets live in a short folder. */
 export function places(home: string): Places {
@@ -81,4 +45,4 @@ export const labels = {
   gateway: 'com.haproxy',
   warm: 'com.ollama.warm-models',
   observer: 'com.haproxy.observer',
-} as const
+} as const satisfies Record<Role, string>

@@ -1,0 +1,84 @@
+import type { Look } from '../../host/host.ts'
+import type { Aspect, Change, Power } from '../platform.ts'
+
+/** One value of `pmset -g custom` on mains power: the last number after the key, section by section. */
+export function pmsetValue(text: string, key: string): number | undefined {
+  const mains = text.split(/^(?=\S.*:$)/m).find((section) => section.startsWith('AC Power')) ?? text
+  const found = new RegExp(`^ ${key}\\s+(\\d+)`, 'm').exec(mains)?.[1]
+  return found === undefined ? undefined : Number(found)
+}
+
+const pmset = async (look: Look, key: string) => pmsetValue((await look.query(['pmset', '-g', 'custom'])).stdout, key)
+
+const stayAwake = ['sudo', 'pmset', '-c', 'sleep', '0', 'disksleep', '0']
+
+const sleep: Change = {
+  id: 'power.sleep',
+  title: 'The Mac does not fall asleep on mains power',
+  question: `Keep this Mac awake on mains power (${stayAwake.join(' ')})?`,
+  keeps: 'a setting of your Mac; `sudo pmset -c sleep 1` brings sleep back',
+  async ask(look) {
+    const minutes = await pmset(look, 'sleep')
+    if (minutes === undefined) return { is: 'unknown', saw: 'pmset says nothing about sleep' }
+    return minutes === 0
+      ? { is: 'good', saw: 'never' }
+      : { is: 'wanting', saw: `after ${minutes} min`, help: stayAwake.join(' ') }
+  },
+  make: async (host, attended) => void (await host.run(stayAwake, { interactive: attended })),
+}
+
+const restart: Aspect = {
+  id: 'power.restart',
+  title: 'The Mac starts again after a power cut',
+  async ask(look) {
+    const value = await pmset(look, 'autorestart')
+    if (value === undefined) return { is: 'unknown', saw: 'this Mac has no such setting' }
+    return value === 1
+      ? { is: 'good', saw: 'autorestart 1' }
+      : { is: 'wanting', saw: 'it stays off', help: 'sudo pmset -a autorestart 1' }
+  },
+}
+
+const login: Aspect = {
+  id: 'power.login',
+  title: 'Somebody is logged in after a restart',
+  async ask(look) {
+    const { stdout } = await look.query(['fdesetup', 'status'])
+    if (/FileVault is On/.test(stdout))
+      return {
+        is: 'wanting',
+        saw: 'FileVault is on: after a restart the Mac waits for your password, and nothing of this runs before',
+        help: 'Log in at the screen after restarts; `sudo fdesetup authrestart` restarts once without the question.',
+      }
+    const settings = '/Library/Preferences/com.apple.loginwindow'
+    const user = await look.query(['defaults', 'read', settings, 'autoLoginUser'])
+    return user.code === 0
+      ? { is: 'good', saw: `${user.stdout.trim()} is logged in automatically` }
+      : {
+          is: 'wanting',
+          saw: 'no automatic login: services start when you log in',
+          help: 'System Settings > Users & Groups > Automatically log in as',
+        }
+  },
+}
+
+const lid: Aspect = {
+  id: 'power.lid',
+  title: 'No lid puts the Mac to sleep',
+  async ask(look) {
+    const { stdout } = await look.query(['pmset', '-g', 'custom'])
+    return /Battery Power/.test(stdout)
+      ? {
+          is: 'wanting',
+          saw: 'this is a laptop: a shut lid sends it to sleep unless a display is attached',
+          help: 'Keep the lid open, or attach a display.',
+        }
+      : { is: 'good', saw: 'no battery' }
+  },
+}
+
+export const power: Power = {
+  sleep,
+  others: [restart, login, lid],
+  awakeWhile: (pid) => ['caffeinate', '-s', '-w', `${pid}`],
+}
