@@ -58,11 +58,11 @@ describe.skipIf(cannot)(titled('an install that does not come to its end'), () =
     ['when the plan is shown', 'What will be done:'],
     ['while the runtime is copied', '[runtime.logs]'],
     ['before Ollama’s job is there', '[ollama.environment]'],
-    ['when its job is written and not loaded', '[ollama.plist]'],
+    ['when its job is written and not loaded', '[ollama.job]'],
     ['when Ollama runs', '[ollama.service]'],
     ['when the gateway’s folders are there', '[haproxy.run]'],
     ['when the configuration is written', '[haproxy.config]'],
-    ['when the gateway’s job is written', '[haproxy.plist]'],
+    ['when the gateway’s job is written', '[haproxy.job]'],
     ['while the model is pulled', 'pulling manifest'],
     ['before the proof', '[models.service]'],
   ])('by kill -9 %s leaves its lock behind', async (_when, line) => {
