@@ -19,8 +19,6 @@ export default defineConfig({
           include: ['sandbox/stories/**/*.test.ts'],
           testTimeout: 300_000,
           hookTimeout: 300_000,
-          // Real processes on a busy machine: one more try, and a second failure counts.
-          retry: 1,
         },
       },
     ],

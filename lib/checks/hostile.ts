@@ -3,14 +3,12 @@ import { workerInfo } from '../haproxy/runtime.ts'
 import type { Look, RawEnd } from '../host/host.ts'
 import { type Reply, repliesIn } from '../host/wire.ts'
 import { type Endpoint, endpoints } from '../site/endpoints.ts'
-import { type Check, type Finding, missed, ok, skipped } from '../steps/step.ts'
+import { type Check, type Finding, missed, ok, skipped, unexplained } from '../steps/step.ts'
 import { type Aim, hasOwnKey } from './hostile/form.ts'
 import { message, resultOf, unreadable } from './hostile/outcome.ts'
 import { expected, type Hostile, themes, type Version } from './hostile/table.ts'
 
 const alarm = 'Stop the gateway (npx tsx uninstall.ts; your settings and keys stay) and report this.'
-const again = 'Run install.ts again.'
-
 /** Words with hyphens; what stands before the first `: ` is a name of its own. */
 const slug = (name: string): string =>
   name
@@ -118,7 +116,7 @@ function judged(request: Hostile, { replies, end, head }: Seen, version: Version
   if (!results.includes(result)) return missed(`${result} instead of ${results.join(' or ')}: ${cut(body)}`, alarm)
   const type = first?.head.headers.find(([name]) => name === 'content-type')?.[1]
   const why = head || !first ? undefined : unreadable(first.status, type, body, version)
-  return why ? missed(why, again) : ok(result === 'close' ? 'reset without an answer' : result)
+  return why ? missed(why, unexplained) : ok(result === 'close' ? 'reset without an answer' : result)
 }
 
 const isOwn = (body: string): boolean => message(body)?.startsWith('Gateway: ') === true
@@ -129,7 +127,7 @@ function letIn(results: string[], result: string, body: string): Finding {
   const [first = '', ...rest] = result.split('+')
   const wanted = results.map((text) => text.split('+').slice(1).join('+'))
   if (isOwn(body) || !/^\d+$/.test(first))
-    return missed(`${result} instead of an answer of Ollama: ${cut(body)}`, again)
+    return missed(`${result} instead of an answer of Ollama: ${cut(body)}`, unexplained)
   if (!wanted.includes(rest.join('+'))) return missed(`${result}: what came after the first is wrong`, alarm)
   return ok([`${first} from Ollama`, ...rest].join(', then '))
 }

@@ -9,7 +9,7 @@ import type { Machine } from '../site/machine.ts'
 import { running, sameModel, tags } from '../site/models.ts'
 import { openGroups } from '../site/settings.ts'
 import type { Setup } from '../site/setup.ts'
-import type { Check } from '../steps/step.ts'
+import { type Check, restingOn } from '../steps/step.ts'
 import { anthropic } from './anthropic.ts'
 import { files, isolation } from './isolation.ts'
 import { native } from './native.ts'
@@ -32,12 +32,17 @@ export function probes(target: Target, gateway: Gateway): Check[] {
   const proofs = policies(gateway).flatMap((policy) => policy.proof?.(target) ?? [])
   return [
     ...proofs.filter(({ inference }) => !inference),
-    ...openai(target),
-    ...anthropic(target),
-    ...native(target),
-    ...streaming(target),
-    ...proofs.filter(({ inference }) => inference),
-    ...performance(target),
+    ...restingOn(
+      ['ollama.service'],
+      [
+        ...openai(target),
+        ...anthropic(target),
+        ...native(target),
+        ...streaming(target),
+        ...proofs.filter(({ inference }) => inference),
+        ...performance(target),
+      ],
+    ),
   ]
 }
 

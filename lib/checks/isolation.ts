@@ -7,7 +7,7 @@ import { describe, isLoopback } from '../platform/platform.ts'
 import { isTailnet4 } from '../platform/tailscale.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
-import { type Check, missed, ok, skipped } from '../steps/step.ts'
+import { type Check, missed, ok, skipped, unexplained } from '../steps/step.ts'
 
 /** Each address of the machine, and whether the gateway may answer there. */
 export function isolation(machine: Machine, setup: Setup): Check[] {
@@ -65,22 +65,25 @@ function enginePort(machine: Machine, setup: Setup): Check {
   return {
     id: 'isolation.engine',
     title: 'Ollama cannot be reached from outside',
+    needs: ['ollama.loopback-only'],
     async check(look) {
       const address = machine.tailscale.ipv4
       if (!address) return skipped('no tailnet address')
       const { port, engine } = setup.settings
       const answer = await getAt(look, { address, port: engine.port }, '/api/ps', 2000)
       if (engine.port !== port || setup.mode === 'local')
-        return answer.status
-          ? missed(`port ${engine.port} answered ${answer.status}`, 'Run install.ts again.')
-          : ok('refused')
+        return answer.status ? missed(`port ${engine.port} answered ${answer.status}`, unexplained) : ok('refused')
       const open = setup.settings.groups.some((group) => group === 'status' || group === 'ollama-cli')
+      if (answer.end === 'refused') return ok('refused')
       return answer.status === 403 || open
         ? ok(`${address}:${port} is the gateway, not Ollama`)
-        : missed(`GET /api/ps got ${answer.status}`, 'Run install.ts again.')
+        : missed(`GET /api/ps got ${answer.status}`, unexplained)
     },
   }
 }
+
+const restart = (machine: Machine): string =>
+  `Restart the gateway, which cuts running answers: ${jobsOf(machine).typed.restart(labels.gateway)}`
 
 function listens(machine: Machine, setup: Setup): Check {
   return {
@@ -96,9 +99,9 @@ function listens(machine: Machine, setup: Setup): Check {
       const absent = wanted.filter(
         (address) => !(without6 && address.includes(':')) && !facts.some((fact) => fact.address === address),
       )
-      if (absent.length) return missed(`nothing of HAProxy on ${absent.join(', ')}`, 'Run install.ts again.')
+      if (absent.length) return missed(`nothing of HAProxy on ${absent.join(', ')}`, restart(machine))
       return strange.length
-        ? missed(strange.map(describe).join(', '), 'Run install.ts again.')
+        ? missed(strange.map(describe).join(', '), restart(machine))
         : ok(facts.map(describe).join(', '))
     },
   }
@@ -134,7 +137,7 @@ function answersItself(machine: Machine, setup: Setup): Check {
   return {
     id: 'haproxy.identity',
     title: 'It is the gateway that answers, not an Ollama',
-    needs: ['haproxy.service'],
+    needs: ['tailscale.up', 'haproxy.service'],
     async check(look) {
       const address = machine.tailscale.ipv4
       if (!address) return skipped('no tailnet address')
@@ -178,7 +181,7 @@ function throughMagicName(machine: Machine, setup: Setup): Check {
   return {
     id: 'haproxy.magic-name',
     title: 'The MagicDNS name works as Host',
-    needs: ['haproxy.service'],
+    needs: ['tailscale.up', 'haproxy.service'],
     async check(look) {
       const { ipv4, name } = machine.tailscale
       if (!ipv4 || !name) return skipped('this machine has no MagicDNS name')
@@ -192,7 +195,7 @@ function throughMagicName(machine: Machine, setup: Setup): Check {
       })
       // Whatever else becomes of the request: a Host that the gateway does not know gets 421, or 400 where HAProxy refuses its form.
       return [0, 400, 421].includes(answer.status)
-        ? missed(`a request with ${name} as Host got ${answer.status || answer.error}`, 'Run install.ts again.')
+        ? missed(`a request with ${name} as Host got ${answer.status || answer.error}`, unexplained)
         : ok(`http://${name}:${port}`)
     },
   }
@@ -213,7 +216,7 @@ export function files(machine: Machine, setup: Setup): Check[] {
         return open.length
           ? missed(
               open.map(([path, mode]) => `${path} has mode ${mode?.toString(8)}`).join(', '),
-              'Run install.ts again.',
+              `chmod 600 ${open.map(([path]) => `'${path}'`).join(' ')}`,
             )
           : ok('mode 600')
       },

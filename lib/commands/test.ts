@@ -13,7 +13,7 @@ import { smallest } from '../site/models.ts'
 import type { Mode } from '../site/receipt.ts'
 import type { Setup } from '../site/setup.ts'
 import { counts, junit, tap } from '../steps/results.ts'
-import { type Check, observeAll, type Result } from '../steps/step.ts'
+import { afterInstall, type Check, observeAll, type Result } from '../steps/step.ts'
 import type { Flags, Ui } from './cli.ts'
 import { installed, prepare } from './prepare.ts'
 import { report as usageReport } from './report.ts'
@@ -149,7 +149,7 @@ export async function prove(ui: Ui, look: Host, mode: Mode, before: Machine): Pr
     )
   const checks = checksFor()
   const results = await withProbeKeys(look, setup.settings, (keys, renew) =>
-    observeAll(checksFor(keys), look, ui.result, renew),
+    observeAll(checksFor(keys), look, (result) => ui.result(afterInstall(result)), renew),
   )
   const { code, text } = verdict(results, checks)
   ui.say(`\n${text}`)

@@ -2,10 +2,8 @@ import { fault } from '../haproxy/reload.ts'
 import { labels, places, platformOf } from '../platform/here.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
-import { advice, type Check, missed, ok, skipped } from '../steps/step.ts'
+import { advice, again, type Check, missed, ok, skipped } from '../steps/step.ts'
 import { startsAtLogin } from './ollama-checks.ts'
-
-const again = 'Run install.ts again.'
 
 /** What must hold of the running gateway beyond its own steps. */
 export const gatewayChecks = (machine: Machine, setup: Setup): Check[] =>
@@ -75,15 +73,13 @@ function address(machine: Machine): Check {
   return {
     id: 'haproxy.address',
     title: 'The configured address is this machine’s tailnet address',
+    needs: ['tailscale.up'],
     async check(look) {
       const text = (await look.read(places(look).config)) ?? ''
       const configured = /^ {4}bind (\S+):\d+$/m.exec(text)?.[1]
       const { ipv4 } = machine.tailscale
       if (configured && configured === ipv4) return ok(`${ipv4}`)
-      return missed(
-        `configured is ${configured ?? 'none'}, the tailnet gives ${ipv4 ?? 'none'}`,
-        'Run install.ts again: it moves the gateway to the new address.',
-      )
+      return missed(`configured is ${configured ?? 'none'}, the tailnet gives ${ipv4 ?? 'none'}`, again)
     },
   }
 }

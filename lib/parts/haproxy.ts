@@ -16,7 +16,7 @@ import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
 import { backupPlace, saveReceipt } from '../steps/receipt.ts'
 import { absent, folder, forget, jobFileStep, packaged, service, tilde } from '../steps/resources.ts'
-import { advice, type Check, type Finding, missed, ok, type Step, skipped } from '../steps/step.ts'
+import { advice, again, type Check, type Finding, missed, ok, type Step, skipped } from '../steps/step.ts'
 import { editedFiles, ourFolder } from './consent.ts'
 import { awaitIdle } from './drain.ts'
 import { gatewayChecks } from './haproxy-checks.ts'
@@ -30,6 +30,7 @@ function config(machine: Machine, setup: Setup): Step {
     id: 'haproxy.config',
     title: 'The gateway’s configuration is the one the settings give',
     after: ['tailscale.up'],
+    needs: ['tailscale.up'],
     async check(look) {
       const text = await look.read(at.config)
       if (text === undefined) return missed(`${tilde(look, at.config)} is missing`, again)
@@ -97,8 +98,6 @@ async function running(look: Look, wanted: Configuration, haproxy: string): Prom
   return ok(`fingerprint ${fingerprint.slice(0, 12)}, answered by the running worker`)
 }
 
-const again = 'Run install.ts again.'
-
 /** The worker is a child of the job's process, and its answer is what counts. */
 async function answers(look: Look, wanted: string, pid: number, address: string | undefined): Promise<Finding> {
   const fingerprint = await runningFingerprint(look)
@@ -132,7 +131,7 @@ function reachesEngine(): Step {
   return {
     id: 'haproxy.engine',
     title: 'The gateway finds Ollama up',
-    needs: ['haproxy.service'],
+    needs: ['haproxy.service', 'ollama.service'],
     async check(look) {
       if (await engineUp(look)) return ok('its health check succeeds')
       if (!(await runningFingerprint(look))) return missed('HAProxy does not run, so it finds nothing', again)
@@ -159,7 +158,7 @@ function gatewayService(machine: Machine, setup: Setup): Step {
     answers: async (look, pid) => answers(look, await fingerprint(look), pid, machine.tailscale.ipv4),
     beforeStop: (host) => drain(host, setup),
   })
-  return { ...step, needs: ['haproxy.package', 'haproxy.config'] }
+  return { ...step, needs: ['tailscale.up', 'haproxy.package', 'haproxy.config'] }
 }
 
 const minimum = [2, 6]
@@ -309,13 +308,16 @@ function withProxy(machine: Machine, setup: Setup): Check[] {
     keyStep(setup.settings),
     identityStep(setup.settings),
     config(machine, setup),
-    jobFileStep({
-      id: 'haproxy.job',
-      home: machine.home,
-      job,
-      receipt: setup.receipt,
-      keepEdited: edited,
-    }),
+    {
+      ...jobFileStep({
+        id: 'haproxy.job',
+        home: machine.home,
+        job,
+        receipt: setup.receipt,
+        keepEdited: edited,
+      }),
+      needs: ['tailscale.up'],
+    },
     gatewayService(machine, setup),
     ...(ipv6 ? [overIpv6(machine, ipv6, setup)] : []),
     reachesEngine(),

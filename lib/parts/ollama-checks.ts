@@ -4,7 +4,7 @@ import { askEngine } from '../site/engine.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
 import { tilde } from '../steps/resources.ts'
-import { type Check, missed, ok } from '../steps/step.ts'
+import { again, type Check, missed, ok } from '../steps/step.ts'
 
 /** What must hold of the running engine beyond its own steps. */
 export const engineChecks = (machine: Machine, setup: Setup): Check[] => [
@@ -31,10 +31,8 @@ function loopbackOnly(machine: Machine, setup: Setup): Check {
       const job = await jobsOf(machine).job(look, labels.engine)
       const mine = facts.filter((fact) => fact.pid === job?.pid)
       const open = mine.filter((fact) => !isLoopback(fact.address))
-      if (mine.length === 0) return missed('nobody listens for Ollama', 'Run install.ts again.')
-      return open.length
-        ? missed(open.map(describe).join(', '), 'Run install.ts again: it writes OLLAMA_HOST=127.0.0.1.')
-        : ok(mine.map(describe).join(', '))
+      if (mine.length === 0) return missed('nobody listens for Ollama', again)
+      return open.length ? missed(open.map(describe).join(', '), again) : ok(mine.map(describe).join(', '))
     },
   }
 }
@@ -93,7 +91,7 @@ function cloudOff(machine: Machine, setup: Setup): Check {
         )
       return /"disabled":\s*true/.test(answer.body)
         ? ok('cloud disabled')
-        : missed(`/api/status says ${answer.body.slice(0, 80)}`, 'Run install.ts again: it writes OLLAMA_NO_CLOUD=1.')
+        : missed(`/api/status says ${answer.body.slice(0, 80)}`, again)
     },
   }
 }
@@ -106,11 +104,9 @@ export function startsAtLogin(id: string, label: string): Check {
     async check(look) {
       const { jobFiles } = platformOf(look)
       const written = await jobFiles.written(look, label)
-      if (!written) return missed(`${tilde(look, jobPath(look, label))} is missing or broken`, 'Run install.ts again.')
+      if (!written) return missed(`${tilde(look, jobPath(look, label))} is missing or broken`, again)
       const lacks = jobFiles.lacks(written)
-      return lacks.length === 0
-        ? ok('as its file says')
-        : missed(`${lacks.join(', ')} is not in its file`, 'Run install.ts again.')
+      return lacks.length === 0 ? ok('as its file says') : missed(`${lacks.join(', ')} is not in its file`, again)
     },
   }
 }

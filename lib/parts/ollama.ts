@@ -9,7 +9,7 @@ import type { Machine } from '../site/machine.ts'
 import { spell } from '../site/settings.ts'
 import type { Setup } from '../site/setup.ts'
 import { jobFileStep, packaged, service } from '../steps/resources.ts'
-import { advice, type Check, type Finding, missed, ok, type Step } from '../steps/step.ts'
+import { advice, again, type Check, type Finding, missed, ok, type Step } from '../steps/step.ts'
 import { awaitIdle } from './drain.ts'
 import { engineChecks } from './ollama-checks.ts'
 import { others, stopOthers, typed } from './other-ollamas.ts'
@@ -32,11 +32,7 @@ async function answers(look: Look, machine: Machine, setup: Setup, pid: number):
   const { stdout } = await look.query([...ownVersion, setup.programs.ollama, '--version'])
   const installed = /\d+(\.\d+)+/.exec(stdout)?.[0]
   // After an upgrade the old process lacks the files that it starts its runners from (ollama/ollama#11694).
-  if (installed && installed !== running)
-    return missed(
-      `${running} runs, ${installed} is installed`,
-      'Run install.ts again: it restarts Ollama when running answers are done.',
-    )
+  if (installed && installed !== running) return missed(`${running} runs, ${installed} is installed`, again)
   return ok(`Ollama ${running}, process ${pid}`)
 }
 

@@ -3,7 +3,7 @@ import type { Look } from '../host/host.ts'
 import { places } from '../platform/here.ts'
 import type { Setup } from '../site/setup.ts'
 import { folder, tilde } from '../steps/resources.ts'
-import { missed, ok, type Step } from '../steps/step.ts'
+import { again, missed, ok, type Step } from '../steps/step.ts'
 import type { Part } from './part.ts'
 
 /** What the jobs need of the project, beside its packages. */
@@ -43,13 +43,10 @@ function copy(setup: Setup): Step {
       const at = places(look)
       const facts = await look.stat(at.current)
       if (facts?.target !== setup.version)
-        return missed(
-          facts ? `${tilde(look, at.current)} is of another version` : 'not there yet',
-          'Run install.ts again.',
-        )
+        return missed(facts ? `${tilde(look, at.current)} is of another version` : 'not there yet', again)
       return (await look.stat(`${at.runtime}/${setup.version}/complete`))
         ? ok(`version ${setup.version}`)
-        : missed('the copy is not complete', 'Run install.ts again.')
+        : missed('the copy is not complete', again)
     },
     async apply(host) {
       const at = places(host)

@@ -5,7 +5,7 @@ import { places } from '../platform/here.ts'
 import { tailnetPeers } from '../platform/peers.ts'
 import type { Settings } from '../site/settings.ts'
 import { identifies } from '../site/settings.ts'
-import { type Finding, missed, ok, type Step } from '../steps/step.ts'
+import { again, type Finding, missed, ok, type Step } from '../steps/step.ts'
 import { identityLines, identityMaps, lifetime, ruleLines, withoutEnds } from './identities.ts'
 import { endOf } from './records.ts'
 
@@ -58,7 +58,7 @@ async function look(at: Look, settings: Settings): Promise<Finding> {
 const logged = async (at: Look): Promise<Finding> =>
   (await at.read(fileOf(at, 'devices.map')))
     ? ok('for the log alone: no rule of people is in force')
-    : missed('nobody is known yet', 'Run install.ts again.')
+    : missed('nobody is known yet', again)
 
 /** Who is who, where `people` has rules; also looked at by status.ts, since a list that nobody refreshes lets nobody in. */
 export function identityStep(settings: Settings): Step {

@@ -7,7 +7,7 @@ import type { Registry } from '../site/limits.ts'
 import type { Settings } from '../site/settings.ts'
 import { counting } from '../site/settings.ts'
 import { tilde } from '../steps/resources.ts'
-import { type Finding, missed, ok, type Step } from '../steps/step.ts'
+import { again, type Finding, missed, ok, type Step } from '../steps/step.ts'
 import { ruleLines } from './identities.ts'
 import { catalogue, type Listed, listedOf, listMaps } from './lists.ts'
 import { budgetLines, endOf, keyLines, probing } from './records.ts'
@@ -20,8 +20,6 @@ const spentMap = 'spent.map'
 const inForce = 'lists.json'
 const listNames = ['models.map', 'list-v1.map', 'list-api.map'] as const
 type ListName = (typeof listNames)[number]
-const again = 'Run install.ts again.'
-
 /** All maps that the keys and the rules of `people` give, by file name. The lists of models are made from what Ollama has. */
 async function wantedMaps(
   look: Look,

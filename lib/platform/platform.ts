@@ -71,7 +71,9 @@ export interface JobFile {
   text: string
   /** s that the job has to end before it is killed */
   endsWithin: number
-  /** the path of the program that `name` stands for in its environment */
+  /** where what it says goes */
+  log?: string
+  /** a variable of its environment */
   variable(name: string): string | undefined
 }
 

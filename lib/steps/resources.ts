@@ -5,7 +5,7 @@ import type { Job, JobFile, PackageKind } from '../platform/platform.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Receipt } from '../site/receipt.ts'
 import { isForeign, keepForeign, saveReceipt, writeOurs } from './receipt.ts'
-import { advice, type Finding, missed, ok, type Step, skipped } from './step.ts'
+import { advice, again, type Finding, missed, ok, type Step, skipped } from './step.ts'
 
 export interface FileSpec {
   id: string
@@ -51,8 +51,6 @@ export function file(spec: FileSpec): Step {
       : { undo: (host: Host) => removeOurs(host, receipt, spec.path), gone: (look: Look) => absent(look, spec.path) }),
   }
 }
-
-const again = 'Run install.ts again.'
 
 /** A path as people write it. */
 export const tilde = (look: { home: string }, file: string): string =>
@@ -223,6 +221,14 @@ export function service(spec: ServiceSpec): Step {
       if (!job || changed) await jobs.load(host, label)
       else if (job.pid === undefined) await jobs.kick(host, label)
       else if (!spec.oneShot) await revive(host)
+    },
+    async stays(look, saw) {
+      const { log } = spec.job
+      const last = ((log && (await look.read(log))) || '').trim().split('\n').at(-1)
+      return {
+        saw: last ? `${saw}; its log ends with: ${last.slice(0, 200)}` : saw,
+        remedy: `${log ? `Read why in its log (tail -n 20 '${log}'), mend that` : 'Mend that'}, and start it: ${jobs.typed.restart(label)}`,
+      }
     },
     theirs: async (look) => foreignJob(look, spec.receipt, label, await jobs.job(look, label)),
     async undo(host) {

@@ -33,6 +33,8 @@ export interface Step extends Check {
   interactive?: boolean
   /** ids of earlier steps that may lift a refusal of `apply`: while one of them is still to be done, a plan passes it over */
   after?: string[]
+  /** why it stays missed after it was applied, and what helps; absent where nobody can say more */
+  stays?(look: Look, saw: string): Promise<{ saw: string; remedy: string }>
   /** ms within which the check must turn ok after apply; 0 when absent */
   settlesWithin?: number
   undo?(host: Host): Promise<void>
@@ -59,6 +61,23 @@ export const ok = (saw: string): Finding => ({ is: 'ok', saw })
 export const missed = (saw: string, remedy: string): Finding => ({ is: 'missed', saw, remedy })
 export const advice = (saw: string, remedy: string): Finding => ({ is: 'advice', saw, remedy })
 export const skipped = (why: string): Finding => ({ is: 'skipped', why })
+
+/** The remedy of what install.ts and apply.ts bring about. */
+export const again = 'Run install.ts again.'
+/** The remedy where everything is as it was written, and the machine does otherwise all the same. */
+export const unexplained =
+  'Everything is written as it should be, so this is a fault of ours or of this HAProxy: please report it with the log of this run.'
+/** The remedy of what install.ts has just done in vain. */
+export const inVain =
+  'It was done a moment ago and did not stay: look who else changes it, or report it with the log of this run.'
+
+/** What one who has just installed is told of a miss: the same again would help nobody. */
+export const afterInstall = (result: Result): Result =>
+  result.state === 'missed' && result.remedy?.startsWith(again) ? { ...result, remedy: inVain } : result
+
+/** The same checks, each skipped when one of these ids was missed. */
+export const restingOn = <C extends Check>(ids: string[], checks: C[]): C[] =>
+  checks.map((check) => ({ ...check, needs: [...(check.needs ?? []), ...ids] }))
 
 /** A step without anything to apply: a precondition, or advice. */
 export const precondition = (check: Check): Check => check
@@ -119,6 +138,7 @@ export async function converge(step: Check, host: Host): Promise<Result> {
   if (failure) return failed(step, failure, before.ms + performance.now() - started)
   const finding = await settled(step, host)
   const result = toResult(step, finding, before.ms + performance.now() - started)
+  if (result.state === 'missed') return { ...afterInstall(result), ...(await step.stays?.(host, result.saw)) }
   return result.state === 'ok' ? { ...result, state: 'done' } : result
 }
 

@@ -49,6 +49,8 @@ export function bodies(gateway: Gateway): Policy {
             id: 'refused.large',
             title: 'A body over the limit is refused before it is read',
             headers: { 'content-length': `${limit + 1}` },
+            // An engine that is down is told first.
+            needs: ['ollama.service'],
           }),
         ),
   }

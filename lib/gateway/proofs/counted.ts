@@ -3,12 +3,11 @@ import type { Look } from '../../host/host.ts'
 import { probing } from '../../people/records.ts'
 import { places } from '../../platform/here.ts'
 import type { Endpoint } from '../../site/endpoints.ts'
-import { type Check, missed, ok, skipped } from '../../steps/step.ts'
+import { type Check, missed, ok, skipped, unexplained } from '../../steps/step.ts'
 import { ofFirst, told } from './limited.ts'
 import { busy, probe, taken } from './refused.ts'
 import { bearer, type Target } from './target.ts'
 
-const again = 'Run install.ts again.'
 const show = async (look: Look, what: string): Promise<string> =>
   (await look.ask(places(look).adminSocket, `show ${what}`)) ?? ''
 
@@ -38,7 +37,7 @@ export const sharedCounted = (target: Target, { row, counter, called, says }: Sh
     if (await busy(look, answer)) return taken
     if (answer.status === 429 && answer.body.includes(says)) return ok('used up, and 429 says so')
     if (answer.status === 429) return skipped('another limit is used up')
-    return (await count()) > before ? ok('counted') : missed(`${told(answer)}, and not counted`, again)
+    return (await count()) > before ? ok('counted') : missed(`${told(answer)}, and not counted`, unexplained)
   },
 })
 
@@ -55,7 +54,7 @@ export const addressCounted = (target: Target): Check[] =>
         const answer = await probe(look, target, row.method, row.path, { authorization: '' })
         if (await busy(look, answer)) return taken
         if (answer.status === 429) return ok('used up, and 429 says so')
-        return (await count()) > before ? ok('counted') : missed(`${told(answer)}, and not counted`, again)
+        return (await count()) > before ? ok('counted') : missed(`${told(answer)}, and not counted`, unexplained)
       },
     },
   ])
@@ -70,7 +69,7 @@ export const wrongCounted = (target: Target): Check => ({
     const before = await count()
     const answer = await probe(look, target, 'GET', '/v1/models', { authorization: 'Bearer rop_unknown' })
     if (answer.status === 429) return ok('this address is banned already')
-    return (await count()) > before ? ok('counted') : missed(`${told(answer)}, and not counted`, again)
+    return (await count()) > before ? ok('counted') : missed(`${told(answer)}, and not counted`, unexplained)
   },
 })
 
@@ -81,7 +80,7 @@ export const slots = (wanted: number): Check => ({
   needs: ['haproxy.service'],
   async check(look) {
     const limit = (await statOf(look, 'engine'))?.slim
-    return limit === `${wanted}` ? ok(`${limit}`) : missed(`${limit ?? 'no such server'}`, again)
+    return limit === `${wanted}` ? ok(`${limit}`) : missed(`${limit ?? 'no such server'}`, unexplained)
   },
 })
 
@@ -92,6 +91,6 @@ export const handedOver = (): Check => ({
   needs: ['haproxy.service'],
   async check(look) {
     const said = await show(look, 'peers')
-    return /\bid=gateway\b/.test(said) && /\bpeople\b/.test(said) ? ok('shared') : missed('not shared', again)
+    return /\bid=gateway\b/.test(said) && /\bpeople\b/.test(said) ? ok('shared') : missed('not shared', unexplained)
   },
 })

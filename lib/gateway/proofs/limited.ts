@@ -1,11 +1,9 @@
 import type { Look, RawAnswer } from '../../host/host.ts'
 import type { Endpoint } from '../../site/endpoints.ts'
-import { type Check, type Finding, missed, ok } from '../../steps/step.ts'
+import { type Check, type Finding, missed, ok, unexplained } from '../../steps/step.ts'
 import type { ProbeKeys } from './probe-keys.ts'
 import { busy, probe, taken } from './refused.ts'
 import { bearer, json, modelRows, type Target } from './target.ts'
-
-const again = 'Run install.ts again.'
 
 /** Checks that any row will do for; none where no row asks a model. */
 export const ofFirst = (target: Target, checks: (row: Endpoint) => Check[]): Check[] =>
@@ -40,7 +38,7 @@ async function judged(
   const wait = Number(answer.headers['retry-after'])
   return answer.status === 429 && says.test(answer.body) && wait >= least && wait <= most
     ? ok(`429, Retry-After ${wait}`)
-    : missed(told(answer), again)
+    : missed(told(answer), unexplained)
 }
 
 /** That a request over a limit is refused, and that the ones before were not. */
@@ -53,7 +51,7 @@ function over(target: Target, row: Endpoint, what: Over): Check {
       for (let at = 0; at < what.before; at += 1) {
         const answer = await ask(look, target, row, what.key)
         if (await busy(look, answer)) return taken
-        if (/"Gateway: /.test(answer.body)) return missed(`refused too early: ${told(answer)}`, again)
+        if (/"Gateway: /.test(answer.body)) return missed(`refused too early: ${told(answer)}`, unexplained)
       }
       return judged(look, await ask(look, target, row, what.key), what)
     },
@@ -78,7 +76,7 @@ const single = (target: Target, row: Endpoint): Check => ({
     })
     return answer
       ? judged(look, answer, { says: /may have 1 requests running at once/, wait: [5, 5] })
-      : missed('none', again)
+      : missed('none', unexplained)
   },
 })
 
@@ -127,7 +125,7 @@ export const listed = (target: Target): Check[] =>
         const said = (json(answer) as { error?: unknown } | undefined)?.error
         return answer.status === 403 && /may not use the model/.test(JSON.stringify(said))
           ? ok('403')
-          : missed(told(answer), again)
+          : missed(told(answer), unexplained)
       },
     },
   ])

@@ -1,7 +1,7 @@
 import { statOf } from '../../haproxy/runtime.ts'
 import type { Look, RawAnswer } from '../../host/host.ts'
 import { places } from '../../platform/here.ts'
-import { type Check, missed, ok } from '../../steps/step.ts'
+import { type Check, missed, ok, unexplained } from '../../steps/step.ts'
 import { busy, probe, taken } from './refused.ts'
 import { bearer, modelRows, type Target } from './target.ts'
 
@@ -15,7 +15,7 @@ export const loadingSlot = (target: Target): Check[] =>
     .map((row) => ({
       id: 'loading.slot',
       title: 'A request for a model that is not in memory goes through the loading slot',
-      needs: ['haproxy.service', 'observer.service'],
+      needs: ['haproxy.service', 'ollama.service', 'observer.service'],
       async check(look) {
         const before = await had(look)
         let last: RawAnswer | undefined
@@ -43,7 +43,7 @@ export const writtenDown = (target: Target): Check => ({
   async check(look) {
     const { headers } = await probe(look, target, 'GET', '/api/version')
     const id = headers['x-request-id']
-    if (!id) return missed('the answer has no x-request-id', 'Run install.ts again.')
+    if (!id) return missed('the answer has no x-request-id', unexplained)
     const { access } = places(look)
     const found = await look.until('its line is there', 5000, async () => {
       const texts = await Promise.all([access, `${access}.1`].map((file) => look.read(file)))

@@ -1,6 +1,6 @@
 import { engineLoad } from '../../haproxy/runtime.ts'
 import type { Look, RawAnswer } from '../../host/host.ts'
-import { type Check, missed, ok, skipped } from '../../steps/step.ts'
+import { type Check, missed, ok, skipped, unexplained } from '../../steps/step.ts'
 import { bearer, json, type Target } from './target.ts'
 
 /** Bodies that a row answers without a model doing anything. */
@@ -52,21 +52,22 @@ export interface Refused {
   /** words of the refusal, where the status alone could be another one's */
   says?: string
   headers: Record<string, string>
+  needs?: string[]
 }
 
 /** One request that a policy must refuse with its own status. */
 export function refusedAs(target: Target, what: Refused): Check {
-  const { id, title, status, method = 'GET', path = '/api/version', says = '', headers } = what
+  const { id, title, status, method = 'GET', path = '/api/version', says = '', headers, needs = [] } = what
   return {
     id,
     title,
-    needs: ['haproxy.service'],
+    needs: ['haproxy.service', ...needs],
     async check(look) {
       const answer = await probe(look, target, method, path, headers)
       const good = answer.status === status && /"Gateway: |^$/.test(answer.body) && answer.body.includes(says)
       return good
         ? ok(`${status}`)
-        : missed(`${answer.status || answer.error} ${answer.body.slice(0, 100)}`.trim(), 'Run install.ts again.')
+        : missed(`${answer.status || answer.error} ${answer.body.slice(0, 100)}`.trim(), unexplained)
     },
   }
 }

@@ -7,7 +7,7 @@ import {
   otherMethods,
   target as targetOf,
 } from '../../site/endpoints.ts'
-import { type Check, type Finding, missed, ok } from '../../steps/step.ts'
+import { type Check, type Finding, missed, ok, unexplained } from '../../steps/step.ts'
 import { busy, isRefusal, probe, taken } from './refused.ts'
 import type { Target } from './target.ts'
 
@@ -16,7 +16,7 @@ function allowed(target: Target, row: Endpoint): Check {
   return {
     id: `rows.${slug(row.method, row.path)}`,
     title: `${row.method} ${row.path} is let through`,
-    needs: ['haproxy.service'],
+    needs: ['haproxy.service', 'ollama.service'],
     async check(look) {
       const answer = await probe(look, target, row.method, path)
       if (await busy(look, answer)) return taken
@@ -24,7 +24,7 @@ function allowed(target: Target, row: Endpoint): Check {
         return missed(`no answer (${answer.error ?? answer.end})`, 'npx tsx status.ts')
       const own = /"Gateway: /.test(answer.body)
       return own || answer.status === 403
-        ? missed(`the gateway refused it: ${answer.status} ${answer.body.slice(0, 120)}`, 'Run install.ts again.')
+        ? missed(`the gateway refused it: ${answer.status} ${answer.body.slice(0, 120)}`, unexplained)
         : ok(`${answer.status} from Ollama`)
     },
   }
@@ -34,7 +34,8 @@ function answered(target: Target, row: Endpoint): Check {
   return {
     id: `rows.${slug(row.method, row.path)}`,
     title: `${row.method} ${row.path} is answered by the gateway`,
-    needs: ['haproxy.service'],
+    // Its own health is the engine's, too.
+    needs: ['haproxy.service', ...(row.path === '/healthz' ? ['ollama.service'] : [])],
     async check(look) {
       const answer = await probe(look, target, row.method, row.path)
       return answer.status === 200 ? ok('200') : missed(`${answer.status || answer.error}`, 'npx tsx status.ts')

@@ -1,6 +1,6 @@
 import type { Look, RawAnswer } from '../../host/host.ts'
 import type { Endpoint } from '../../site/endpoints.ts'
-import { type Check, type Finding, missed, ok, skipped } from '../../steps/step.ts'
+import { type Check, type Finding, missed, ok, skipped, unexplained } from '../../steps/step.ts'
 import { can } from './asking.ts'
 import type { ProbeKeys } from './probe-keys.ts'
 import { busy, taken } from './refused.ts'
@@ -56,7 +56,7 @@ export function timeLimits(target: Target, observed: boolean): Check[] {
     title: 'An answer that does not begin in its time is 504',
     key: 'hasty',
     see: ({ status, error, body }) =>
-      status === 504 ? ok('504') : missed(`${status || error} ${body.slice(0, 100)}`.trim(), 'Run install.ts again.'),
+      status === 504 ? ok('504') : missed(`${status || error} ${body.slice(0, 100)}`.trim(), unexplained),
   })
   const whole = timed(target, row, {
     id: 'timeouts.whole',

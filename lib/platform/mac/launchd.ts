@@ -97,6 +97,7 @@ const jobFile = (agent: Agent): JobFile => ({
   label: agent.Label,
   text: agentText(agent),
   endsWithin: agent.ExitTimeOut ?? 5,
+  log: agent.StandardErrorPath,
   variable: (name) => agent.EnvironmentVariables?.[name],
 })
 
