@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { partChecks, probes } from '../lib/checks/index.ts'
 import { gatewayOf } from '../lib/gateway/of-site.ts'
+import { parts } from '../lib/parts/index.ts'
 import { labels } from '../lib/platform/mac/places.ts'
 import { expandGroups, presets } from '../lib/site/endpoints.ts'
 import { noKeys } from '../lib/site/limits.ts'
@@ -8,6 +9,7 @@ import type { Machine } from '../lib/site/machine.ts'
 import { emptyReceipt } from '../lib/site/receipt.ts'
 import { parseSettings } from '../lib/site/settings.ts'
 import { noAnswers, type Setup } from '../lib/site/setup.ts'
+import { isStep } from '../lib/steps/step.ts'
 
 const machine: Machine = {
   home: '/Users/ada',
@@ -55,6 +57,11 @@ const target = {
   model: { name: 'tiny', capabilities: ['completion', 'tools'] },
 }
 const checks = [...partChecks(machine, { ...setup, jobs }), ...probes(target, gatewayOf(machine, setup))]
+
+it('says in words of its own what is true when a step was taken back', () => {
+  const steps = parts.flatMap((part) => part.steps(machine, { ...setup, jobs }).filter(isStep))
+  expect(steps.filter(({ undo, undone }) => undo && !undone).map(({ id }) => id)).toEqual([])
+})
 
 /** Every bullet of the product description's testing section, and the check that holds it. */
 const bullets: Record<string, string> = {

@@ -35,7 +35,7 @@ export async function uninstall(ui: Ui, flags: Flags): Promise<number> {
   setup.receipt = await currentReceipt(host)
   const results: Result[] = []
   for (const step of backwards(machine, setup, flags.purge === true)) {
-    const done = ui.busy(step.title)
+    const done = ui.busy(step.undone ?? step.title)
     const result = await withdraw(step, host).finally(done)
     results.push(result)
     ui.result(result)
@@ -74,6 +74,7 @@ function purged(machine: Machine, step: Step): Step {
   return {
     ...step,
     keeps: undefined,
+    undone: 'Settings and keys are gone',
     undo: (host) => host.remove(settingsFolder),
     gone: (look) => absent(look, settingsFolder),
   }

@@ -217,7 +217,8 @@ function without(machine: Machine, setup: Setup): Step[] {
       },
       async apply(host) {
         if (file in setup.receipt.files) await step.undo?.(host)
-        await proxyFolder(machine, setup).undo?.(host)
+        const own = proxyFolder(machine, setup)
+        if ((await own.theirs?.(host)) === undefined) await own.undo?.(host)
       },
     },
   ]
@@ -276,8 +277,6 @@ function portsFree(machine: Machine, setup: Setup): Check[] {
 function proxyFolder(machine: Machine, setup: Setup): Step {
   const { proxy } = places(machine)
   const step = folder({ id: 'haproxy.folder', title: '~/.haproxy is private', path: proxy })
-  const theirs = async (look: Look) =>
-    (await look.stat(proxy)) !== undefined && !(await ourFolder(look, machine, setup))
   return {
     ...step,
     async apply(host) {
@@ -285,12 +284,15 @@ function proxyFolder(machine: Machine, setup: Setup): Step {
       await saveReceipt(host, setup.receipt)
       await step.apply(host)
     },
+    async theirs(look) {
+      const there = (await look.stat(proxy)) !== undefined
+      return there && !(await ourFolder(look, machine, setup)) ? 'it is not ours, so it stays' : undefined
+    },
     async undo(host) {
-      if (await theirs(host)) return
       await host.remove(proxy)
       await forget(host, setup.receipt, proxy)
     },
-    gone: async (look) => ((await theirs(look)) ? ok('not ours, so it stays') : absent(look, proxy)),
+    gone: (look) => absent(look, proxy),
   }
 }
 

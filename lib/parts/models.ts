@@ -65,6 +65,7 @@ function atLogin(machine: Machine, setup: Setup): Check[] {
     title: 'No models are loaded at login, as the settings say',
     check: async (look) => (await job.gone?.(look)) ?? skipped('nothing to see'),
     apply: async (host) => job.undo?.(host),
+    undone: job.undone,
     undo: job.undo,
     gone: job.gone,
   }

@@ -141,6 +141,7 @@ function absent({ run }: { run: Step }): Step {
       for (const file of [at.access, `${at.access}.1`, at.observer]) await host.remove(file)
     },
     theirs: run.theirs,
+    undone: run.undone,
     undo: run.undo,
     gone: run.gone,
   }

@@ -63,6 +63,7 @@ function copy(setup: Setup): Step {
       for (const name of await host.list(at.runtime))
         if (/^\d.*-[0-9a-f]{8}/.test(name) && name !== setup.version) await host.remove(`${at.runtime}/${name}`)
     },
+    undone: 'The copy that the jobs ran is gone',
     async undo(host) {
       const at = places(host)
       for (const name of await host.list(at.runtime)) if (name !== 'state') await host.remove(`${at.runtime}/${name}`)

@@ -48,7 +48,11 @@ export function file(spec: FileSpec): Step {
     },
     ...(spec.keeps
       ? {}
-      : { undo: (host: Host) => removeOurs(host, receipt, spec.path), gone: (look: Look) => absent(look, spec.path) }),
+      : {
+          undone: `${spec.path.split('/').at(-1)} is gone`,
+          undo: (host: Host) => removeOurs(host, receipt, spec.path),
+          gone: (look: Look) => absent(look, spec.path),
+        }),
   }
 }
 
@@ -105,6 +109,7 @@ export function folder(spec: {
     ...(spec.keeps
       ? {}
       : {
+          undone: `The folder ${(spec.removes?.[0] ?? spec.path).split('/').at(-1)} is gone`,
           async undo(host: Host) {
             for (const target of spec.removes ?? [spec.path]) await host.remove(target)
           },
@@ -231,6 +236,7 @@ export function service(spec: ServiceSpec): Step {
       }
     },
     theirs: async (look) => foreignJob(look, spec.receipt, label, await jobs.job(look, label)),
+    undone: `The job ${label} is stopped and gone`,
     async undo(host) {
       if (await jobs.job(host, label)) {
         await spec.beforeStop?.(host)

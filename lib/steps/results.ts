@@ -25,8 +25,7 @@ export function line(result: Result, chalk: ChalkInstance): string {
     skipped: chalk.dim,
     kept: chalk.dim,
   }[result.state]
-  const word =
-    result.state === 'done' || result.state === 'removed' || result.state === 'kept' ? ` (${result.state})` : ''
+  const word = result.state === 'done' || result.state === 'kept' ? ` (${result.state})` : ''
   const remedy = result.remedy ? `\n    ${chalk.dim('→')} ${result.remedy}` : ''
   return `${colour(marks[result.state])} ${result.title}${word} ${chalk.dim(`[${result.id}]`)}\n    ${chalk.dim(result.saw)}${remedy}`
 }

@@ -38,6 +38,8 @@ export interface Step extends Check {
   /** ms within which the check must turn ok after apply; 0 when absent */
   settlesWithin?: number
   undo?(host: Host): Promise<void>
+  /** what is true when uninstall has taken it back, as the title says what is true when it is there */
+  undone?: string
   /** why uninstall leaves it */
   keeps?: string
   /** why uninstall leaves it on this machine: it is there, and somebody else made it */
@@ -177,12 +179,13 @@ async function settled(step: Step, host: Host): Promise<Finding> {
 
 /** Undoes a step and looks whether it is gone. */
 export async function withdraw(step: Step, host: Host): Promise<Result> {
-  const base = { id: step.id, title: step.title }
-  if (!step.undo) return { ...base, state: 'kept', saw: step.keeps ?? 'nothing to remove', ms: 0 }
+  const base = { id: step.id, title: step.undone ?? step.title }
+  if (!step.undo) return { ...base, title: step.title, state: 'kept', saw: step.keeps ?? 'nothing to remove', ms: 0 }
   const started = performance.now()
   try {
     const theirs = await step.theirs?.(host)
-    if (theirs !== undefined) return { ...base, state: 'kept', saw: theirs, ms: performance.now() - started }
+    if (theirs !== undefined)
+      return { ...base, title: step.title, state: 'kept', saw: theirs, ms: performance.now() - started }
     await step.undo(host)
     const finding = step.gone ? await step.gone(host) : inverted(await look(step, host))
     const ms = performance.now() - started
