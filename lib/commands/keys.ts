@@ -4,7 +4,7 @@ import { cutStreams } from '../haproxy/cut.ts'
 import { exitCodes, Stop } from '../host/command.ts'
 import { type Host, realHost } from '../host/host.ts'
 import { bans, unban } from '../people/bans.ts'
-import { readImport } from '../people/import.ts'
+import { type Left, leftText, readImport } from '../people/import.ts'
 import { generateKey, hashKey } from '../people/key.ts'
 import { readRegistry, saveRegistry } from '../people/registry.ts'
 import { budgetText } from '../site/budget.ts'
@@ -184,18 +184,25 @@ const bring: Verb = async (call) => {
   const text = (await call.host.stat(file))?.kind === 'file' ? await call.host.read(file) : undefined
   if (text === undefined || call.names.length !== 1)
     throw new Stop(exitCodes.usage, `keys.ts import takes one file; ${JSON.stringify(file)} is none.`)
-  const found = readImport(text, file)
-  const { code } = await change(call, (registry) => {
-    const names = Object.keys(found.keys).filter((name) => Object.hasOwn(registry.keys, name))
-    const all = [...hashesOf(registry), ...hashesOf(found)]
+  const { result, code } = await change(call, (registry) => {
+    const found = readImport(text, file, registry)
+    const { keys } = found.registry
+    const names = Object.keys(keys).filter((name) => Object.hasOwn(registry.keys, name))
+    const all = [...hashesOf(registry), ...hashesOf(found.registry)]
     if (names.length > 0)
       throw new Stop(exitCodes.usage, `There are keys for ${names.join(', ')} already; nothing was changed.`)
     if (new Set(all).size < all.length)
       throw new Stop(exitCodes.usage, `${file} holds a key that is here already or twice; nothing was changed.`)
-    Object.assign(registry.keys, found.keys)
+    Object.assign(registry.keys, keys)
+    return found
   })
-  print(call.ui, found.keys)
-  return code
+  print(call.ui, result.registry.keys)
+  tellLeft(result.left)
+  return code || (result.left.some(({ lost }) => lost) ? exitCodes.partly : exitCodes.done)
+}
+
+function tellLeft(left: Left[]): void {
+  if (left.length > 0) process.stderr.write(`Not imported:\n${left.map(leftText).join('\n')}\n`)
 }
 
 const hashesOf = (registry: Registry): string[] =>

@@ -6,7 +6,6 @@ import { mapText, parseMap } from '../haproxy/map-text.ts'
 import { places } from '../platform/mac/places.ts'
 import type { Entry } from '../site/limits.ts'
 import { parseBans } from './bans.ts'
-import { readImport } from './import.ts'
 import { generateKey, hashKey, wellFormed } from './key.ts'
 import { listMaps } from './lists.ts'
 import { bitOf, keyLines } from './records.ts'
@@ -186,47 +185,6 @@ describe('the registry', () => {
     await expect(readRegistry(memoryHost({ files: new Map([[file, text]]) }))).rejects.toThrow(
       /not as keys.ts writes it .*Nothing was changed/,
     )
-  })
-})
-
-describe('import', () => {
-  it('takes the keys file of an nginx gateway and keeps hashes alone', () => {
-    const text =
-      '# keys\nmap $http_authorization $ok {\ndefault 0;\n"Bearer first-key"   1;\n"Bearer second" 1; # bob\n}\n'
-    const found = readImport(text, 'api_keys.conf')
-    expect(Object.values(found.keys).map(({ hashes }) => hashes[0]?.sha256)).toEqual([
-      hashKey('first-key'),
-      hashKey('second'),
-    ])
-    expect(JSON.stringify(found)).not.toMatch(/first-key|second/)
-  })
-
-  it.each(['', 'hello', '"Bearer a" 1;\nserver { }\n', '{"version":2}'])('refuses %j', (text) => {
-    expect(() => readImport(text, 'file')).toThrow(/othing was changed/)
-  })
-})
-
-describe('import of what must not be', () => {
-  const made = (text: string) =>
-    Object.values(readImport(text, 'f').keys).flatMap(({ hashes }) => hashes.map(({ sha256 }) => sha256))
-
-  it('leaves out the lines that refuse, and takes a key on two lines once', () => {
-    const text =
-      '"Bearer good" 1;\n"Bearer gone" 0;\n"Bearer empty" "";\n"Bearer good" 1;\n"Bearer both" 1;\n"Bearer both" 0;\n'
-    expect(made(text)).toEqual([hashKey('good')])
-  })
-
-  it.each(['a yes; disable frontend tailnet', 'a\nb', 'a b', ''])(
-    'refuses a model called %j: it would be a command',
-    (model) => {
-      const keys = { inj: { created: '2026-01-01T00:00:00Z', hashes: [], models: [model] } }
-      expect(() => readImport(JSON.stringify({ version: 1, keys }), 'f')).toThrow(/othing was changed/)
-    },
-  )
-
-  it('refuses a note that would speak to the terminal', () => {
-    const keys = { inj: { created: '2026-01-01T00:00:00Z', hashes: [], note: '\u001b[2J' } }
-    expect(() => readImport(JSON.stringify({ version: 1, keys }), 'f')).toThrow(/control characters/)
   })
 })
 

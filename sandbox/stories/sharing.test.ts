@@ -244,9 +244,17 @@ describe.skipIf(cannot)(titled('a server that is shared by keys'), () => {
   })
 
   it('takes over the keys of an nginx gateway, and gives its own out as hashes', async () => {
-    box.write('api_keys.conf', '"Bearer an-old-key-of-nginx" 1;\n', 0o600)
-    expect((await keys('import', `${box.home}/api_keys.conf`)).stdout).toContain('imported-1')
+    box.write(
+      'api_keys.conf',
+      `"Bearer an-old-key-of-nginx" 1;\n"Bearer a-key-that-ended" '0';\ninclude more;\n`,
+      0o600,
+    )
+    const brought = await keys('import', `${box.home}/api_keys.conf`)
+    expect([brought.code, brought.stdout]).toEqual([5, expect.stringContaining('imported-1')])
+    expect(brought.stderr).toContain('line 2: nginx refuses this key')
+    expect(brought.stderr).toContain('line 3: the file "more" is not read')
     expect(await status('an-old-key-of-nginx')).toBe(200)
+    expect(await status('a-key-that-ended')).toBe(401)
     const { stdout } = await keys('export')
     expect(Object.keys((JSON.parse(stdout) as { keys: object }).keys)).toEqual(['bob', 'imported-1'])
     expect(stdout).not.toContain('an-old-key')
