@@ -1,9 +1,10 @@
-import { z } from 'zod'
 import { exitCodes, Stop } from '../host/command.ts'
 import { keyName } from '../people/registry.ts'
 import { parseBudget } from '../site/budget.ts'
 import { expandGroups, type Group, groups, openable, presets } from '../site/endpoints.ts'
 import { type Limits, limits, modelGlob } from '../site/limits.ts'
+import { didYouMean } from '../site/nearest.ts'
+import { inOurWords } from '../site/wanted.ts'
 import type { Flags } from './cli.ts'
 
 const units: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }
@@ -25,9 +26,10 @@ const whole = (text: string, flag: string): number => {
 
 function groupList(text: string, flag: string): Limits['groups'] {
   const names = text.split(',').map((name) => name.trim())
+  const known = [...Object.keys(presets), ...Object.keys(groups)]
   for (const name of names)
     if (!Object.hasOwn(presets, name) && !Object.hasOwn(groups, name))
-      throw usage(flag, name, `a group; known are ${[...Object.keys(presets), ...Object.keys(groups)].join(', ')}`)
+      throw usage(flag, name, `a group; known are ${known.join(', ')}${didYouMean(name, known)}`)
   const never = names.find((name) => Object.hasOwn(groups, name) && !openable(name as Group))
   if (never)
     throw usage(flag, never, never === 'manage' ? 'opened by groups, but by --admin' : 'a group that can be opened')
@@ -118,17 +120,21 @@ export function withFlags(before: Limits, flags: Flags, now = Date.now()): Limit
       exitCodes.usage,
       'An admin key may copy and delete every model, so a list of models would mean nothing (--admin, --models); nothing was changed.',
     )
-  const checked = limits.safeParse(after)
-  if (!checked.success) throw new Stop(exitCodes.usage, `${z.prettifyError(checked.error)}; nothing was changed.`)
+  const { error } = limits.safeParse(after, { reportInput: true, error: inOurWords })
+  const [issue] = error?.issues ?? []
+  if (issue) throw new Stop(exitCodes.usage, `--${flagOf(issue.path[0])} takes ${issue.message}; nothing was changed.`)
   return after
 }
+
+const flagOf = (field: PropertyKey | undefined): string =>
+  Object.keys(fields).find((flag) => fields[flag] === field) ?? String(field)
 
 /** How long the old key still counts after a rotation, ms; 0 when not told. */
 export const graceOf = (flags: Flags): number => (typeof flags.grace === 'string' ? span(flags.grace, 'grace') : 0)
 
 /** The name given; throws `Stop` (exit 2) when it is none, or too much is given. */
 export function oneName(names: string[], verb: string): string {
-  const checked = keyName.safeParse(names[0])
+  const checked = keyName.safeParse(names[0] ?? '')
   if (names.length !== 1 || !checked.success)
     throw new Stop(
       exitCodes.usage,

@@ -10,6 +10,7 @@ import { readRegistry, saveRegistry } from '../people/registry.ts'
 import { budgetText } from '../site/budget.ts'
 import type { Entry, Registry } from '../site/limits.ts'
 import type { Machine } from '../site/machine.ts'
+import { didYouMean } from '../site/nearest.ts'
 import { contextLength } from '../site/settings.ts'
 import type { Setup } from '../site/setup.ts'
 import { takeLock } from '../steps/receipt.ts'
@@ -37,7 +38,7 @@ export async function keys(ui: Ui, flags: Flags, names: string[]): Promise<numbe
   if (!run)
     throw new Stop(
       exitCodes.usage,
-      `keys.ts has no ${JSON.stringify(verb.slice(0, 40))}; it has ${Object.keys(verbs).join(', ')}.`,
+      `keys.ts has no ${JSON.stringify(verb.slice(0, 40))}; it has ${Object.keys(verbs).join(', ')}${didYouMean(verb, Object.keys(verbs))}`,
     )
   const host = realHost(ui.note)
   return run({ ui, flags, names: rest, host, ...(await prepare(host, ui)) })

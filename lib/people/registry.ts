@@ -3,6 +3,7 @@ import { Stop } from '../host/command.ts'
 import type { Host, Look } from '../host/host.ts'
 import { places } from '../platform/here.ts'
 import { noKeys, type Registry, registry } from '../site/limits.ts'
+import { inOurWords } from '../site/wanted.ts'
 
 /** Names go into maps, URLs of metrics and log lines: plain letters only, 64 at most. */
 export const keyName = z
@@ -22,7 +23,7 @@ export async function readRegistry(look: Look): Promise<Registry> {
 
 /** Checks a registry's text, ours or an export; throws `Stop` (exit 2). */
 export function parseRegistry(text: string, file: string): Registry {
-  const found = registry.safeParse(parsed(text))
+  const found = registry.safeParse(parsed(text), { reportInput: true, error: inOurWords })
   const bad = found.success ? Object.keys(found.data.keys).find((name) => !keyName.safeParse(name).success) : undefined
   if (found.success && bad === undefined) return found.data
   const reason = found.error?.issues[0]

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { type Group, groups, openable } from './endpoints.ts'
+import { count } from './wanted.ts'
 
 const selectable = (Object.keys(groups) as Group[]).filter(openable) as [Group, ...Group[]]
 const hash = z.strictObject({ sha256: z.string().regex(/^[0-9A-F]{64}$/), until: z.iso.datetime().optional() })
@@ -14,31 +15,27 @@ export const limits = z.strictObject({
   /** may download, delete, create, copy and upload models */
   admin: z.literal(true).optional(),
   /** requests to a model a minute */
-  perMinute: z.int().min(1).max(100_000).optional(),
+  perMinute: count(1, 100_000).optional(),
   /** requests to a model in any 10 seconds */
-  burst: z.int().min(1).max(100_000).optional(),
+  burst: count(1, 100_000).optional(),
   /** requests to a model at once */
-  concurrent: z.int().min(1).max(10_000).optional(),
+  concurrent: count(1, 10_000).optional(),
   /** requests to a model under way while every slot is taken */
-  waiting: z.int().min(1).max(10_000).optional(),
+  waiting: count(1, 10_000).optional(),
   /** share of a day: seconds of generation, bytes of answers */
   perDay: z.strictObject({ seconds: z.int().min(1).optional(), bytes: z.int().min(1).optional() }).optional(),
   /** seconds that an answer may take: to its first byte, in silence after it, as a whole */
-  firstByte: z.int().min(1).max(2100).optional(),
-  silence: z.int().min(1).max(2100).optional(),
-  whole: z.int().min(1).max(86_400).optional(),
+  firstByte: count(1, 2100).optional(),
+  silence: count(1, 2100).optional(),
+  whole: count(1, 86_400).optional(),
   /** seconds that a request may wait for a slot */
-  queue: z.int().min(1).max(2100).optional(),
+  queue: count(1, 2100).optional(),
   /** bytes of answers a second */
-  perSecond: z
-    .int()
-    .min(1024)
-    .max(1024 ** 3)
-    .optional(),
+  perSecond: count(1024, 1024 ** 3).optional(),
   expires: z.iso.datetime().optional(),
   note: z
     .string()
-    .max(200)
+    .max(200, 'a note of 200 letters at most')
     .regex(/^[^\p{Cc}]*$/u, 'a note without control characters')
     .optional(),
 })

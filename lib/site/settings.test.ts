@@ -191,3 +191,137 @@ test.each(['', '-x', '../x', 'a b', 'a;b', 'a:b:c', '/a', 'a/', 'a$b', 'a\n', 'x
 test('times are written as HAProxy and Ollama read them', () => {
   expect([spell(90_000), spell(700), spell(1500)]).toEqual(['90s', '700ms', '1500ms'])
 })
+
+describe('a fault of the settings', () => {
+  test.each([
+    ['models:\n', 'models: nothing is written here; write [] for none', 1],
+    ['port: 11435\nkeep_alive: -1\n', 'keep_alive: a time such as 90s, 30m or 2h; the most is 596h', 2],
+    ['drain: 90\n', 'drain: a time such as 90s, 30m or 2h; write 90s, with its unit', 1],
+    ['body_limit: 32\n', 'body_limit: a size such as 512KB or 32MB; write 32MB, with its unit', 1],
+    ['port:11435\n', 'a blank has to follow the colon: port: 11435', 1],
+    ['log: off\nport:11435\n', 'a blank has to follow the colon: port: 11435', 2],
+    ['port:11435\nlog: off\n', 'a blank has to follow the colon: port: 11435', 1],
+    ['engine:\n  port:11435\n', 'engine: a blank has to follow the colon: port: 11435', 2],
+    ['engine: {port:11435}\n', 'a blank has to follow the colon: port: 11435', 1],
+    [`${'#\n'.repeat(19)}groups: [agents\nlog: off\n\ndrain: 1s\n`, 'the [ is never closed by ]', 20],
+    ['engine: { port: 11435\nlog: off\n', 'the { is never closed by }', 1],
+    ['hosts: [a,\n  b\nlog: off\n', 'the [ is never closed by ]', 1],
+    ['hosts: ["a]\nlog: off\n', 'the " is never closed', 1],
+    ['log: off\n---\nport: 11435\n', 'the --- begins a second document', 2],
+    ['log: off\nport: 11435\nlog: off\n', 'this setting stands twice', 3],
+    ['log: off\n\tport: 11435\n', 'indented by a tab', 2],
+    ['hosts: [*.example.net]\n', 'cannot begin with *; put it in quotes', 1],
+    ['log: off }\n}\n', 'the } closes nothing', 2],
+    ['groups: openai\n', 'groups: at least one group in brackets, such as [agents]', 1],
+    ['models: qwen3\n', 'models: a list in brackets, such as [qwen3]', 1],
+    ['groups: [agents, embedings]\n', 'did you mean embeddings?', 1],
+    ['log: eror\n', 'log: one of off, errors, requests', 1],
+    ['log: error\n', 'did you mean errors?', 1],
+    ['acces: keys\n', 'acces: there is no such setting; did you mean access?', 1],
+    ['queue:\n  waits: 1s\n', 'queue.waits: there is no such setting; did you mean queue.wait?', 2],
+    ['log: off\nslots: 3\n', 'slots: there is no such setting; did you mean inference.slots?', 2],
+    ['limits: { groups: { embedings: { burst: 2 } } }\n', 'did you mean limits.groups.embeddings?', 1],
+    ['inference: 4\n', 'inference: settings of its own, as NAME: VALUE: slots, parallel', 1],
+    ['port: "11434"\n', 'port: a port from 1024 to 65535, without quotes', 1],
+    ['body_limit: 0MB\n', 'body_limit: from 1KB on', 1],
+    ['peers: { port: 11434 }\n', 'peers.port: another port than engine.port', 1],
+    ['metrics:\n  port: 11436\n', 'metrics.port: another port than engine.port and peers.port', 2],
+  ])('of %j says what would be right, and shows the line', (text, words, line) => {
+    const message = faults(text)
+    expect(message).toContain(words)
+    expect(message).toContain(`line ${line}: ${text.split('\n')[line - 1]?.replace('\t', '→')}`)
+    expect(message).toContain('nothing was changed')
+  })
+
+  /** Words of zod and yaml, as far as their sources have them in sentences. */
+  const theirs =
+    /Invalid (input|option|key|string|value|union)|expected .*received|Too (big|small)|Unrecognized|Flow (map|sequence)|[Ii]mplicit|Nested mappings|Unresolved|Source contains|scalar|must be unique|Tabs are not|NaN|undefined|\[object/
+
+  const values = [
+    '~',
+    '',
+    '1',
+    '-1',
+    '0.5',
+    'true',
+    '"x"',
+    '"1"',
+    "''",
+    '[]',
+    '{}',
+    '[[]]',
+    '[~]',
+    '{ a: 1 }',
+    '[1]',
+    '.nan',
+    '1e99',
+    '"ü"',
+  ]
+  const places = (template: string) =>
+    [...template.matchAll(/^(\w+):/gm)].flatMap(([, name = '']) => [
+      name,
+      `${name}: { port`,
+      `${name}: { groups: { openai`,
+      `${name}: { ann@x.y: { models`,
+    ])
+
+  test('is never told in the words of a library', () => {
+    const template = readFileSync(new URL('../../templates/settings.yaml', import.meta.url), 'utf8')
+    let told = 0
+    for (const place of places(template))
+      for (const value of values) {
+        const closing = ' }'.repeat(place.split('{').length - 1)
+        try {
+          parse(`${place}: ${value}${closing}`)
+        } catch (error) {
+          told += 1
+          expect((error as Error).message, `${place}: ${value}`).not.toMatch(theirs)
+        }
+      }
+    expect(told).toBeGreaterThan(1000)
+  })
+
+  test('in the YAML is never told in the words of a library either', () => {
+    for (const sign of [
+      '[',
+      ']',
+      '{',
+      '}',
+      '"',
+      "'",
+      '&',
+      '*',
+      '!',
+      '|',
+      '>',
+      '%',
+      '@',
+      '`',
+      '\t',
+      ':',
+      '-',
+      '?',
+      ',',
+      '#',
+      '---',
+      '<<',
+      '&a',
+      '*a',
+      '!!int',
+    ])
+      for (const text of [
+        sign,
+        `log: ${sign}`,
+        `${sign}: x`,
+        `log: off\n${sign}\nport: 1`,
+        `log: [${sign}`,
+        `log: { a${sign}b: 1 }\n${sign}x`,
+      ])
+        try {
+          parse(text)
+        } catch (error) {
+          expect(error).toBeInstanceOf(Stop)
+          expect((error as Error).message, JSON.stringify(text)).not.toMatch(theirs)
+        }
+  })
+})

@@ -1,33 +1,46 @@
-import { parse, parseDocument, YAMLParseError } from 'yaml'
+import { type Document, parseDocument } from 'yaml'
 import { z } from 'zod'
 import { Stop } from '../host/command.ts'
 import type { Look } from '../host/host.ts'
 import { parseBudget } from './budget.ts'
 import { type Endpoint, endpoints, expandGroups, type Group, groups, openable, presets } from './endpoints.ts'
 import { limits as keyLimits, type Limits } from './limits.ts'
+import { didYouMean } from './nearest.ts'
+import { type Names, namesOf, settingFaults, shownLine, yamlFault } from './settings-faults.ts'
+import { count, inOurWords } from './wanted.ts'
 
 const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
 const sizes = { KB: 1024, MB: 1024 ** 2, GB: 1024 ** 3 } as const
 
+const isTime = 'a time such as 90s, 30m or 2h'
+const isSize = 'a size such as 512KB or 32MB'
+
+/** What a number without a unit should have been; Ollama's own -1, for ever, is the longest time that there is. */
+const withUnit = (words: string, most: string, unit: string) => ({
+  error: ({ input }: { input?: unknown }): string | undefined => {
+    if (input === null) return undefined
+    if (typeof input !== 'number' || !Number.isSafeInteger(input)) return words
+    return `${words}; ${input < 0 ? `the most is ${most}` : `write ${input}${unit}, with its unit`}`
+  },
+})
+
 const duration = z
-  .string()
-  .regex(/^\d{1,6}(ms|s|m|h)$/, 'a time such as 90s, 30m or 2h')
+  .string(withUnit(isTime, '596h', 's'))
+  .regex(/^\d{1,6}(ms|s|m|h)$/, isTime)
   .transform((text) => Number.parseInt(text, 10) * units[text.replace(/\d+/, '') as keyof typeof units])
   // HAProxy counts ms in 31 bits.
-  .refine((ms) => ms < 2 ** 31, 'a time of 596h at most')
+  .refine((ms) => ms < 2 ** 31, { error: 'a time of 596h at most', abort: true })
 
 const size = z
-  .string()
-  .regex(/^\d{1,5}(KB|MB|GB)$/, 'a size such as 512KB or 32MB')
+  .string(withUnit(isSize, '99999GB', 'MB'))
+  .regex(/^\d{1,5}(KB|MB|GB)$/, isSize)
   .transform((text) => Number.parseInt(text, 10) * sizes[text.replace(/\d+/, '') as keyof typeof sizes])
 
 /** Bytes of answers a second. */
 const speed = size.refine((bytes) => bytes >= 1024 && bytes <= 1024 ** 3, 'from 1KB to 1GB')
 
-const port = z
-  .int('a port number from 1024 to 65535')
-  .min(1024, 'a port from 1024 to 65535')
-  .max(65535, 'a port from 1024 to 65535')
+const portWords = 'a port from 1024 to 65535, without quotes'
+const port = z.int(portWords).min(1024, portWords).max(65535, portWords)
 
 /** What Ollama accepts as a name, without what a shell or a path could make of it (200 characters at most). */
 export const modelName = z
@@ -40,7 +53,7 @@ export const modelName = z
 
 const hostName = z
   .string()
-  .max(253)
+  .max(253, 'a host name of 253 letters at most')
   .regex(/^(?:[A-Za-z0-9-]+\.)*[A-Za-z0-9-]+$/, 'a host name without port, such as ai.example.net')
 
 const origin = z
@@ -56,7 +69,7 @@ const group = z.string().superRefine((name, context) => {
   if (Object.hasOwn(presets, name)) return
   const known = Object.hasOwn(groups, name) ? groups[name as Group] : undefined
   const message = !known
-    ? `unknown group "${name}"; known are ${[...Object.keys(presets), ...selectable()].join(', ')}`
+    ? `unknown group "${name}"; known are ${selectableNames().join(', ')}${didYouMean(name, selectableNames())}`
     : !openable(name as Group)
       ? `group "${name}" cannot be opened: ${known.what}`
       : undefined
@@ -66,15 +79,17 @@ const group = z.string().superRefine((name, context) => {
 /** Whom a rule means. The letters go into HAProxy's maps and commands; a login's @ and the colons keep them apart from names of keys. */
 const rule = z
   .string()
-  .max(100)
+  .max(100, 'a rule of 100 letters at most')
   .regex(
     /^(?:tag:[a-z0-9-]+|device:[a-z0-9.-]+|[a-z0-9][a-z0-9._+-]*@[a-z0-9.-]*)$/,
     'a login such as ann@example.com, tag:NAME or device:NAME, in small letters',
   )
 
-const budget = z.string().transform((text, context) => {
+const share = 'a share of the day such as 2h, 200MB or 2h,200MB'
+
+const budget = z.string(share).transform((text, context) => {
   const found = parseBudget(text)
-  if (!found) context.addIssue({ code: 'custom', message: 'a share of the day such as 2h, 200MB or 2h,200MB' })
+  if (!found) context.addIssue({ code: 'custom', message: share })
   return found ?? {}
 })
 
@@ -98,7 +113,7 @@ const person = z
     }),
   )
 
-const selectable = () => (Object.keys(groups) as Group[]).filter(openable)
+const selectableNames = () => [...Object.keys(presets), ...(Object.keys(groups) as Group[]).filter(openable)]
 
 const asksModel = ({ backend }: Endpoint) => backend === 'inference'
 const modelRows = endpoints.filter(asksModel).map(({ method, path }) => `${method} ${path}`)
@@ -106,13 +121,13 @@ const modelGroups = [...new Set(endpoints.filter(asksModel).map((row) => row.gro
 
 /** What is counted of requests to a model. */
 const counted = z.strictObject({
-  per_minute: z.int().min(1).max(100_000).optional(),
-  burst: z.int().min(1).max(100_000).optional(),
-  concurrent: z.int().min(1).max(10_000).optional(),
+  per_minute: count(1, 100_000).optional(),
+  burst: count(1, 100_000).optional(),
+  concurrent: count(1, 10_000).optional(),
 })
 
 const limits = counted.extend({
-  waiting: z.int().min(1).max(10_000).optional(),
+  waiting: count(1, 10_000).optional(),
   per_day: budget.optional(),
   per_second: speed.optional(),
   all: counted.optional(),
@@ -134,12 +149,17 @@ const times = z.strictObject({
 /** Zero is no wait for HAProxy, but another limit in its place. */
 const waitTime = duration.refine((ms) => ms > 0, 'longer than 0s; queue.max: 0 is no queue')
 
+const banWords = 'a number from 40 to 100000: Codex and Claude Code try a wrong key 6 and 11 times'
+
 const fields = z.strictObject({
   listen: listen.default('tailnet'),
   port: port.default(11434),
   engine: z.strictObject({ port: port.default(11434) }).prefault({}),
   peers: z.strictObject({ port: port.default(11436) }).prefault({}),
-  groups: z.array(group).min(1, 'at least one group').default(['agents']),
+  groups: z
+    .array(group, 'at least one group in brackets, such as [agents]')
+    .min(1, 'at least one group')
+    .default(['agents']),
   access: z
     .enum(['tailnet', 'keys', 'either'], {
       error:
@@ -151,11 +171,7 @@ const fields = z.strictObject({
     .array(group)
     .refine((names) => !names.includes('metrics'), 'metrics tells about everybody, so it always needs a key')
     .default([]),
-  ban_after: z
-    .int()
-    .min(40, 'a number from 40: Codex and Claude Code try a wrong key 6 and 11 times')
-    .max(100_000)
-    .default(60),
+  ban_after: z.int(banWords).min(40, banWords).max(100_000, banWords).default(60),
   limits: limits.default({}),
   timeouts: times.extend({ groups: z.partialRecord(z.enum(modelGroups), times).optional() }).default({}),
   hosts: z.array(hostName).default([]),
@@ -163,14 +179,14 @@ const fields = z.strictObject({
   models: z.array(modelName).default([]),
   inference: z
     .strictObject({
-      slots: z.int().min(1).max(64).default(4),
-      parallel: z.int().min(1).max(64).default(1),
+      slots: count(1, 64).default(4),
+      parallel: count(1, 64).default(1),
     })
     .prefault({}),
-  queue: z.strictObject({ wait: waitTime.prefault('90s'), max: z.int().min(0).max(10_000).default(64) }).prefault({}),
+  queue: z.strictObject({ wait: waitTime.prefault('90s'), max: count(0, 10_000).default(64) }).prefault({}),
   keep_alive: duration.prefault('30m'),
   context: z
-    .union([z.literal('auto'), z.int().min(2048).max(1_048_576)], { error: 'auto, or tokens from 2048 to 1048576' })
+    .union([z.literal('auto'), count(2048, 1_048_576)], { error: 'auto, or tokens from 2048 to 1048576' })
     .default('auto'),
   body_limit: size.refine((bytes) => bytes > 0, 'from 1KB on').prefault('32MB'),
   judged_body: size.refine((bytes) => bytes >= 131_072 && bytes <= 4 * 1024 ** 2, 'from 128KB to 4MB').prefault('1MB'),
@@ -190,6 +206,10 @@ const schema = fields
   .refine(({ engine, peers }) => engine.port !== peers.port, {
     path: ['peers', 'port'],
     message: 'another port than engine.port: both are on 127.0.0.1',
+  })
+  .refine(({ engine, peers, metrics }) => metrics.port !== engine.port && metrics.port !== peers.port, {
+    path: ['metrics', 'port'],
+    message: 'another port than engine.port and peers.port: all are on 127.0.0.1',
   })
   .refine(({ access, groups }) => access !== 'tailnet' || !groups.includes('metrics'), {
     path: ['groups'],
@@ -218,33 +238,34 @@ export const counting = (settings: Settings): boolean =>
 /** Where the settings live. */
 export const settingsFile = (home: string): string => `${home}/.config/remote-ollama-proxy/settings.yaml`
 
-/** Checks settings from YAML text; throws `Stop` (exit 2) with every fault and its key's path. */
+/** Checks settings from YAML text; throws `Stop` (exit 2) with every fault, its key's path and its line. */
 export function parseSettings(text: string, file: string): Settings {
   if (text.includes('\uFFFD')) throw new Stop(2, `${file} is not UTF-8 text; save it as UTF-8 and run again.`)
-  const result = schema.safeParse(yaml(text, file) ?? {}, { reportInput: true })
+  const document = parseDocument(text)
+  const result = schema.safeParse(readable(document, text, file) ?? {}, { reportInput: true, error: inOurWords })
   if (result.success) return result.data
-  const faults = result.error.issues.flatMap(sentences)
+  const faults = result.error.issues.flatMap((issue) => settingFaults(issue, text, document, names()))
   throw new Stop(
     2,
     `${file} has ${faults.length} fault${faults.length > 1 ? 's' : ''}; nothing was changed.\n${faults.join('\n')}`,
   )
 }
 
-function yaml(text: string, file: string): unknown {
-  try {
-    return parse(text)
-  } catch (error) {
-    const where = error instanceof YAMLParseError ? error.message.split('\n')[0] : `${error}`
-    throw new Stop(2, `${file} is not YAML: ${where}; nothing was changed.`)
-  }
+let known: Names | undefined
+
+function names(): Names {
+  known ??= namesOf(z.toJSONSchema(fields, { io: 'input', unrepresentable: 'any' }))
+  return known
 }
 
-function sentences(issue: z.core.$ZodIssue): string[] {
-  const path = issue.path.join('.')
-  if (issue.code === 'unrecognized_keys')
-    return issue.keys.map((key) => `  ${path ? `${path}.` : ''}${key}: there is no such setting`)
-  if (issue.code === 'invalid_key') return [`  ${path}: ${issue.issues[0]?.message ?? issue.message}`]
-  return [`  ${path || '(top)'}: ${issue.message}`]
+function readable(document: Document, text: string, file: string): unknown {
+  try {
+    if (document.errors.length === 0) return document.toJS()
+  } catch {
+    // An alias that means nothing is met only here.
+  }
+  const { words, line } = yamlFault(text, document.errors[0], names())
+  throw new Stop(2, `${file} is not YAML: ${words}; nothing was changed.\n${shownLine(text, line)}`)
 }
 
 /** The same settings with these models to load at login; comments and everything else stay as they are. */
