@@ -6,6 +6,19 @@ set -euf
 if [ "$(sysctl -n sysctl.proc_translated 2> /dev/null)" = 1 ]; then exec arch -arm64 /bin/sh "$0" "$@"; fi
 cd "$(dirname "$0")"
 
+for argument in "$@"; do
+  case $argument in
+    --help | -h)
+      echo 'Usage: ./bootstrap.sh [options]'
+      echo 'Finds Node 20.17 or newer, or brings it with Homebrew after asking; then runs install.ts with the same options.'
+      echo 'Those are told by: npx tsx install.ts --help'
+      exit 0 ;;
+    --version)
+      sed -n 's/^  "version": "\(.*\)",$/remote-ollama-proxy \1/p' package.json
+      exit 0 ;;
+  esac
+done
+
 fail() { printf '%s\n' "$2" >&2; exit "$1"; }
 
 # An Intel Node runs what it starts under Rosetta, too; install.ts asks the same, so that the two agree.

@@ -15,7 +15,7 @@ import { installed, prepare } from './prepare.ts'
 
 /** apply.ts: brings changed settings into effect with the least that it takes, by the very steps of install.ts. */
 export async function apply(ui: Ui, flags: Flags): Promise<number> {
-  const host = realHost(ui.note)
+  const host = realHost(ui.note, ui.waiting)
   if (!(await installed(host)))
     throw new Stop(
       exitCodes.precondition,

@@ -1,12 +1,12 @@
-import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { Chalk, type ChalkInstance } from 'chalk'
 import { exitCodes, Stop } from '../host/command.ts'
 import { openLog } from '../host/host.ts'
 import { places } from '../platform/here.ts'
 import { line } from '../steps/results.ts'
 import type { Result } from '../steps/step.ts'
+import { type Flags, told, type Usage, unheard } from './arguments.ts'
 
-export type Flags = Record<string, string | boolean | string[] | undefined>
+export type { Flags } from './arguments.ts'
 
 /** How a script talks to the person, or to a program. */
 export interface Ui {
@@ -21,17 +21,16 @@ export interface Ui {
   /** prints what no log may hold */
   secret(text: string): void
   result(result: Result): void
-  /** shows that something is under way; gives back the end of it */
-  busy(text: string): () => void
+  /** shows that something is under way; gives back the end of it. What is long in itself is told where nothing turns, too. */
+  busy(text: string, long?: boolean): () => void
+  /** says what is waited for, and how long */
+  waiting(text: string): void
   confirm(text: string, initial: boolean): Promise<boolean>
   choose(text: string, choices: { value: string; name: string; checked: boolean }[]): Promise<string[]>
   note(line: string): void
 }
 
-export interface Script {
-  usage: string
-  options: NonNullable<ParseArgsConfig['options']>
-  positionals?: boolean
+export interface Script extends Usage {
   /** the name of the log file of a run; without it none is written */
   log?: string
   run(ui: Ui, flags: Flags, names: string[]): Promise<number>
@@ -39,6 +38,7 @@ export interface Script {
 
 /** Runs a script: flags, log, one sentence for what the person can mend, and the exit code from the table. */
 export async function runScript(script: Script, argv: string[]): Promise<void> {
+  unheard()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
       process.stderr.write(`${interrupted}\n`)
@@ -47,19 +47,16 @@ export async function runScript(script: Script, argv: string[]): Promise<void> {
   }
   process.exitCode = await attempt(script, argv).catch((error) => {
     const code = explain(error)
-    if (argv.includes('--json')) process.stdout.write(`${JSON.stringify({ code, error: said(error) }, null, 2)}\n`)
+    if (argv.includes('--json')) process.stdout.write(`${JSON.stringify({ code, error: saidOf(error) }, null, 2)}\n`)
     return code
   })
 }
 
 async function attempt(script: Script, argv: string[]): Promise<number> {
-  const { values, positionals } = parse(script, argv)
-  const flags = values as Flags
-  if (flags.help) {
-    process.stdout.write(`${script.usage}\n`)
-    return exitCodes.done
-  }
-  if (!script.log || flags['dry-run']) return script.run(await makeUi(flags, () => {}), flags, positionals)
+  const said = await told(script, argv)
+  if (!said) return exitCodes.done
+  const { flags, names } = said
+  if (!script.log || flags['dry-run']) return script.run(await makeUi(flags, () => {}), flags, names)
   const file = `${places({ home: process.env.HOME ?? '' }).logs}/${new Date().toISOString().replaceAll(/[:.]/g, '-')}-${script.log}.log`
   const log = await openLog(file).catch((error: Error) => {
     throw new Stop(
@@ -74,7 +71,7 @@ async function attempt(script: Script, argv: string[]): Promise<number> {
   const ui = await makeUi(flags, note)
   ui.say(ui.chalk.dim(`log: ${file}`))
   try {
-    return await script.run(ui, flags, positionals)
+    return await script.run(ui, flags, names)
   } catch (error) {
     log.note(`${error instanceof Error ? error.stack : error}`)
     throw error
@@ -84,18 +81,9 @@ async function attempt(script: Script, argv: string[]): Promise<number> {
   }
 }
 
-function parse(script: Script, argv: string[]) {
-  const options = { ...script.options, help: { type: 'boolean', short: 'h' } } as const
-  try {
-    return parseArgs({ args: argv, options, allowPositionals: script.positionals === true, strict: true })
-  } catch (error) {
-    throw new Stop(exitCodes.usage, `${(error as Error).message.split('. ')[0]}.\n${script.usage}`)
-  }
-}
-
 const interrupted = 'Interrupted; what was done so far stays, and the next run goes on from there.'
 
-const said = (error: unknown): string => (error instanceof Error ? error.message : `${error}`)
+const saidOf = (error: unknown): string => (error instanceof Error ? error.message : `${error}`)
 
 /** Ctrl-C at a question rejects with ExitPromptError. */
 function explain(error: unknown): number {
@@ -130,6 +118,7 @@ async function makeUi(flags: Flags, note: (line: string) => void): Promise<Ui> {
   const verbose = flags.verbose === true
   const prompts = attended ? await import('@inquirer/prompts') : undefined
   const spinner = process.stderr.isTTY && !json && !quiet ? (await import('ora')).default : undefined
+  let current: { text: string } | undefined
   const ui: Ui = {
     attended,
     json,
@@ -149,9 +138,19 @@ async function makeUi(flags: Flags, note: (line: string) => void): Promise<Ui> {
       if (json || (quiet && result.state !== 'missed')) return
       process.stdout.write(`${line(result, chalk)}\n`)
     },
-    busy(text) {
+    busy(text, long = false) {
+      const wondering = long && !spinner ? setTimeout(() => ui.waiting(text), 2000) : undefined
       const turning = spinner?.({ text, discardStdin: false, color: process.env.NO_COLOR ? undefined : 'cyan' }).start()
-      return () => void turning?.stop()
+      current = turning
+      return () => {
+        clearTimeout(wondering)
+        turning?.stop()
+        current = undefined
+      }
+    },
+    waiting(text) {
+      if (current) current.text = text
+      else if (!quiet) ui.say(text)
     },
     confirm: (text, initial) =>
       prompts && !ui.yes ? prompts.confirm({ message: text, default: initial }) : Promise.resolve(initial),

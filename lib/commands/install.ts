@@ -24,7 +24,7 @@ export async function install(ui: Ui, flags: Flags): Promise<number> {
       'Nobody can be asked here; run `npx tsx install.ts --yes` to take every default, or --dry-run to see the plan.',
     )
   }
-  const host = realHost(ui.note)
+  const host = realHost(ui.note, ui.waiting)
   const { machine, setup } = await prepare(host, ui, { config: flags.config as string | undefined })
   applyFlags(setup, flags)
   await preconditions(host, machine, setup)

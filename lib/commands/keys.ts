@@ -40,7 +40,7 @@ export async function keys(ui: Ui, flags: Flags, names: string[]): Promise<numbe
       exitCodes.usage,
       `keys.ts has no ${JSON.stringify(verb.slice(0, 40))}; it has ${Object.keys(verbs).join(', ')}${didYouMean(verb, Object.keys(verbs))}`,
     )
-  const host = realHost(ui.note)
+  const host = realHost(ui.note, ui.waiting)
   return run({ ui, flags, names: rest, host, ...(await prepare(host, ui)) })
 }
 

@@ -29,7 +29,7 @@ export interface Proof {
 
 /** test.ts: the checks of the parts, then the probes, on the live machine. */
 export async function test(ui: Ui, flags: Flags): Promise<number> {
-  const host = realHost(ui.note)
+  const host = realHost(ui.note, ui.waiting)
   const { machine, setup } = await prepare(host, ui)
   const model = flags.model as string | undefined
   const target = await findTarget(host, machine, setup, model)
@@ -123,7 +123,7 @@ export function verdict(results: Result[], checks: Check[], skippedOnPurpose = f
 export async function status(ui: Ui, flags: Flags): Promise<number> {
   if (flags.watch) return watch(ui)
   if (flags.report) return usageReport(ui, flags)
-  const look = realLook(ui.note)
+  const look = realLook(ui.note, ui.waiting)
   const { machine, setup } = await prepare(look, ui)
   if (!(await installed(look))) ui.say('Nothing of remote-ollama-proxy is installed here yet; install.ts does it.')
   const checks = partChecks(machine, setup)

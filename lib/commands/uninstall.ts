@@ -20,7 +20,7 @@ export async function uninstall(ui: Ui, flags: Flags): Promise<number> {
       exitCodes.usage,
       'Nobody can be asked here; run `npx tsx uninstall.ts --yes`, or --dry-run to see what would go.',
     )
-  const host = realHost(ui.note)
+  const host = realHost(ui.note, ui.waiting)
   const { machine, setup } = await prepare(host, ui).catch((error) => withDefaults(error, host, ui))
   if (dry) return showDry(ui, host, backwards(machine, setup, flags.purge === true))
   ui.say(

@@ -25,7 +25,7 @@ interface Engine {
 
 /** warm-models.ts: downloads what is missing, loads, goes on after a failure. Exit 5 when one failed. */
 export async function warm(ui: Ui, flags: Flags, names: string[]): Promise<number> {
-  const host = realHost(ui.note)
+  const host = realHost(ui.note, ui.waiting)
   for (const name of names) checkName(name)
   const keepAlive = keepAliveOf(flags)
   const { machine, setup } = await prepare(host, ui)
@@ -71,9 +71,9 @@ function keepAliveOf(flags: Flags): string | undefined {
 }
 
 async function awake(ui: Ui, host: Host, engine: Engine): Promise<void> {
-  const done = ui.busy('waiting for Ollama')
+  const done = ui.busy('Waiting for Ollama')
   const up = await host.until(
-    'Ollama answers',
+    `Ollama answers on ${engine.address}:${engine.port}`,
     120_000,
     async () => (await tags(host, engine.address, engine.port)) !== undefined,
   )
@@ -131,7 +131,7 @@ async function inMemory(host: Host, engine: Engine, model: string): Promise<{ si
 async function loadOne(ui: Ui, host: Host, engine: Engine, before: Warmed, keepAlive?: string): Promise<Warmed> {
   const { model } = before
   const load = async () => {
-    const done = ui.busy(`loading ${model}`)
+    const done = ui.busy(`Loading ${model}, which may take minutes.`, true)
     await loadModel(host, engine.base, model, keepAlive).finally(done)
     const loaded = await inMemory(host, engine, model)
     if (!loaded) throw new Stop(1, `${model} answered, but is not in memory afterwards`)

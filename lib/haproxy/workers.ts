@@ -144,7 +144,7 @@ async function withEach<T>(
   const answers = new Map<string, T>()
   let round: Round<T> = { answers: [], silent: [], reloaded: '' }
   const all = await look.until(
-    'every worker has answered',
+    'every worker of HAProxy has answered',
     patience,
     async () => {
       const found = await processes(look)

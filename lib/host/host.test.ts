@@ -105,3 +105,33 @@ describe('a clock that is set back', () => {
     rmSync(folder, { recursive: true })
   })
 })
+
+describe('a long wait', () => {
+  /** Waits with a clock of the test's, which every look at it moves on. */
+  async function waits(names: string[], withinMs: number, ready: number): Promise<string[]> {
+    const told: string[] = []
+    let now = 0
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => {
+      now += 1000
+      return now
+    })
+    const look = realLook(undefined, (line) => told.push(line))
+    for (const name of names) {
+      const begun = now
+      await look.until(name, withinMs, async () => now - begun >= ready, 1)
+    }
+    clock.mockRestore()
+    return told
+  }
+
+  it('is told once, by its name and its end', async () => {
+    expect(await waits(['Ollama answers'], 120_000, 9000)).toEqual(['Waiting until Ollama answers, 2 minutes at most.'])
+    expect(await waits(['it is so', 'it is so'], 10_000, 20_000)).toEqual(['Waiting until it is so, 10 s at most.'])
+  })
+
+  it('that ends soon, that must, or that was told already is not', async () => {
+    expect(await waits(['it is so'], 10_000, 1000)).toEqual([])
+    expect(await waits(['it is so'], 5000, 20_000)).toEqual([])
+    expect(await waits([''], 10_000, 20_000)).toEqual([])
+  })
+})

@@ -152,12 +152,28 @@ function raw({ address, port, bytes, enough, timeoutMs = 3000 }: RawBytes): Prom
 export const getAt = (look: Look, at: { address: string; port: number }, target: string, timeoutMs = 5000) =>
   look.probe({ ...at, method: 'GET', target, headers: { host: `${at.address}:${at.port}` }, timeoutMs })
 
-async function until(_what: string, withinMs: number, test: () => Promise<boolean>, everyMs = 250): Promise<boolean> {
-  const deadline = performance.now() + withinMs
-  for (;;) {
-    if (await test()) return true
-    if (performance.now() >= deadline) return false
-    await sleep(everyMs)
+/** ms after which a wait is told, when it may take more than `short`; a person wonders then. */
+const wondering = 2000
+const short = 5000
+
+const spoken = (ms: number): string =>
+  ms < 120_000 ? `${Math.ceil(ms / 1000)} s` : `${Math.ceil(ms / 60_000)} minutes`
+
+/** Polls; a long wait is told once under its name, and one without a name was told by whoever waits. */
+function waiter(tell: (line: string) => void): Look['until'] {
+  const known = new Set([''])
+  return async (what, withinMs, test, everyMs = 250) => {
+    const begun = performance.now()
+    for (;;) {
+      if (await test()) return true
+      const waited = performance.now() - begun
+      if (waited >= withinMs) return false
+      if (waited >= wondering && withinMs > short && !known.has(what)) {
+        known.add(what)
+        tell(`Waiting until ${what}, ${spoken(withinMs)} at most.`)
+      }
+      await sleep(everyMs)
+    }
   }
 }
 
@@ -167,8 +183,8 @@ function question(command: string): string {
   return command
 }
 
-/** Reads this machine. `note` hears of every command, for the run's log. */
-export function realLook(note: (line: string) => void = () => {}): Look {
+/** Reads this machine. `note` hears of every command, for the run's log, and `tell` of every long wait, for the person. */
+export function realLook(note: (line: string) => void = () => {}, tell: (line: string) => void = () => {}): Look {
   return {
     home: process.env.HOME ?? os.homedir(),
     async query(argv, options = {}) {
@@ -185,7 +201,7 @@ export function realLook(note: (line: string) => void = () => {}): Look {
     raw,
     ask: async (socket, command) => converse(socket, question(command)).catch(() => undefined),
     asking: (socket, talk) => conversation(socket, (say) => talk(async (command) => say(question(command)))),
-    until,
+    until: waiter(tell),
   }
 }
 
@@ -252,10 +268,10 @@ async function postLines(
   return answer.status
 }
 
-/** Changes this machine. `note` hears of every command and change, for the run's log. */
-export function realHost(note: (line: string) => void = () => {}): Host {
+/** Changes this machine. `note` hears of every command and change, for the run's log, and `tell` of every long wait, for the person. */
+export function realHost(note: (line: string) => void = () => {}, tell: (line: string) => void = () => {}): Host {
   return {
-    ...realLook(note),
+    ...realLook(note, tell),
     async run(argv, options = {}) {
       note(`run ${argv.join(' ')}`)
       const output = await execute(argv, { timeoutMs: 3_600_000, ...options })

@@ -82,7 +82,7 @@ export interface Look {
   ask(socket: string, command: string): Promise<string | undefined>
   /** Several `show …` on one connection to a stats socket, so that one worker answers them all; undefined when nobody does, or not to the end. */
   asking<T>(socket: string, talk: (ask: (command: string) => Promise<string>) => Promise<T>): Promise<T | undefined>
-  /** Polls (every 250 ms unless told) until `test` is true or the time (ms) is over; tells which. */
+  /** Polls (every 250 ms unless told) until `test` is true or the time (ms) is over; tells which. `what` ends the sentence "Waiting until …" that a person is told of a long wait; empty where they were told. */
   until(what: string, withinMs: number, test: () => Promise<boolean>, everyMs?: number): Promise<boolean>
 }
 

@@ -20,6 +20,6 @@ export async function awaitIdle(host: Host, setup: Pick<Setup, 'settings' | 'say
   const { drain } = setup.settings
   const first = await unfinished(host)
   if (first > 0) setup.say?.(`${first} answer(s) still run; waiting for them, ${spell(drain)} at most.`)
-  const idle = await host.until('running answers to end', drain, async () => (await unfinished(host)) === 0)
+  const idle = await host.until('', drain, async () => (await unfinished(host)) === 0)
   return idle ? 0 : unfinished(host)
 }

@@ -119,7 +119,7 @@ async function drain(host: Host, setup: Setup): Promise<void> {
   } catch (error) {
     if (!(error instanceof Stop && error.code === exitCodes.partly)) throw error
     setup.say?.(`Answers that run in a worker of HAProxy that does not answer are not waited for (${error.message})`)
-    await host.until('the other answers to end', setup.settings.drain, async () => {
+    await host.until('the other answers have ended', setup.settings.drain, async () => {
       const load = await engineLoad(host)
       return !load || load.running + load.waiting === 0
     })

@@ -70,7 +70,7 @@ async function wakeApp(host: Host, machine: Machine, setup: Setup): Promise<void
     setup.say?.(
       `Allow Tailscale in the windows that macOS shows (System Settings > ${extensions(machine)}); waiting ${patience(setup)} minutes, Ctrl-C to stop.`,
     )
-  if (!(await host.until('Tailscale answers', patience(setup) * 60_000, answering)))
+  if (!(await host.until('', patience(setup) * 60_000, answering)))
     throw new Stop(3, 'Tailscale did not start; open the app, allow its extension, log in, and run install.ts again.')
 }
 

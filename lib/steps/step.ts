@@ -170,7 +170,7 @@ function exitOf(error: Error): number | undefined {
 
 async function settled(step: Step, host: Host): Promise<Finding> {
   let last = await look(step, host)
-  await host.until(step.title, step.settlesWithin ?? 0, async () => {
+  await host.until(`this holds: ${step.title}`, step.settlesWithin ?? 0, async () => {
     last = await look(step, host)
     return last.is !== 'missed'
   })

@@ -8,7 +8,8 @@ import { scriptCommand } from '../box/layout.ts'
 import { checkout, node, program } from '../box/paths.ts'
 import { at, cannot, everything, logs, patience, quickBox, run, screen, titled, told } from './witness.ts'
 
-const scripts = ['install.ts', 'test.ts', 'status.ts', 'warm-models.ts', 'uninstall.ts']
+/** Every script that a person may type. */
+const scripts = readdirSync(checkout).filter((name) => /^[\w-]+\.ts$/.test(name))
 
 const esc = '\u001b'
 
@@ -44,8 +45,41 @@ describe.skipIf(cannot)(titled('a script and its terminal'), () => {
     const before = everything(box)
     const outcome = await run(box, script, '--help')
     expect(outcome).toMatchObject({ code: 0, stderr: '' })
-    expect(outcome.stdout).toMatch(new RegExp(`^Usage: npx tsx ${script} `))
+    expect(outcome.stdout).toMatch(new RegExp(`^Usage: npx tsx ${script}\\b`))
     expect(differences(before, everything(box))).toEqual([])
+  })
+
+  it.each(scripts)('%s --version is its version, and no run', async (script) => {
+    const before = everything(box)
+    const outcome = await run(box, script, '--version')
+    expect(outcome).toMatchObject({ code: 0, stderr: '' })
+    expect(outcome.stdout).toMatch(/^remote-ollama-proxy \d+\.\d+\.\d+\n$/)
+    expect(differences(before, everything(box))).toEqual([])
+  })
+
+  const printing: Record<string, string[]> = {
+    'install.ts': ['--dry-run', '--yes'],
+    'uninstall.ts': ['--dry-run'],
+    'test.ts': ['--list'],
+    'apply.ts': ['--help'],
+    'observer.ts': ['--help'],
+    'warm-models.ts': ['--help'],
+  }
+
+  it.each(scripts.flatMap((script) => ['true', 'head -n 1'].map((reader) => [script, reader] as const)))(
+    '%s | %s ends without a word of it',
+    async (script, reader) => {
+      const words = scriptCommand(script, printing[script] ?? [])
+      const outcome = await box.run(['/bin/sh', '-c', `"$@" | ${reader}`, 'sh', ...words], { cwd: checkout })
+      expect([outcome.code, outcome.stderr], told(outcome)).toEqual([0, ''])
+    },
+  )
+
+  it('warm-models.ts says what it waits for, and how long, where Ollama does not answer', async () => {
+    const waiting = box.startScript('warm-models.ts', ['qwen3:0.6b'])
+    await waiting.expect(/Waiting until Ollama answers on \S+, 2 minutes at most/, patience)
+    waiting.kill('SIGINT')
+    await waiting.done
   })
 
   it('status.ts changes nothing and writes no log', async () => {
@@ -122,13 +156,19 @@ describe.skipIf(fixed)(`bootstrap.sh${fixed ? ` (skipped: ${fixed})` : ''}`, () 
     box = await quickBox({ preset: 'bare' })
     // A PATH with what the script calls and without Node.
     mkdirSync(box.outside('tools'))
-    for (const name of ['sh', 'bash', 'dirname', 'mktemp', 'rm', 'cat', 'env', 'script', 'stty'])
+    for (const name of ['sh', 'bash', 'dirname', 'mktemp', 'rm', 'cat', 'env', 'script', 'sed', 'stty'])
       symlinkSync(program(name) ?? `/bin/${name}`, box.outside(`tools/${name}`))
   })
   afterAll(() => box.close())
 
   const bootstrap = ['/bin/sh', join(checkout, 'bootstrap.sh')]
   const without = () => ({ env: { PATH: `${box.dir}/bin:${box.home}/tools` } })
+
+  it.each(['--help', '--version'])('%s is answered by itself, without Node', async (flag) => {
+    const outcome = await box.run([...bootstrap, '--yes', flag], without())
+    expect([outcome.code, outcome.stderr], told(outcome)).toEqual([0, ''])
+    expect(outcome.stdout).toMatch(/^(Usage: \.\/bootstrap\.sh |remote-ollama-proxy \d)/)
+  })
 
   it('with Node there hands its arguments over to install.ts', async () => {
     const outcome = await box.run([...bootstrap, '--dry-run', '--model', 'tiny'], { timeoutMs: patience })

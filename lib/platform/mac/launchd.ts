@@ -144,21 +144,25 @@ export function jobs({ home, uid }: Somebody): Jobs {
   /** On macOS 12+ bootout returns before the process is dead, and bootstrap then answers 5 (DeterminateSystems/nix-installer, openclaw). */
   const unload: Jobs['unload'] = async (host, label, waitMs) => {
     await host.run(['launchctl', 'bootout', target(label)], { codes: [0, 3, 5, 36, 113, 125] })
-    const left = await host.until(`${label} gone`, waitMs, async () => !(await job(host, label)))
+    const left = await host.until(`${label} has ended`, waitMs, async () => !(await job(host, label)))
     if (!left) throw new Error(`${label} is still shutting down after ${waitMs / 1000} s; run again in a minute.`)
   }
 
   const load: Jobs['load'] = async (host, label) => {
     const bootstrap = ['launchctl', 'bootstrap', domain, agentFile(home, label)]
     let last = { code: 0, stdout: '', stderr: '' }
-    const loaded = await host.until(`${label} loaded`, 10_000, async () => {
+    const loaded = await host.until(`${label} is loaded`, 10_000, async () => {
       last = await host.run(bootstrap, { codes: [0, 5, 17, 36, 37] })
       if (last.code === 0) return true
       return (await job(host, label))?.path === agentFile(home, label)
     })
     if (!loaded) throw new Unexpected(bootstrap, last)
     // Rarely a loaded job is not started (openbase-community/openbase#15); a kick that is not needed does nothing.
-    const started = await host.until(`${label} started`, 5000, async () => ((await job(host, label))?.runs ?? 0) > 0)
+    const started = await host.until(
+      `${label} has started`,
+      5000,
+      async () => ((await job(host, label))?.runs ?? 0) > 0,
+    )
     if (!started) await host.run(['launchctl', 'kickstart', target(label)], { codes: [0, 37] })
   }
 
