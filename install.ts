@@ -16,7 +16,7 @@ Makes this Mac a private AI server: Tailscale decides who, HAProxy what, Ollama 
   --expose-unprotected    with --no-proxy: open every Ollama endpoint to the whole tailnet
   --stop-other-ollama     another Ollama that is in the way may be stopped
   --config FILE           settings from this file
-  --model NAME            a model to load at login (may be given several times)
+  --model NAME            a model to load at login, beside those of the settings (may be given several times)
   --quiet | --verbose     only misses | everything`,
     options: {
       'dry-run': { type: 'boolean' },

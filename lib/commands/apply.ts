@@ -3,6 +3,7 @@ import { exitCodes, Stop } from '../host/command.ts'
 import { type Host, realHost } from '../host/host.ts'
 import { editedFiles } from '../parts/consent.ts'
 import { editedQuestion } from '../parts/haproxy.ts'
+import { nobodyIn } from '../people/registry.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
 import { currentReceipt, takeLock } from '../steps/receipt.ts'
@@ -99,5 +100,7 @@ function told(ui: Ui, found: Need[], plan: Plan, setup: Setup, results: Result[]
       plan.intents.flatMap(({ diff }) => diff ?? []),
     )
   if (dry && found.length > 0) ui.say('Dry run: nothing was changed.')
+  const nobody = nobodyIn(setup.registry, setup.settings)
+  if (nobody) ui.say(`! ${nobody}; make one with: npx tsx keys.ts add NAME`)
   return exitCodes.done
 }

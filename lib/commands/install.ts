@@ -4,6 +4,7 @@ import { type Host, realHost } from '../host/host.ts'
 import { system } from '../parts/system.ts'
 import { platformOf } from '../platform/here.ts'
 import type { Machine } from '../site/machine.ts'
+import { sameModel } from '../site/models.ts'
 import { modelName } from '../site/settings.ts'
 import type { Setup } from '../site/setup.ts'
 import { currentReceipt, takeLock } from '../steps/receipt.ts'
@@ -93,7 +94,9 @@ function applyFlags(setup: Setup, flags: Flags): void {
         `--model ${JSON.stringify(name.slice(0, 80))}: ${checked.error.issues[0]?.message}; nothing was changed.`,
       )
   }
-  if (names.length > 0) nameModels(setup, names)
+  const { models } = setup.settings
+  const more = names.filter((name, at) => ![...models, ...names.slice(0, at)].some((one) => sameModel(one, name)))
+  if (more.length > 0) nameModels(setup, [...models, ...more])
 }
 
 /** What no installer can change stops it before a question is asked. */

@@ -94,7 +94,11 @@ function tell({ ui, flags, machine, setup }: Call, name: string, key: string, co
   ui.say(`The key for ${name}, shown this once and kept nowhere:`)
   ui.secret(`\n  ${key}\n`)
   if (flags.qr) ui.secret(renderUnicodeCompact(`${base}/v1\n${key}`))
-  ui.say('  Only whoever has it, and the hash of it, get in. Settings for clients:\n')
+  ui.say(
+    setup.settings.access === 'tailnet'
+      ? '  No key is asked for yet (access: tailnet): whoever the tailnet lets in gets in without one. Settings for clients:\n'
+      : '  Whoever has it gets in by it; only its hash is kept. Settings for clients:\n',
+  )
   ui.secret(clients(base, setup.settings.models[0] ?? 'MODEL', contextLength(setup.settings, machine.memory), key))
   if (setup.receipt.folders.length === 0) ui.say('\nNothing is installed here yet; install.ts puts the key in force.')
   else if (setup.settings.access === 'tailnet')

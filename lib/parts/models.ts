@@ -87,8 +87,9 @@ const settingsFile = (machine: Machine, setup: Setup): Step =>
 export const models: Part = {
   name: 'models',
   steps: (machine, setup) => [
-    settingsFile(machine, setup),
     ...setup.settings.models.map((name) => pulled(machine, setup, name)),
+    // A model that cannot be had must not stand in them.
+    settingsFile(machine, setup),
     ...atLogin(machine, setup),
   ],
   async questions(look, machine, setup): Promise<Question[]> {

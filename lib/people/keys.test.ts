@@ -9,7 +9,7 @@ import { parseBans } from './bans.ts'
 import { generateKey, hashKey, wellFormed } from './key.ts'
 import { listMaps } from './lists.ts'
 import { bitOf, keyLines } from './records.ts'
-import { keyName, readRegistry } from './registry.ts'
+import { keyName, nobodyIn, readRegistry } from './registry.ts'
 
 const entry = (more: Partial<Entry> = {}): Entry => ({
   created: '2026-01-01T00:00:00.000Z',
@@ -164,6 +164,27 @@ describe('the map', () => {
     expect(parseMap(mapText(lines))).toEqual(lines)
     const shown = [...lines].map(([key, value]) => `0x7f3a10 ${key} ${value}`).join('\n')
     expect(parseMap(`${shown}\n\n`)).toEqual(lines)
+  })
+})
+
+describe('nobody gets in', () => {
+  const ended = '2026-01-01T00:00:00.000Z'
+  const now = Date.parse('2026-06-01T00:00:00.000Z')
+  const says = (access: 'tailnet' | 'keys' | 'either', keys: Record<string, Entry>, people = {}) =>
+    nobodyIn({ version: 1, keys }, { access, people }, now)
+
+  it('where keys are asked for and there is none, or none that counts', () => {
+    expect(says('keys', {})).toContain('access: keys is set and there is no key')
+    expect(says('either', {})).toContain('access: either is set and there is no key')
+    expect(says('keys', { a: entry({ expires: ended }) })).toContain('every key has ended')
+    expect(says('keys', { a: entry({ hashes: [{ sha256: hashKey('x'), until: ended }] }) })).toContain('has ended')
+    expect(says('keys', {}, { 'ann@x.y': {} })).toContain('there is no key')
+  })
+
+  it('is not said where somebody does', () => {
+    expect(says('keys', { old: entry({ expires: ended }), a: entry() })).toBeUndefined()
+    expect(says('either', {}, { 'ann@x.y': {} })).toBeUndefined()
+    expect(says('tailnet', {})).toBeUndefined()
   })
 })
 

@@ -7,12 +7,12 @@ import type { Registry } from '../site/limits.ts'
 import type { Settings } from '../site/settings.ts'
 import { counting } from '../site/settings.ts'
 import { tilde } from '../steps/resources.ts'
-import { again, type Finding, missed, ok, type Step } from '../steps/step.ts'
+import { advice, again, type Finding, missed, ok, type Step } from '../steps/step.ts'
 import { ruleLines } from './identities.ts'
 import { catalogue, type Listed, listedOf, listMaps } from './lists.ts'
 import { budgetLines, endOf, keyLines, probing } from './records.ts'
 import { ensureIdentityFiles } from './refresh.ts'
-import { readRegistry, saveRegistry } from './registry.ts'
+import { nobodyIn, readRegistry, saveRegistry } from './registry.ts'
 
 const keysMap = 'keys.map'
 const spentMap = 'spent.map'
@@ -128,6 +128,8 @@ async function look(at: Look, registry: Registry, settings: Settings): Promise<F
   }
   if ((await at.read(fileOf(at, spentMap))) === undefined)
     return missed(`${tilde(at, fileOf(at, spentMap))} is missing`, again)
+  const nobody = nobodyIn(registry, settings)
+  if (nobody) return advice(nobody, 'npx tsx keys.ts add NAME')
   return ok(
     settings.access === 'tailnet' ? 'none is asked for (access: tailnet)' : `${Object.keys(registry.keys).length} keys`,
   )
@@ -137,6 +139,7 @@ async function look(at: Look, registry: Registry, settings: Settings): Promise<F
 export function keyStep(settings: Settings): Step {
   return {
     id: 'haproxy.keys',
+    ahead: true,
     title: 'The gateway knows the API keys that keys.ts made, and no other',
     check: async (at) => look(at, await readRegistry(at), settings),
     async apply(host) {

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { json, Stop } from '../host/command.ts'
 import { getAt, type Host, type Look } from '../host/host.ts'
+import { didYouMean } from './nearest.ts'
 
 /** Models worth having, with what they take on disk and about as much again of memory (bytes; ollama.com/library). */
 export const suggestions: { name: string; bytes: number; what: string }[] = [
@@ -79,13 +80,20 @@ export async function pullModel(
   })
   if (failure !== undefined) {
     const offline = /no such host|network is unreachable|dial tcp/i.test(failure)
-    throw new Stop(offline ? 3 : 1, `${name} could not be downloaded: ${failure}`)
+    throw new Stop(offline ? 3 : 1, `${name} could not be downloaded: ${failure}${unknown(name, failure)}`)
   }
   if (status !== 200 || last !== 'success')
     throw new Stop(
       1,
       `${name} could not be downloaded: the answer (${status}) ended with "${last}"; run it again, it goes on where it stopped.`,
     )
+}
+
+/** What helps where the registry knows no such model. */
+function unknown(name: string, failure: string): string {
+  if (!/file does not exist|not found/i.test(failure)) return ''
+  const known = suggestions.map((model) => model.name)
+  return `; no model is called that, see https://ollama.com/library for those there are${didYouMean(name, known)}`
 }
 
 /** Loads a model by a request without a prompt; one for embeddings by one without a text. Throws with Ollama's own words. */

@@ -202,12 +202,22 @@ describe.skipIf(cannot)(titled('what is there already'), () => {
   })
 
   it('has settings: --model and --config change them, and the older ones are kept', async () => {
-    const more = await run(box, 'install.ts', '--yes', '--json', '--model', 'tiny', '--model', 'qwen3:0.6b')
+    const more = await run(box, 'install.ts', '--yes', '--json', '--model', 'qwen3:0.6b')
     expect(JSON.parse(more.stdout), told(more)).toMatchObject({ code: more.code })
     expect(box.read(at(box).settings)).toMatch(/tiny[\s\S]*qwen3:0\.6b/)
+    const [, list = ''] = /^models:([^#]*)/m.exec(box.read(at(box).settings)) ?? []
+    expect(list.match(/tiny/g)).toHaveLength(1)
     expect(box.read(at(box).settings)).toContain('keep_alive: 1h')
     const status = await run(box, 'status.ts')
     expect(status.code, told(status)).toBe(0)
+  })
+
+  it('a model that cannot be had changes no settings, and says where the names are', async () => {
+    const before = box.read(at(box).settings)
+    const outcome = await run(box, 'install.ts', '--yes', '--model', 'qwen3:0.7b')
+    expect(outcome.code, told(outcome)).toBe(1)
+    expect(outcome.stderr).toMatch(/ollama\.com\/library for those there are; did you mean qwen3:0\.6b\?/)
+    expect(box.read(at(box).settings)).toBe(before)
   })
 
   it('a settings file that is not there is named, and nothing is changed', async () => {

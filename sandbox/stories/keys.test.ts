@@ -97,6 +97,26 @@ describe('a key', () => {
     expect(engine.received).toEqual([])
   })
 
+  test('that is asked for where none was made yet: the refusals say so, and no longer once there is one', async () => {
+    const empty = await startGateway({ enginePort: engine.port, settings: 'access: keys' })
+    const says = async (line: string, headers: string[] = []) => {
+      const answer = await exchange(empty, request(`${line} HTTP/1.1`, [`Host: ${empty.host}`, ...headers]))
+      return [answer.status, message(answer)]
+    }
+    try {
+      const none = expect.stringMatching(
+        /^Gateway: no API key was made yet; send it as .* makes one with keys\.ts add\.$/,
+      )
+      expect(await says('GET /v1/models')).toEqual([401, none])
+      expect(await says('GET /v1/models', bearer('rop_wrong'))).toEqual([401, none])
+      expect(await says('GET /api/tags')).toEqual([403, none])
+      await keep(empty.machine, registry(), empty.gateway.settings)
+      expect(await says('GET /v1/models')).toEqual([401, expect.stringContaining('an API key is needed')])
+    } finally {
+      await empty.stop()
+    }
+  })
+
   test('that is wrong, expired, its own hash, or overruled by a wrong bearer gets 401 in every family', async () => {
     const wrong = [
       bearer('rop_wrong'),

@@ -102,11 +102,13 @@ describe.skipIf(fixed)(`a Mac migrated from Intel${skipped}`, () => {
       0o755,
     )
     const path = { env: { PATH: `${env.env.PATH}:/bin` } }
-    const outcome = await box.run(['/bin/sh', `${copy}/bootstrap.sh`, '--help'], path)
-    expect(outcome.code, told(outcome)).toBe(0)
-    expect(outcome.stdout).toMatch(/^npm ci --omit=dev[^\n]*\nUsage: npx tsx install\.ts/)
-    const again = await box.run(['/bin/sh', `${copy}/bootstrap.sh`, '--help'], path)
-    expect(again.stdout).toMatch(/^Usage: npx tsx install\.ts/)
+    const outcome = await box.run(['/bin/sh', `${copy}/bootstrap.sh`, '--frobnicate'], path)
+    expect(outcome.code, told(outcome)).toBe(2)
+    expect(outcome.stdout).toMatch(/^npm ci --omit=dev[^\n]*\n$/)
+    expect(outcome.stderr).toContain('Usage: npx tsx install.ts')
+    const again = await box.run(['/bin/sh', `${copy}/bootstrap.sh`, '--frobnicate'], path)
+    expect(again.stdout).toBe('')
+    expect(again.stderr).toContain('Usage: npx tsx install.ts')
   })
 })
 
@@ -114,8 +116,11 @@ describe.skipIf(fixed)(`what an Intel Homebrew runs${skipped}`, () => {
   it('in a terminal under Rosetta bootstrap.sh brings Apple silicon’s all the same', async () => {
     const box = await quickBox({ preset: 'bare', mac: { translated: true, intelBrew: { installed: {} } } })
     try {
-      const outcome = await box.run(['/bin/sh', join(checkout, 'bootstrap.sh'), '--yes', '--help'], migratedPath(box))
-      expect(outcome.code, told(outcome)).toBe(0)
+      const outcome = await box.run(
+        ['/bin/sh', join(checkout, 'bootstrap.sh'), '--yes', '--frobnicate'],
+        migratedPath(box),
+      )
+      expect(outcome.code, told(outcome)).toBe(2)
       expect(box.exists(`${box.prefix}/opt/node/bin/node`)).toBe(true)
       expect(box.state().intelBrew).toEqual({ installed: {} })
     } finally {

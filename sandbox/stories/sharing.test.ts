@@ -45,9 +45,13 @@ describe.skipIf(cannot)(titled('a server that is shared by keys'), () => {
     const outcome = await run(box, 'test.ts')
     expectGreen(outcome.code, told(outcome))
     expect(outcome.stdout).toMatch(/✓ An unknown API key is refused/)
+    expect(outcome.stdout).toContain('access: keys is set and there is no key, so nobody gets in')
+    expect((await run(box, 'apply.ts', '--dry-run')).stdout).toMatch(
+      /there is no key, so nobody gets in; make one with/,
+    )
     const { stdout } = await keys('list')
     expect(stdout).toContain('There are no keys; make one with: npx tsx keys.ts add NAME')
-    expect(await box.run(['cat', `${at(box).keyMaps}/keys.map`])).toMatchObject({ code: 0, stdout: '' })
+    expect(await box.run(['cat', `${at(box).keyMaps}/keys.map`])).toMatchObject({ code: 0, stdout: 'none 1\n' })
   })
 
   it('lets a second person in by one command, which shows the key and what to type', async () => {

@@ -1,5 +1,5 @@
 import { lifetime, ruleLines } from '../../people/identities.ts'
-import { probing, record } from '../../people/records.ts'
+import { keyless as none, probing, record } from '../../people/records.ts'
 import { expandGroups, type Group, openRows } from '../../site/endpoints.ts'
 import { counting, identifies } from '../../site/settings.ts'
 import type { Check } from '../../steps/step.ts'
@@ -13,7 +13,10 @@ import { keptBy } from './peers.ts'
 const final = { 'x-should-retry': 'false' }
 /** What goes with every 401: whoever gets it need not try again. */
 export const challenge = { 'www-authenticate': `"Bearer realm=\\"gateway\\""`, ...final }
-const how = 'send it as Authorization: Bearer KEY; its owner makes one with keys.ts add.'
+const how = 'send it as Authorization: Bearer KEY; the owner of this server makes one with keys.ts add.'
+/** What is wrong, and that nobody can do better where no key was made. */
+const orNone = (wrong: string): string =>
+  `%[str(${none}),map_str({{keys}}/keys.map,0),add(0),bool,iif(no API key was made yet,${wrong})]; ${how}`
 
 /** The one place that takes the key out of a request: Authorization counts, the other header only without it. */
 const extract = [
@@ -101,13 +104,13 @@ const judge = (keyless: Group[], wrongAMinute: number, either: boolean): string[
   }),
   refuse({
     status: 401,
-    message: `this API key is not known here; ${how}`,
+    message: orNone('this API key is not known here'),
     when: ['!known !keyless offered'],
     headers: challenge,
   }),
   // The ollama command takes a 401 for "sign in to our cloud" (clients.md §12.2).
-  refuse({ status: 403, message: `an API key is needed; ${how}`, when: ['!known !keyless { path_beg /api/ }'] }),
-  refuse({ status: 401, message: `an API key is needed; ${how}`, when: ['!known !keyless'], headers: challenge }),
+  refuse({ status: 403, message: orNone('an API key is needed'), when: ['!known !keyless { path_beg /api/ }'] }),
+  refuse({ status: 401, message: orNone('an API key is needed'), when: ['!known !keyless'], headers: challenge }),
 ]
 
 const granted = [
