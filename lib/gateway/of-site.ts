@@ -14,13 +14,13 @@ export function gatewayOf(machine: Machine, setup: Setup): Gateway {
   const { ipv4, ipv6, name, hostName } = machine.tailscale
   const addresses = [ipv4 ?? unknown4, ...(ipv6 ? [ipv6] : [])]
   const short = name?.split('.')[0]
-  const names = [...addresses, name, short, hostName?.toLowerCase(), ...setup.settings.hosts]
+  const names = [...addresses, name, short, hostName?.toLowerCase()].filter((entry) => /^[\w.:-]+$/.test(entry ?? ''))
   return {
     settings: setup.settings,
     listeners: [
       { name: 'tailnet', addresses, port: setup.settings.port, sources: ['100.64.0.0/10', 'fd7a:115c:a1e0::/48'] },
     ],
-    hosts: [...new Set(names.filter((entry): entry is string => Boolean(entry) && /^[\w.:-]+$/.test(entry ?? '')))],
+    hosts: [...new Set([...names.flatMap((entry) => entry ?? []), ...setup.settings.hosts])],
     ...demandsOf(setup.registry, setup.settings),
     home: machine.home,
   }

@@ -128,12 +128,17 @@ describe('settings', () => {
     expect(faults('engine: { port: 11436 }')).toContain('peers.port: another port than engine.port')
   })
 
-  test('names of hosts have no port, origins have a scheme', () => {
-    expect(faults('hosts: ["a.example:80"]')).toContain('hosts.0: a host name without port')
+  test('names of hosts are as clients write them, origins have a scheme', () => {
+    expect(faults('hosts: ["a.example:70000"]')).toContain('hosts.0: a host name as clients write it')
     expect(faults('hosts: ["a b"]')).toContain('hosts.0')
     expect(faults('origins: ["chat.example.net"]')).toContain('origins.0: an origin such as')
     expect(faults('origins: ["*"]')).toContain('origins.0')
     expect(parse('origins: ["http://localhost:5173", "app://obsidian.md"]').origins).toHaveLength(2)
+    for (const wrong of ['*.example.net', 'https://a', 'a/b', 'a..b', '[fd7a::1', 'a:b', '[1.2.3.4]', 'a:0'])
+      expect(faults(`hosts: ["${wrong}"]`)).toContain('hosts.0: a host name as clients write it')
+    for (const wrong of ['https://*.example.net', 'https://a/', 'https://a:99999', 'https://', 'null'])
+      expect(faults(`origins: ["${wrong}"]`)).toContain('origins.0: an origin such as')
+    expect(faults('origins: [null]')).toContain('origins.0: a page without an address (null) cannot be let in')
   })
 
   test('what is no YAML, no mapping or no UTF-8 is said as such', () => {

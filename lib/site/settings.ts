@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { type Document, parseDocument } from 'yaml'
 import { z } from 'zod'
 import { Stop } from '../host/command.ts'
@@ -51,14 +52,28 @@ export const modelName = z
     'a model name such as qwen3:8b (letters, digits, . _ - / and one colon)',
   )
 
-const hostName = z
-  .string()
-  .max(253, 'a host name of 253 letters at most')
-  .regex(/^(?:[A-Za-z0-9-]+\.)*[A-Za-z0-9-]+$/, 'a host name without port, such as ai.example.net')
+/** What stands in a Host header: a name, also with `_` or a last dot, an address, IPv6 in brackets; each may have a port. */
+function isHost(text: string): boolean {
+  if (isIP(text) === 6) return true
+  const [, bracketed, name, port] = /^(?:\[([^\]]*)\]|([\w-]+(?:\.[\w-]+)*\.?))(?::(\d{1,5}))?$/.exec(text) ?? []
+  if (port !== undefined && (Number(port) < 1 || Number(port) > 65_535)) return false
+  return bracketed === undefined ? name !== undefined && name.length <= 254 : isIP(bracketed) === 6
+}
 
+const hostWords =
+  'a host name as clients write it, such as ai.example.net or ai.example.net:8080; each by itself, without *'
+const hostName = z.string(hostWords).refine(isHost, hostWords)
+
+const originWords = 'an origin such as https://chat.example.net, without a path; each by itself, without *'
 const origin = z
-  .string()
-  .regex(/^[a-z][a-z0-9+.-]*:\/\/[A-Za-z0-9.-]+(?::\d{1,5})?$/, 'an origin such as https://chat.example.net')
+  .string({
+    error: ({ input }) =>
+      input === null
+        ? 'a page without an address (null) cannot be let in: any page can send that; serve it by http'
+        : originWords,
+  })
+  .regex(/^[a-z][a-z0-9+.-]*:\/\/[^/]+$/i, originWords)
+  .refine((text) => isHost(text.replace(/^[^/]*\/\//, '')), originWords)
 
 const listen = z.literal('tailnet', {
   error: (issue) =>

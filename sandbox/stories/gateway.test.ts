@@ -8,6 +8,7 @@ import { eventually, type RunningGateway, startGateway, watchOver } from '../lab
 import { illegal } from '../lab/judge.ts'
 import { dial, type Exchange, exchange, request } from '../lab/raw.ts'
 import { bytes, json, type Recorder, startRecorder } from '../lab/recorder.ts'
+import { refusal } from '../lab/refusal.ts'
 
 let engine: Recorder
 let gateway: RunningGateway
@@ -43,24 +44,6 @@ function ask(line: string, headers: string[] = [], body?: string): Promise<Excha
   return exchange(gateway, request(`${line} HTTP/1.1`, [...host, 'User-Agent: story', ...headers], text))
 }
 
-/** The one line of a refusal, after its family's shape was checked. */
-function refusal(answer: Exchange, family: 'v1' | 'api'): string {
-  expect(answer.headers['content-type']).toBe('application/json')
-  expect(answer.body.trimEnd()).not.toContain('\n')
-  const parsed = JSON.parse(answer.body)
-  if (family === 'api') {
-    expect(Object.keys(parsed)).toEqual(['error', 'request_id'])
-    return parsed.error
-  }
-  expect(parsed).toMatchObject({
-    type: 'error',
-    error: { type: expect.any(String), param: null, message: expect.any(String) },
-  })
-  expect(parsed.error.code).toBe(parsed.error.type)
-  expect(parsed.request_id).toMatch(/^req_/)
-  return parsed.error.message
-}
-
 describe('which row', () => {
   test('every open row passes with its query, as it is', async () => {
     for (const { method, path } of openRows(openGroups(gateway.gateway.settings))) {
@@ -89,55 +72,6 @@ describe('which row', () => {
     expect(refusal(await ask('POST /chat/completions'), 'v1')).toContain('lacks /v1')
     expect(refusal(await ask('POST /api/v1/chat/completions'), 'api')).toContain('without /api')
     expect(refusal(await ask('POST /v1beta/models/m:generateContent'), 'v1')).toContain('Gemini')
-  })
-})
-
-describe('which page and which name', () => {
-  test('a foreign Host gets 421 in the family’s shape', async () => {
-    const foreign = ['Host: rebound.example']
-    expect(refusal(await ask('GET /v1/models', foreign), 'v1')).toContain('hosts in settings.yaml')
-    const answer = await ask('GET /api/tags', foreign)
-    expect([answer.status, refusal(answer, 'api')]).toEqual([421, expect.stringContaining('not served here')])
-  })
-
-  test.each(['studio', 'STUDIO.tail0lab.ts.net', 'ai.example.net'])(
-    '%s is one of its names, with and without the port',
-    async (name) => {
-      expect((await ask('GET /v1/models', [`Host: ${name}`])).status).toBe(200)
-      expect((await ask('GET /v1/models', [`Host: ${name}:${gateway.port}`])).status).toBe(200)
-      expect((await ask('GET /v1/models', [`Host: ${name}:1`])).status).toBe(421)
-    },
-  )
-
-  test('a web page that is not on the list gets 403 naming the setting, also for its preflight', async () => {
-    for (const line of ['GET /v1/models', 'OPTIONS /v1/chat/completions', 'GET /']) {
-      const answer = await ask(line, ['Origin: https://evil.example', 'Access-Control-Request-Method: POST'])
-      expect([answer.status, refusal(answer, 'v1')]).toEqual([403, expect.stringContaining('origins in settings.yaml')])
-      expect(answer.headers).not.toHaveProperty('access-control-allow-origin')
-    }
-    expect((await ask('OPTIONS /v1/chat/completions')).status).toBe(403)
-    expect((await ask('GET /v1/models', [`Origin: ${origin}`, 'Origin: https://evil.example'])).status).toBe(403)
-    expect((await ask('GET /v1/models', [`Origin: ${origin}.evil.example`])).status).toBe(403)
-    expect(engine.received).toEqual([])
-  })
-
-  test('a page on the list gets its preflight answered, and may read answers and refusals', async () => {
-    const preflight = await ask('OPTIONS /v1/chat/completions', [
-      `Origin: ${origin}`,
-      'Access-Control-Request-Headers: content-type, authorization',
-    ])
-    expect(preflight.status).toBe(204)
-    expect(preflight.headers).toMatchObject({
-      'access-control-allow-origin': origin,
-      'access-control-allow-methods': 'GET, HEAD, POST',
-      'access-control-allow-headers': 'content-type, authorization',
-      vary: 'Origin',
-    })
-    expect(engine.received).toEqual([])
-    for (const line of ['GET /v1/models', 'POST /api/pull']) {
-      expect((await ask(line, [`Origin: ${origin}`])).headers['access-control-allow-origin']).toBe(origin)
-    }
-    expect(engine.received.flatMap(({ head }) => head.headers.map(([name]) => name))).not.toContain('origin')
   })
 })
 
