@@ -18,7 +18,7 @@ describe('what status.ts --watch shows', () => {
         ],
         waiting: 2,
         rates: ratesOf(
-          '0x1: key=bob use=1 exp=1 shard=0 http_req_rate(60000)=3 conn_cur=1\n0x2: key=eve http_req_rate(60000)=0',
+          '0x1: key=bob use=1 exp=1 shard=0 gpc0_rate(60000)=3 conn_cur=1\n0x2: key=eve gpc0_rate(60000)=0',
         ),
         refusals: refusalsOf(
           `${line(200, '/v1/models')}\nno JSON\n${line(429, '/v1/messages', { who: 'bob', denied: 'limits' })}\n${line(401, '/v1/models')}\n`,

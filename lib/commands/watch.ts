@@ -49,7 +49,7 @@ export const ratesOf = (table: string): Live['rates'] =>
   table
     .split('\n')
     .flatMap((line) => {
-      const [, who = '', count] = /key=(\S+) .*http_req_rate\(60000\)=(\d+)/.exec(line) ?? []
+      const [, who = '', count] = /key=(\S+) .*gpc0_rate\(60000\)=(\d+)/.exec(line) ?? []
       return Number(count) > 0 ? [{ who, aMinute: Number(count) }] : []
     })
     .sort((one, other) => other.aMinute - one.aMinute)

@@ -69,8 +69,8 @@ test('names with quotes and line ends stay one label', async () => {
 test('who runs something is read off HAProxy’s table', () => {
   const table = [
     '# table: people, type: string, size:20480, used:2',
-    '0x5591: key=bob use=1 exp=119000 shard=0 conn_cur=2 http_req_rate(60000)=3',
-    '0x5592: key=100.64.0.7 use=0 exp=100000 shard=0 conn_cur=0 http_req_rate(60000)=1',
+    '0x5591: key=bob use=1 exp=119000 shard=0 conn_cur=2 gpc0_rate(60000)=3',
+    '0x5592: key=100.64.0.7 use=0 exp=100000 shard=0 conn_cur=0 gpc0_rate(60000)=1',
   ]
   expect(runningBy(table.join('\n'))).toEqual([['bob', 2]])
   expect(runningBy('No such table.\n')).toEqual([])

@@ -165,7 +165,7 @@ describe('test.ts', () => {
     const uncounted = await start({
       settings: `access: keys\n${shared}`,
       haproxy,
-      alter: withoutLine(/sc-inc-gpc0\([345]\)/),
+      alter: withoutLine(/sc-inc-gpc\(0,[345]\)/),
     })
     expect(notOk(await report(uncounted, proofs(uncounted))).map(({ id }) => id)).toEqual([
       'limits.all',

@@ -1,50 +1,138 @@
 import { refuse } from '../refusal.ts'
 
-/** Whom a limit is about: its key in a stick table, and how a refusal calls it. */
+/** Whom a limit is about. */
 export interface Counted {
+  /** the key in the stick table */
   key: string
   table: string
+  /** the number of its counter */
+  counter: number
+  /** how a refusal calls it */
   called: string
-  /** the variable with how many may run at once; 0 is no limit */
-  most: string
+  /** how the variables of its limits end: `txn.minute`, `txn.burst` and `txn.most` with this behind; 0 is no limit */
+  suffix: string
 }
 
-/** A rate over so many seconds. It slides, so the wait is an estimate within 1 to 60 s. */
-const rate = ({ key, table, called }: Counted, limit: string, count: string, seconds: number, words: string) => [
-  `http-request set-var(txn.over) ${key},table_${count}(${table}),sub(${limit}),add(1) if { var(${limit}) -m int gt 0 }`,
-  `http-request set-var(txn.wait) var(txn.over),mul(${seconds}),div(${limit}),add(1) if { var(txn.over) -m int gt 0 }`,
-  `http-request set-var(txn.wait) int(${Math.min(60, seconds + 1)}) if { var(txn.wait) -m int gt ${Math.min(60, seconds + 1)} }`,
-  refuse({
-    status: 429,
-    message: `${called} may start %[var(${limit})] requests ${words}.`,
-    when: ['{ var(txn.over) -m int gt 0 }'],
-    headers: { 'retry-after': '%[var(txn.wait)]' },
-  }),
+/** What a limit of requests counts over, and where its numbers are in a row of the table. */
+interface Span {
+  name: 'minute' | 'burst'
+  ms: number
+  words: string
+  /** index of the time (ms, its low 32 bits) at which the span began */
+  began: number
+  /** index of how many were counted before it */
+  before: number
+  /** index of how many were given back, ever */
+  back: number
+}
+
+const spans: Span[] = [
+  { name: 'minute', ms: 60_000, words: 'a minute', began: 0, before: 1, back: 1 },
+  { name: 'burst', ms: 10_000, words: 'in 10 seconds', began: 2, before: 3, back: 2 },
 ]
 
-/** Read first, counted later: what is refused here uses up nothing; what is refused behind it (its model, a full queue) counts. */
-export const checked = (counted: Counted): string[] => [
-  ...rate(counted, 'txn.minute', 'http_req_rate', 60, 'a minute'),
-  ...rate(counted, 'txn.burst', 'gpc0_rate', 10, 'in 10 seconds'),
-  `http-request set-var(txn.beyond) ${counted.key},table_conn_cur(${counted.table}),sub(${counted.most}),add(1) if { var(${counted.most}) -m int gt 0 }`,
-  tooMany(counted, '{ var(txn.beyond) -m int gt 0 }'),
+/** What a stick table holds of each of them: what was counted and given back, the spans, and the rate for whoever looks from outside. */
+export const counts = 'gpc(3),gpc_rate(1,60s),gpt(4),conn_cur'
+
+const variable = ({ suffix }: Counted, name: string): string => `txn.${name}${suffix}`
+
+/** How long (ms) before this request the span began. HAProxy keeps 32 bits, so a beginning in the future is one of long ago. */
+const age = ({ counter }: Counted, { began }: Span): string =>
+  `sc_get_gpt(${began},${counter}),neg,add(txn.ms),and(${2 ** 32 - 1})`
+
+/** One limit, as rules see it. */
+interface Limit {
+  counted: Counted
+  span: Span
+  /** variables: the limit itself, how old its span is, what counts so far, and how long it still refuses, all of them unset without it */
+  most: string
+  age: string
+  count: string
+  wait: string
+}
+
+const limitsOf = (counted: Counted): Limit[] =>
+  spans.map((span) => ({
+    ...{ counted, span, most: variable(counted, span.name) },
+    age: variable(counted, `${span.name}_age`),
+    count: variable(counted, `${span.name}_count`),
+    wait: variable(counted, `${span.name}_wait`),
+  }))
+
+/** A span begins with the first request that is counted in it, and the next one passes when it is over. */
+const looked = ({ counted, span, most, age: old, count, wait }: Limit): string[] => [
+  `http-request set-var(${old}) ${age(counted, span)} if { var(${most}) -m int gt 0 }`,
+  `http-request set-var(${count}) sc_get_gpc(${span.back},${counted.counter}),neg,add(${variable(counted, 'turn')}) if { var(${old}) -m found }`,
+  `http-request set-var(${wait}) var(${old}),neg,add(${span.ms}) if { var(${old}) -m int lt ${span.ms} } { sc_get_gpt(${span.before},${counted.counter}),neg,add(${count}),sub(${most}) ge 0 }`,
 ]
 
-const tooMany = ({ called, most }: Counted, when: string): string =>
+/** Of several limits the one refuses that does so for longest, since before that the next request would not pass. */
+const refused = ({ counted, span, most, wait }: Limit, others: Limit[]): string =>
   refuse({
     status: 429,
-    message: `${called} may have %[var(${most})] requests running at once.`,
+    message: `${counted.called} may start %[var(${most})] requests ${span.words}.`,
+    when: [
+      [`{ var(${wait}) -m found }`, ...others.map((other) => `!{ var(${other.wait}),sub(${wait}) gt 0 }`)].join(' '),
+    ],
+    headers: { 'retry-after': `%[var(${wait}),add(999),div(1000)]` },
+  })
+
+/** The first that comes when a span is over begins the next. */
+const begun = ({ counted: { counter }, span, age, count }: Limit): string[] => [
+  `http-request sc-set-gpt(${span.before},${counter}) var(${count}) if { var(${age}) -m int ge ${span.ms} }`,
+  `http-request sc-set-gpt(${span.began},${counter}) var(txn.ms) if { var(${age}) -m int ge ${span.ms} }`,
+]
+
+/** What was not served after all (no slot came free in time) is given back, unless its span is over. HAProxy 2.6 has no action for it behind an answer, but a fetch that counts. */
+const returned = ({ counted, span, age: old }: Limit): string =>
+  `http-after-response set-var(txn.back) sc_inc_gpc(${span.back},${counted.counter}) if { status 503 } { var(${old}) -m found } { ${age(counted, span)} lt ${span.ms} }`
+
+/**
+ * Limits of requests, for the backend: behind whatever else refuses, so that a refusal costs nobody a share, and without the
+ * pause that HAProxy 3.2 and newer make after 50 rules, in which others would read what is not counted yet.
+ */
+export function counted(all: Counted[]): string[] {
+  const limits = all.flatMap(limitsOf)
+  return [
+    'http-request set-var(txn.ms) date(0,ms)',
+    ...all.map((one) => `http-request set-var(${variable(one, 'turn')}) sc_get_gpc(0,${one.counter})`),
+    ...limits.flatMap(looked),
+    ...limits.map((limit) =>
+      refused(
+        limit,
+        limits.filter((other) => other !== limit),
+      ),
+    ),
+    ...limits.flatMap(begun),
+    ...all.map(({ counter }) => `http-request sc-inc-gpc(0,${counter})`),
+    ...limits.map(returned),
+  ]
+}
+
+const tooMany = (counted: Counted, when: string): string =>
+  refuse({
+    status: 429,
+    message: `${counted.called} may have %[var(${variable(counted, 'most')})] requests running at once.`,
     when: [when],
     headers: { 'retry-after': '5' },
   })
 
-/** Counts a request in the counter of that number. Two threads may have read at the same moment, so what is running is looked at once more; then never too many run, and both of two that tie may be refused. */
-export const tracked = (counted: Counted, counter: number, when: string): string[] => [
-  `http-request track-sc${counter} ${counted.key} table ${counted.table} if ${when}`,
-  `http-request sc-inc-gpc0(${counter}) if ${when}`,
-  `http-request set-var(txn.tied) sc_conn_cur(${counter},${counted.table}),sub(${counted.most}) if ${when} { var(${counted.most}) -m int gt 0 }`,
-  tooMany(counted, '{ var(txn.tied) -m int gt 0 }'),
-]
+/** Refuses what is more than may run at once. */
+export function atOnce(counted: Counted): string[] {
+  const [most, beyond] = ['most', 'beyond'].map((name) => variable(counted, name))
+  return [
+    `http-request set-var(${beyond}) ${counted.key},table_conn_cur(${counted.table}),sub(${most}),add(1) if { var(${most}) -m int gt 0 }`,
+    tooMany(counted, `{ var(${beyond}) -m int gt 0 }`),
+  ]
+}
 
-/** What a stick table holds of each of them. */
-export const counts = 'http_req_rate(60s),gpc0,gpc0_rate(10s),conn_cur'
+/** Follows a request while it is under way. Two threads may have read at the same moment, so what is running is looked at once more; then never too many run, and both of two that tie may be refused. */
+export function tracked(counted: Counted, when: string): string[] {
+  const [most, tied] = ['most', 'tied'].map((name) => variable(counted, name))
+  const { counter, key, table } = counted
+  return [
+    `http-request track-sc${counter} ${key} table ${table} if ${when}`,
+    `http-request set-var(${tied}) sc_conn_cur(${counter},${table}),sub(${most}) if ${when} { var(${most}) -m int gt 0 }`,
+    tooMany(counted, `{ var(${tied}) -m int gt 0 }`),
+  ]
+}

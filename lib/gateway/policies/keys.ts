@@ -70,16 +70,18 @@ const confirmed = [
   refuse({ status: 401, message: old, when: ['named !known !keyless'], headers: challenge }),
 ]
 
-/** Groups that need no key know no wrong one: their clients send any word as a key. An address is banned by a mark in the table; nothing more is counted then, so the row, and the ban with it, ends a minute after the last count. */
+/** Groups that need no key know no wrong one: their clients send any word as a key; and a key that has ended is no guess. An address is banned by a mark in the table; nothing more is counted then, so the row, and the ban with it, ends a minute after the last count. */
 const ban = (wrongAMinute: number): string[] => [
+  'acl guessed var(txn.wrong) -m found',
+  'http-request set-var(txn.wrong) bool(true) if offered !known !keyless !{ var(txn.record) -m found }',
   'acl banned src,table_gpt0(strangers) gt 0',
-  'http-request track-sc2 src table strangers if offered !known !keyless !banned',
-  'http-request sc-inc-gpc0(2) if offered !known !keyless !banned',
+  'http-request track-sc2 src table strangers if guessed !banned',
+  'http-request sc-inc-gpc0(2) if guessed !banned',
   `http-request sc-set-gpt0(2) 1 if { sc2_gpc0_rate(strangers) gt ${wrongAMinute} }`,
   refuse({
     status: 429,
     message: `over ${wrongAMinute} wrong API keys came from this address within a minute; wait a minute.`,
-    when: ['offered !known !keyless banned'],
+    when: ['guessed banned'],
     headers: { 'retry-after': '%[src,table_expire(strangers),div(1000),add(1)]', ...final },
   }),
 ]

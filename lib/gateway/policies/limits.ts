@@ -4,7 +4,7 @@ import type { Gateway, Policy } from '../policy.ts'
 import { addressCounted, handedOver } from '../proofs/counted.ts'
 import { limited, spent } from '../proofs/limited.ts'
 import { refuse } from '../refusal.ts'
-import { type Counted, checked, counts, tracked } from './counting.ts'
+import { atOnce, type Counted, counted, counts, tracked } from './counting.ts'
 import { keptBy } from './peers.ts'
 import { shared } from './shared.ts'
 
@@ -53,7 +53,7 @@ const budgets = [
   }),
 ]
 
-const person: Counted = { key: 'var(txn.who)', table: 'people', called: '%[var(txn.who)]', most: 'txn.most' }
+const person: Counted = { key: 'var(txn.who)', table: 'people', counter: 1, called: '%[var(txn.who)]', suffix: '' }
 
 /** Who has much under way waits behind who has little. */
 const fair = 'http-request set-priority-class var(txn.who),table_conn_cur(people) if counted inference'
@@ -81,13 +81,15 @@ export function limits(gateway: Gateway): Policy {
       limit: [
         ...sources(gateway),
         ...(budgeted(gateway.settings) ? budgets : []),
-        ...checked(person),
-        ...together.checks,
-        ...tracked(person, 1, 'counted inference'),
+        ...atOnce(person),
+        ...together.reads,
+        ...tracked(person, 'counted inference'),
         fair,
         ...together.tracks,
       ],
       inspect: waiting(inference.slots),
+      // In the backend, so behind whatever else refuses, and without the pause that HAProxy makes between many rules.
+      inference: counted([person, ...together.scopes]),
     },
     sections: [
       `backend people\n    stick-table type string len 120 size 20k expire 2m store ${counts} ${keptBy}`,

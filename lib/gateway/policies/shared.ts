@@ -4,7 +4,7 @@ import type { Settings } from '../../site/settings.ts'
 import type { Check } from '../../steps/step.ts'
 import { sharedCounted } from '../proofs/counted.ts'
 import { modelRows, type Target } from '../proofs/target.ts'
-import { type Counted, checked, counts, tracked } from './counting.ts'
+import { atOnce, type Counted, counts, tracked } from './counting.ts'
 import { keptBy } from './peers.ts'
 import { type Since, since } from './since.ts'
 
@@ -24,11 +24,16 @@ export const sharedLimits = (limits: Wanted): string[] =>
     .filter((name) => (name === 'groups' ? counting(limits) : limits[name] !== undefined))
     .map((name) => `limits.${name}`)
 
-const scope = (most: string, key: string, called: string): Counted => ({ key, table: 'together', called, most })
-const scopes = {
-  all: scope('txn.most_all', 'str(all)', 'all people together'),
-  groups: scope('txn.most_group', 'var(txn.group)', 'all people together in the group %[var(txn.group)]'),
-  rows: scope('txn.most_row', 'var(txn.mp)', 'all people together at %[var(txn.path),json(utf8s)]'),
+const scopes: Record<string, Omit<Counted, 'counter'>> = {
+  all: { table: 'together', key: 'str(all)', called: 'all people together', suffix: '_all' },
+  groups: {
+    ...{ table: 'together', key: 'var(txn.group)', suffix: '_group' },
+    called: 'all people together in the group %[var(txn.group)]',
+  },
+  rows: {
+    ...{ table: 'together', key: 'var(txn.mp)', suffix: '_row' },
+    called: 'all people together at %[var(txn.path),json(utf8s)]',
+  },
 }
 
 const written = ({ per_minute = 0, burst = 0, concurrent = 0 }: Together = {}): string =>
@@ -44,16 +49,19 @@ function together({ all, groups = {}, rows = {} }: Wanted): string {
   return `${lines.join('\n')}\n`
 }
 
-const read = ({ key, most }: Counted): string[] => [
+const read = ({ key, suffix }: Counted): string[] => [
   `http-request set-var(txn.together) ${key},map_str({{files}}/together.map,0|0|0) if inference !unlimited`,
-  ...['txn.minute', 'txn.burst', most].map(
-    (name, at) => `http-request set-var(${name}) var(txn.together),field(${at + 1},|),add(0) if inference !unlimited`,
+  ...['minute', 'burst', 'most'].map(
+    (name, at) =>
+      `http-request set-var(txn.${name}${suffix}) var(txn.together),field(${at + 1},|),add(0) if inference !unlimited`,
   ),
 ]
 
 interface Shared {
   global: string[]
-  checks: string[]
+  /** what is counted, and how much of it may be */
+  scopes: Counted[]
+  reads: string[]
   tracks: string[]
   sections: string[]
   files: Record<string, string>
@@ -88,15 +96,19 @@ function proofs(target: Target, { all, groups = {}, rows = {} }: Wanted): Check[
 /** Limits that everybody shares: in all, in a group, at one row of the table. Each needs a counter of its own beside those of a person. */
 export function shared(limits: Wanted): Shared {
   const names = sharedLimits(limits)
-  if (names.length === 0) return { global: [], checks: [], tracks: [], sections: [], files: {}, proof: () => [] }
-  const wanted = Object.entries(scopes).filter(([name]) => names.includes(`limits.${name}`))
+  if (names.length === 0)
+    return { global: [], scopes: [], reads: [], tracks: [], sections: [], files: {}, proof: () => [] }
+  const wanted = Object.entries(scopes)
+    .filter(([name]) => names.includes(`limits.${name}`))
+    .map(([, scope], at): Counted => ({ ...scope, counter: at + 3 }))
   return {
     global: since(sharedNeeds, ['tune.stick-counters 6'], names),
-    checks: [
+    scopes: wanted,
+    reads: [
       `acl unlimited var(txn.who) -m beg -- ${exempt}`,
-      ...wanted.flatMap(([, counted]) => [...read(counted), ...checked(counted)]),
+      ...wanted.flatMap((scope) => [...read(scope), ...atOnce(scope)]),
     ],
-    tracks: wanted.flatMap(([, counted], at) => tracked(counted, at + 3, 'inference !unlimited')),
+    tracks: wanted.flatMap((scope) => tracked(scope, 'inference !unlimited')),
     sections: [`backend together\n    stick-table type string len 80 size 1k expire 2m store ${counts} ${keptBy}`],
     files: { 'together.map': together(limits) },
     proof: (target) => proofs(target, limits),

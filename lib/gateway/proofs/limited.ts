@@ -92,7 +92,7 @@ export const limited = (target: Target): Check[] =>
     over(target, row, {
       id: 'limits.burst',
       title: 'Who may start one request in 10 seconds gets 429 for the second',
-      ...{ key: 'burst', before: 1, wait: [1, 11] },
+      ...{ key: 'burst', before: 1, wait: [1, 10] },
       says: /may start 1 requests in 10 seconds/,
     }),
     single(target, row),
