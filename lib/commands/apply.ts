@@ -4,6 +4,7 @@ import { type Host, realHost } from '../host/host.ts'
 import { editedFiles } from '../parts/consent.ts'
 import { editedQuestion } from '../parts/haproxy.ts'
 import { nobodyIn } from '../people/registry.ts'
+import { asOwn } from '../people/own-probes.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
 import { currentReceipt, takeLock } from '../steps/receipt.ts'
@@ -16,7 +17,7 @@ import { installed, prepare } from './prepare.ts'
 
 /** apply.ts: brings changed settings into effect with the least that it takes, by the very steps of install.ts. */
 export async function apply(ui: Ui, flags: Flags): Promise<number> {
-  const host = realHost(ui.note, ui.waiting)
+  const host = asOwn(realHost(ui.note, ui.waiting))
   if (!(await installed(host)))
     throw new Stop(
       exitCodes.precondition,

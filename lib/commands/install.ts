@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { exitCodes, Stop } from '../host/command.ts'
 import { type Host, realHost } from '../host/host.ts'
 import { system } from '../parts/system.ts'
+import { asOwn } from '../people/own-probes.ts'
 import { platformOf } from '../platform/here.ts'
 import type { Machine } from '../site/machine.ts'
 import { sameModel } from '../site/models.ts'
@@ -25,7 +26,7 @@ export async function install(ui: Ui, flags: Flags): Promise<number> {
       'Nobody can be asked here; run `npx tsx install.ts --yes` to take every default, or --dry-run to see the plan.',
     )
   }
-  const host = realHost(ui.note, ui.waiting)
+  const host = asOwn(realHost(ui.note, ui.waiting))
   const { machine, setup } = await prepare(host, ui, { config: flags.config as string | undefined })
   applyFlags(setup, flags)
   await preconditions(host, machine, setup)

@@ -6,6 +6,7 @@ import { type Host, realHost } from '../host/host.ts'
 import { bans, unban } from '../people/bans.ts'
 import { type Left, leftText, readImport } from '../people/import.ts'
 import { generateKey, hashKey } from '../people/key.ts'
+import { asOwn } from '../people/own-probes.ts'
 import { readRegistry, saveRegistry } from '../people/registry.ts'
 import { budgetText } from '../site/budget.ts'
 import type { Entry, Registry } from '../site/limits.ts'
@@ -40,7 +41,7 @@ export async function keys(ui: Ui, flags: Flags, names: string[]): Promise<numbe
       exitCodes.usage,
       `keys.ts has no ${JSON.stringify(verb.slice(0, 40))}; it has ${Object.keys(verbs).join(', ')}${didYouMean(verb, Object.keys(verbs))}`,
     )
-  const host = realHost(ui.note, ui.waiting)
+  const host = asOwn(realHost(ui.note, ui.waiting))
   return run({ ui, flags, names: rest, host, ...(await prepare(host, ui)) })
 }
 

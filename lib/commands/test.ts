@@ -7,6 +7,7 @@ import { withProbeKeys } from '../gateway/proofs/probes.ts'
 import type { Target } from '../gateway/proofs/target.ts'
 import { exitCodes, Stop } from '../host/command.ts'
 import { type Host, realHost, realLook } from '../host/host.ts'
+import { asOwn } from '../people/own-probes.ts'
 import { openRows } from '../site/endpoints.ts'
 import type { Machine } from '../site/machine.ts'
 import { smallest } from '../site/models.ts'
@@ -29,7 +30,7 @@ export interface Proof {
 
 /** test.ts: the checks of the parts, then the probes, on the live machine. */
 export async function test(ui: Ui, flags: Flags): Promise<number> {
-  const host = realHost(ui.note, ui.waiting)
+  const host = asOwn(realHost(ui.note, ui.waiting))
   const { machine, setup } = await prepare(host, ui)
   const model = flags.model as string | undefined
   const target = await findTarget(host, machine, setup, model)
@@ -123,7 +124,7 @@ export function verdict(results: Result[], checks: Check[], skippedOnPurpose = f
 export async function status(ui: Ui, flags: Flags): Promise<number> {
   if (flags.watch) return watch(ui)
   if (flags.report) return usageReport(ui, flags)
-  const look = realLook(ui.note, ui.waiting)
+  const look = asOwn(realLook(ui.note, ui.waiting))
   const { machine, setup } = await prepare(look, ui)
   if (!(await installed(look))) ui.say('Nothing of remote-ollama-proxy is installed here yet; install.ts does it.')
   const checks = partChecks(machine, setup)

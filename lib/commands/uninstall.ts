@@ -2,6 +2,7 @@ import { exitCodes, Stop } from '../host/command.ts'
 import { type Host, realHost } from '../host/host.ts'
 import { parts } from '../parts/index.ts'
 import { typed } from '../parts/other-ollamas.ts'
+import { asOwn } from '../people/own-probes.ts'
 import { oldLogs, places, platformOf } from '../platform/here.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
@@ -20,7 +21,7 @@ export async function uninstall(ui: Ui, flags: Flags): Promise<number> {
       exitCodes.usage,
       'Nobody can be asked here; run `npx tsx uninstall.ts --yes`, or --dry-run to see what would go.',
     )
-  const host = realHost(ui.note, ui.waiting)
+  const host = asOwn(realHost(ui.note, ui.waiting))
   const { machine, setup } = await prepare(host, ui).catch((error) => withDefaults(error, host, ui))
   if (dry) return showDry(ui, host, backwards(machine, setup, flags.purge === true))
   ui.say(

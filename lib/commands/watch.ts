@@ -5,6 +5,7 @@ import { engineLoad } from '../haproxy/runtime.ts'
 import { type Stream, streams } from '../haproxy/streams.ts'
 import { exitCodes, Stop } from '../host/command.ts'
 import { type Look, realLook } from '../host/host.ts'
+import { isProbe, ownRequests } from '../observer/own-requests.ts'
 import { places } from '../platform/here.ts'
 import type { Ui } from './cli.ts'
 
@@ -23,6 +24,8 @@ const refusal = z.object({
   who: z.string().default(''),
   method: z.string(),
   path: z.string(),
+  address: z.string().default(''),
+  agent: z.string().default(''),
   status: z.number(),
   /** the policy that refused */
   denied: z.string().optional(),
@@ -37,10 +40,10 @@ export async function live(look: Look): Promise<Live | undefined> {
   if (!load) return undefined
   const at = places(look)
   return {
-    running: await streams(look),
+    running: (await streams(look)).filter(({ who }) => !isProbe(who)),
     waiting: load.waiting,
     rates: ratesOf((await look.ask(at.adminSocket, 'show table people')) ?? ''),
-    refusals: refusalsOf((await look.read(at.requestLog)) ?? ''),
+    refusals: refusalsOf((await look.read(at.requestLog)) ?? '', await ownRequests(look)),
   }
 }
 
@@ -50,18 +53,18 @@ export const ratesOf = (table: string): Live['rates'] =>
     .split('\n')
     .flatMap((line) => {
       const [, who = '', count] = /key=(\S+) .*gpc0_rate\(60000\)=(\d+)/.exec(line) ?? []
-      return Number(count) > 0 ? [{ who, aMinute: Number(count) }] : []
+      return Number(count) > 0 && !isProbe(who) ? [{ who, aMinute: Number(count) }] : []
     })
     .sort((one, other) => other.aMinute - one.aMinute)
 
-/** The last requests that were refused, the newest first. */
-export const refusalsOf = (log: string): Refusal[] =>
+/** The last requests of others that were refused, the newest first. */
+export const refusalsOf = (log: string, own: (request: Refusal) => boolean = () => false): Refusal[] =>
   log
     .split('\n')
     .slice(-500)
     .flatMap((line) => {
       const found = refusal.safeParse(parsed(line))
-      return found.success && found.data.status >= 400 ? [found.data] : []
+      return found.success && found.data.status >= 400 && !own(found.data) ? [found.data] : []
     })
     .slice(-shownRefusals)
     .reverse()

@@ -5,6 +5,7 @@ import { places, platformOf } from '../platform/here.ts'
 import { running } from '../site/models.ts'
 import { readSettings } from '../site/settings.ts'
 import type { Gauges } from './metrics.ts'
+import { isProbe } from './own-requests.ts'
 
 const only = (label: string, rows: [string, number][]) =>
   rows.map(([name, value]) => ({ labels: { [label]: name }, value }))
@@ -29,7 +30,7 @@ async function ofGateway(look: Look, gauges: Gauges): Promise<void> {
 export const runningBy = (table: string): [string, number][] =>
   table.split('\n').flatMap((line): [string, number][] => {
     const [, who, count] = /\bkey=(\S+) .*\bconn_cur=(\d+)/.exec(line) ?? []
-    return who && Number(count) > 0 ? [[who, Number(count)]] : []
+    return who && !isProbe(who) && Number(count) > 0 ? [[who, Number(count)]] : []
   })
 
 async function ofPeople(look: Look, gauges: Gauges): Promise<void> {

@@ -6,6 +6,7 @@ import type { Duty } from './duty.ts'
 import { type Ended, parseEnded } from './ended.ts'
 import { follow } from './follow.ts'
 import { wanted, writeLog, writtenIds } from './log.ts'
+import { ownRequests } from './own-requests.ts'
 import type { Lost } from './sign.ts'
 
 /** Whoever is told of requests that have ended. */
@@ -41,9 +42,12 @@ export function requests(
           written = new Set()
           return
         }
-        const read = lines.map(parseEnded).filter((request) => request !== undefined)
-        unreadable += lines.length - read.length
-        for (const taker of takers) taker.take(read, follower.position(), lines.length - read.length)
+        const all = lines.map(parseEnded).filter((request) => request !== undefined)
+        const bad = lines.length - all.length
+        unreadable += bad
+        const own = await ownRequests(host)
+        const read = all.filter((request) => !own(request))
+        for (const taker of takers) taker.take(read, follower.position(), bad)
         const { log } = settings()
         const known = written ?? (await writtenIds(host))
         written = known

@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import type { Position } from '../host/appended.ts'
 import type { Host, Look } from '../host/host.ts'
-import { probing } from '../people/records.ts'
 import { places } from '../platform/here.ts'
 import { endpoints } from '../site/endpoints.ts'
 import type { Duty } from './duty.ts'
@@ -107,7 +106,7 @@ export const secondsOf = (request: Timed): number =>
   generated(request) && request.queueMs >= 0 ? Math.max(0, request.totalMs - request.queueMs) / 1000 : 0
 
 /** Who it was: by key or identity, else by address. */
-export const whoOf = ({ who, address }: Ended): string => (who.startsWith(probing) ? probing : who || address)
+export const whoOf = ({ who, address }: Ended): string => who || address
 
 /** Adds one request to a day. */
 export function count({ who: people, used }: Usage, request: Ended): void {

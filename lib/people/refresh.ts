@@ -7,6 +7,7 @@ import type { Settings } from '../site/settings.ts'
 import { identifies } from '../site/settings.ts'
 import { again, type Finding, missed, ok, type Step } from '../steps/step.ts'
 import { identityLines, identityMaps, lifetime, ruleLines, withoutEnds } from './identities.ts'
+import { ensureProbeWord, probeWord } from './own-probes.ts'
 import { endOf } from './records.ts'
 
 const fileOf = (look: Look, name: string): string => `${places(look).keyMaps}/${name}`
@@ -31,6 +32,7 @@ export async function refreshIdentities(host: Host): Promise<boolean> {
 
 /** HAProxy does not start without the files that its configuration names. */
 export async function ensureIdentityFiles(host: Host): Promise<void> {
+  await ensureProbeWord(host)
   for (const name of identityMaps)
     if ((await host.read(fileOf(host, name))) === undefined) await host.write(fileOf(host, name), '')
 }
@@ -66,7 +68,11 @@ export function identityStep(settings: Settings): Step {
     id: 'haproxy.identities',
     title: 'The gateway knows who is who on the tailnet',
     needs: ['tailscale.up'],
-    check: (at) => (identifies(settings) ? look(at, settings) : logged(at)),
+    async check(at) {
+      if ((await probeWord(at)) === undefined)
+        return missed('the gateway does not know its own probes yet', 'Run install.ts again.')
+      return identifies(settings) ? look(at, settings) : logged(at)
+    },
     async apply(host) {
       await ensureIdentityFiles(host)
       await refreshIdentities(host)

@@ -1,3 +1,5 @@
+import { unnamed } from '../../people/own-probes.ts'
+
 /** Where a request is sent to, for those that must name it. */
 export interface Aim {
   /** the Host header that names the gateway */
@@ -53,8 +55,7 @@ const front = ({ host, key }: Aim, others: string[]): string[] => [
 /** A whole request of our own form: request line, one Host that is right, further headers, a body with its length. */
 export function plain(line: string, more: string[] = [], text?: string): (aim: Aim) => string {
   const length = text === undefined ? [] : [`Content-Length: ${Buffer.byteLength(text)}`]
-  return (aim) =>
-    [`${line} HTTP/1.1`, ...front(aim, more), 'User-Agent: hostile', ...more, ...length, '', text ?? ''].join('\r\n')
+  return (aim) => [`${line} HTTP/1.1`, ...front(aim, more), unnamed, ...more, ...length, '', text ?? ''].join('\r\n')
 }
 
 export const get = (target: string, more: string[] = []) => plain(`GET ${target}`, more)
@@ -64,16 +65,16 @@ export const post = (target: string, more: string[] = [], text = body) => plain(
 export const chat =
   (lines: string[], after = body) =>
   (aim: Aim): string =>
-    ['POST /v1/chat/completions HTTP/1.1', ...front(aim, []), 'User-Agent: hostile', ...lines, '', after].join('\r\n')
+    ['POST /v1/chat/completions HTTP/1.1', ...front(aim, []), unnamed, ...lines, '', after].join('\r\n')
 
 /** A request whose Host lines are these. */
 export const hosts =
   (lines: (aim: Aim) => string[]) =>
   (aim: Aim): string =>
-    ['GET /api/version HTTP/1.1', ...lines(aim), ...front(aim, []).slice(1), 'User-Agent: hostile', '', ''].join('\r\n')
+    ['GET /api/version HTTP/1.1', ...lines(aim), ...front(aim, []).slice(1), unnamed, '', ''].join('\r\n')
 
 /** A request that begins with these bytes instead of a decent request line. */
 export const line =
   (text: string) =>
   (aim: Aim): string =>
-    [text, ...front(aim, []), 'User-Agent: hostile', '', ''].join('\r\n')
+    [text, ...front(aim, []), unnamed, '', ''].join('\r\n')

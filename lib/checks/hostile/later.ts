@@ -1,3 +1,4 @@
+import { unnamed } from '../../people/own-probes.ts'
 import { body, chat, get, type Hostile, hosts, plain, post } from './form.ts'
 
 const chunk = (size: number): string => `${size.toString(16)}\r\n${'x'.repeat(size)}\r\n`
@@ -66,12 +67,12 @@ export const later: Hostile[] = [
   {
     name: 'user agent of 8,000 quotes',
     expect: '200 →',
-    bytes: get('/api/version', [`User-Agent: ${'"'.repeat(8000)}`]),
+    bytes: get('/api/version', [`${unnamed}${'"'.repeat(8000)}`]),
   },
   {
     name: 'user agent of broken UTF-8',
     expect: '200 →',
-    bytes: get('/api/version', ['User-Agent: \xff\xfe\xed\xa0\x80']),
+    bytes: get('/api/version', [`${unnamed}\xff\xfe\xed\xa0\x80`]),
   },
   { name: 'Origin empty', expect: '403', bytes: get('/v1/models', ['Origin:']) },
   { name: 'Origin null', expect: '403', bytes: get('/v1/models', ['Origin: null']) },
@@ -99,7 +100,10 @@ export const later: Hostile[] = [
   {
     name: 'a second request behind a length that is too short',
     expect: '200+400 →|200+403 →|200 →',
-    bytes: chat([`Content-Length: ${body.length - 1}`], `${body}DELETE /api/delete HTTP/1.1\r\nHost: a\r\n\r\n`),
+    bytes: chat(
+      [`Content-Length: ${body.length - 1}`],
+      `${body}DELETE /api/delete HTTP/1.1\r\nHost: a\r\n${unnamed}\r\n\r\n`,
+    ),
     note: 'the byte that is left over makes the next method }DELETE',
   },
 ]

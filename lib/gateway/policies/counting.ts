@@ -1,3 +1,4 @@
+import { probing } from '../../people/records.ts'
 import { refuse } from '../refusal.ts'
 
 /** Whom a limit is about. */
@@ -83,9 +84,15 @@ const begun = ({ counted: { counter }, span, age, count }: Limit): string[] => [
   `http-request sc-set-gpt(${span.began},${counter}) var(txn.ms) if { var(${age}) -m int ge ${span.ms} }`,
 ]
 
-/** What was not served after all (no slot came free in time) is given back, unless its span is over. HAProxy 2.6 has no action for it behind an answer, but a fetch that counts. */
-const returned = ({ counted, span, age: old }: Limit): string =>
-  `http-after-response set-var(txn.back) sc_inc_gpc(${span.back},${counted.counter}) if { status 503 } { var(${old}) -m found } { ${age(counted, span)} lt ${span.ms} }`
+/**
+ * What was not served after all (no slot came free in time) is given back, unless its span is over; and of what everybody
+ * shares, what test.ts asks. HAProxy 2.6 has no action for it behind an answer, but a fetch that counts.
+ */
+function returned({ counted, span, age: old }: Limit): string {
+  const same = `{ var(${old}) -m found } { ${age(counted, span)} lt ${span.ms} }`
+  const when = ['{ status 503 }', ...(counted.key === 'var(txn.who)' ? [] : [`{ var(txn.who) -m beg -- ${probing}+ }`])]
+  return `http-after-response set-var(txn.back) sc_inc_gpc(${span.back},${counted.counter}) if ${when.map((one) => `${one} ${same}`).join(' or ')}`
+}
 
 /**
  * Limits of requests, for the backend: behind whatever else refuses, so that a refusal costs nobody a share, and without the

@@ -8,6 +8,7 @@ import { wrongCounted } from '../proofs/counted.ts'
 import { refusedAs } from '../proofs/refused.ts'
 import { bearer, type Target } from '../proofs/target.ts'
 import { refuse } from '../refusal.ts'
+import { ownProbe } from './own-probes.ts'
 import { keptBy } from './peers.ts'
 
 const final = { 'x-should-retry': 'false' }
@@ -75,6 +76,8 @@ const ban = (wrongAMinute: number): string[] => [
   'acl guessed var(txn.wrong) -m found',
   'http-request set-var(txn.wrong) bool(true) if offered !known !keyless !{ var(txn.record) -m found }',
   'acl banned src,table_gpt0(strangers) gt 0',
+  // Our own wrong keys count, as test.ts proves, but against an address that nobody has (RFC 6666).
+  `http-request track-sc2 ipv6(100::1) table strangers if guessed !banned ${ownProbe}`,
   'http-request track-sc2 src table strangers if guessed !banned',
   'http-request sc-inc-gpc0(2) if guessed !banned',
   `http-request sc-set-gpt0(2) 1 if { sc2_gpc0_rate(strangers) gt ${wrongAMinute} }`,

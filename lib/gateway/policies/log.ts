@@ -1,5 +1,6 @@
 import type { Gateway, Policy } from '../policy.ts'
 import { writtenDown } from '../proofs/observed.ts'
+import { ownProbe } from './own-probes.ts'
 
 const text = (name: string, fetch: string): string => `"${name}":"%[${fetch},json(utf8s)]"`
 
@@ -64,6 +65,7 @@ export function log({ settings }: Gateway): Policy {
         'http-request set-var(txn.peer) src,map_ip({{keys}}/devices.map)',
         `log-format '{${line}}'`,
         ...chosen[level].prepare,
+        ...(settings.observer === 'on' ? [] : [`http-request set-log-level silent if ${ownProbe}`]),
       ],
       afterResponse: named,
     },
