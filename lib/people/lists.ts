@@ -11,15 +11,33 @@ export interface Catalogue {
   api: { models: { name: string }[] }
 }
 
-const v1 = z.looseObject({ object: z.string(), data: z.array(z.looseObject({ id: z.string() })).nullable() })
-const api = z.looseObject({ models: z.array(z.looseObject({ name: z.string() })).nullable() })
+const card = z.looseObject({ id: z.string(), created: z.number().optional() })
+const tag = z.looseObject({ name: z.string(), modified_at: z.string().optional() })
+const v1 = z.looseObject({ object: z.string(), data: z.array(card).nullable() })
+const api = z.looseObject({ models: z.array(tag).nullable() })
 
-/** Both lists of an Ollama on this machine; undefined when it does not answer. */
+/** The newest first, as Ollama has them, and those of one second by name: Ollama gives these in another order at each call (0.24). */
+const ordered = <T>(list: T[] | null, of: (one: T) => { name: string; seconds: number }): T[] =>
+  (list ?? []).toSorted((a, b) => {
+    const [one, other] = [of(a), of(b)]
+    return other.seconds - one.seconds || (one.name < other.name ? -1 : 1)
+  })
+
+const cardOf = ({ id, created = 0 }: z.infer<typeof card>) => ({ name: id, seconds: created })
+const tagOf = ({ name, modified_at = '' }: z.infer<typeof tag>) => ({
+  name,
+  seconds: Math.floor(Date.parse(modified_at) / 1000) || 0,
+})
+
+/** Both lists of an Ollama on this machine, in an order that only a change changes; undefined when it does not answer. */
 export async function catalogue(look: Look, port: number): Promise<Catalogue | undefined> {
   const read = async (path: string) => parsed((await getAt(look, { address: '127.0.0.1', port }, path)).body)
   const [one, other] = [v1.safeParse(await read('/v1/models')), api.safeParse(await read('/api/tags'))]
   if (!one.success || !other.success) return undefined
-  return { v1: { ...one.data, data: one.data.data ?? [] }, api: { ...other.data, models: other.data.models ?? [] } }
+  return {
+    v1: { ...one.data, data: ordered(one.data.data, cardOf) },
+    api: { ...other.data, models: ordered(other.data.models, tagOf) },
+  }
 }
 
 function parsed(text: string): unknown {
@@ -99,6 +117,15 @@ export function listMaps(
     'list-v1.map': new Map(listed.map(({ name, models }) => [name, text(pick(models).v1)])),
     'list-api.map': new Map(listed.map(({ name, models }) => [name, text(pick(models).api)])),
   }
+}
+
+/** What somebody's list says to who reads it: which models. A file that was touched is no other model. */
+export function meaningOf(list: string): string {
+  const found = parsed(Buffer.from(list, 'base64').toString()) as { data?: unknown; models?: unknown } | undefined
+  const all = z.array(z.looseObject({ id: z.string().optional(), name: z.string().optional() }))
+  const { data } = all.safeParse(found?.data ?? found?.models)
+  const models = data?.map(({ created, modified_at, ...rest }) => JSON.stringify(rest))
+  return models ? models.sort().join('\n') : list
 }
 
 function kept(listed: Listed[], before: Record<keyof ListMaps, string>): ListMaps {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { mapText } from '../haproxy/map-text.ts'
+import { mapText, parseMap } from '../haproxy/map-text.ts'
 import { runningMap, setRunningMaps } from '../haproxy/runtime.ts'
 import type { Host, Look } from '../host/host.ts'
 import { places } from '../platform/here.ts'
@@ -9,7 +9,7 @@ import { counting } from '../site/settings.ts'
 import { tilde } from '../steps/resources.ts'
 import { advice, again, type Finding, missed, ok, type Step } from '../steps/step.ts'
 import { ruleLines } from './identities.ts'
-import { catalogue, type Listed, listedOf, listMaps } from './lists.ts'
+import { catalogue, type Listed, listedOf, listMaps, meaningOf } from './lists.ts'
 import { budgetLines, endOf, keyLines, probing } from './records.ts'
 import { ensureIdentityFiles } from './refresh.ts'
 import { nobodyIn, readRegistry, saveRegistry } from './registry.ts'
@@ -106,13 +106,19 @@ async function renew(host: Host, maps: [string, Map<string, string>][]): Promise
 const withoutProbe = (lines: Map<string, string>): Map<string, string> =>
   new Map([...lines].filter(([, value]) => !value.startsWith(probing)))
 
+/** A map's text as it is compared: lists of models by what they mean. */
+const compared = (name: string, lines: Map<string, string>): string =>
+  mapText(name.startsWith('list-') ? new Map([...lines].map(([who, list]) => [who, meaningOf(list)])) : lines)
+
 async function fault(at: Look, name: string, wanted: Map<string, string>): Promise<Finding | undefined> {
   const file = fileOf(at, name)
-  if ((await at.read(file)) !== mapText(wanted)) return missed(`${tilde(at, file)} is not what the keys give`, again)
+  const text = await at.read(file)
+  const same = text !== undefined && compared(name, parseMap(text)) === compared(name, wanted)
+  if (!same) return missed(`${tilde(at, file)} is not what the keys give`, again)
   if ((await at.stat(file))?.mode !== 0o600)
     return missed(`${tilde(at, file)} has not the mode 600: for its owner alone`, again)
   const running = await runningMap(at, `keys/${name}`)
-  if (running && mapText(withoutProbe(running)) !== mapText(wanted))
+  if (running && compared(name, withoutProbe(running)) !== compared(name, wanted))
     return missed(`the running gateway knows another ${name} than the file`, again)
   return undefined
 }

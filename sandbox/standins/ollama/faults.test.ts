@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { bodyOf, exchange, jsonRequest, type Row, type Running, startServer, statusOf, Wire } from './harness.ts'
@@ -205,4 +205,24 @@ test('what the engine received is written down raw: two framings, spelling of na
     complete: true,
     trailers: ['X-Trailer: yes'],
   })
+})
+
+test('models whose files are of one second come in another order at each call, each with its own time', async () => {
+  const folder = join(server.home, '.ollama/models/manifests/registry.ollama.ai/library')
+  for (const name of ['tiny', 'tiny-loop']) utimesSync(join(folder, name, 'latest'), 1_700_000_000, 1_700_000_000.25)
+  const list = async () =>
+    JSON.parse(bodyOf(await exchange(server.port, jsonRequest('GET', '/api/tags'), 'GET'))).models as {
+      name: string
+      modified_at: string
+    }[]
+  const names = async () => (await list()).map(({ name }) => name)
+  const settled = await names()
+  expect([await names(), await names()]).toEqual([settled, settled])
+  server.faults({ anyOrder: true })
+  const [first, second] = [await names(), await names()]
+  expect([first[0], second[0]]).toEqual([settled[0], settled[0]])
+  expect(second.slice(1)).toEqual(first.slice(1).reverse())
+  expect((await list()).slice(1).map(({ modified_at }) => modified_at)).toEqual(
+    Array(2).fill('2023-11-14T22:13:20.25Z'),
+  )
 })

@@ -38,6 +38,8 @@ export interface Faults {
   offline?: boolean
   /** How long one pull takes (500 when not set). */
   pullMs?: number
+  /** Models whose files are of one second are listed in another order at each call. */
+  anyOrder?: boolean
   /** Requests are not written to `<box>/ollama-requests.jsonl` (for measurements). */
   unrecorded?: boolean
 }

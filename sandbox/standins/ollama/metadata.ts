@@ -2,6 +2,7 @@ import type { Handler, Turn } from './context.ts'
 import { capabilitiesOf, findModel, refuseCloud } from './core.ts'
 import { SHOW } from './decode.ts'
 import { ApiError } from './errors.ts'
+import { readFaults } from './faults.ts'
 import { modelInfo } from './modelinfo.ts'
 import { parseName } from './names.ts'
 import { goTime, nativeBody } from './native.ts'
@@ -27,12 +28,24 @@ const details = (model: Model, parent = ''): Fields => ({
   quantization_level: model.config.file_type,
 })
 
+const calls = { tags: 0, cards: 0 }
+
+/** The newest first. Of one second in any order, as the fault says: Ollama walks a map of Go's, and then sorts by seconds. */
+function listed({ server }: Turn, kind: keyof typeof calls): Model[] {
+  const models = server.store.list()
+  if (!readFaults(server.box).anyOrder) return models
+  const second = ({ modifiedNs }: Model) => Number(modifiedNs / 1_000_000_000n)
+  calls[kind] += 1
+  const turned = calls[kind] % 2 === 0 ? models : models.reverse()
+  return turned.sort((one, other) => second(other) - second(one))
+}
+
 /** GET /api/tags; entries name their capabilities from 0.30 on. */
 export const tags: Handler = async (turn) => {
-  const models = turn.server.store.list().map((model) => ({
+  const models = listed(turn, 'tags').map((model) => ({
     name: model.short,
     model: model.short,
-    modified_at: goTime(model.modifiedAt.getTime()),
+    modified_at: goTime(model.modifiedNs),
     size: model.size,
     digest: model.digest,
     details: isNew(turn) ? { ...details(model), context_length: contextOf(turn, model) } : details(model),
@@ -52,7 +65,7 @@ export const ps: Handler = async ({ reply, server }) => {
     size: memory(runner.model),
     digest: runner.model.digest,
     details: details(runner.model),
-    expires_at: goTime(runner.expiresAt),
+    expires_at: goTime(BigInt(Math.floor(runner.expiresAt)) * 1_000_000n),
     size_vram: memory(runner.model),
     context_length: runner.context,
   }))
@@ -101,21 +114,21 @@ export const show: Handler = async (turn) => {
     model_info: info,
     tensors,
     capabilities: capabilitiesOf(model),
-    modified_at: goTime(model.modifiedAt.getTime()),
+    modified_at: goTime(model.modifiedNs),
   })
 }
 
 const card = (id: string, model: Model): Fields => ({
   id,
   object: 'model',
-  created: Math.floor(model.modifiedAt.getTime() / 1000),
+  created: Number(model.modifiedNs / 1_000_000_000n),
   owned_by: model.name.namespace,
 })
 
 /** GET /v1/models; an empty list is a slice that was never made, which Go writes as null. */
-export const modelList: Handler = async ({ reply, server }) => {
-  const cards = server.store.list().map((model) => card(model.short, model))
-  return reply.encode(200, { object: 'list', data: cards.length > 0 ? cards : null })
+export const modelList: Handler = async (turn) => {
+  const cards = listed(turn, 'cards').map((model) => card(model.short, model))
+  return turn.reply.encode(200, { object: 'list', data: cards.length > 0 ? cards : null })
 }
 
 /** GET /v1/models/{model} */

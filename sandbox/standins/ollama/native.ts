@@ -9,15 +9,14 @@ import { type Fields, isNode, type Struct, text } from './shape.ts'
 import { tokenize } from './tokens.ts'
 import type { Piece } from './voices.ts'
 
-/** Now, as Go writes a time in UTC: nanoseconds, zeros at the end left out. */
-export const goTime = (ms = Date.now()): string => {
-  const nanos = Number(process.hrtime.bigint() % 1_000_000n)
-  const fraction = `${String(((ms % 1000) + 1000) % 1000).padStart(3, '0')}${String(nanos).padStart(6, '0')}`.replace(
-    /0+$/,
-    '',
-  )
-  return new Date(Math.floor(ms / 1000) * 1000).toISOString().replace('.000Z', fraction ? `.${fraction}Z` : 'Z')
+/** A time as Go writes it in UTC: ns since 1970, zeros at the end left out. */
+export const goTime = (nanos: bigint): string => {
+  const fraction = `${nanos % 1_000_000_000n}`.padStart(9, '0').replace(/0+$/, '')
+  const seconds = new Date(Number(nanos / 1_000_000_000n) * 1000).toISOString()
+  return seconds.replace('.000Z', fraction ? `.${fraction}Z` : 'Z')
 }
+
+const goNow = (): string => goTime(BigInt(Date.now()) * 1_000_000n + (process.hrtime.bigint() % 1_000_000n))
 
 /** Body of a native route; its refusals are `{"error":…}` with status 400. */
 export const nativeBody = async (turn: Turn, shape: Struct): Promise<Fields> => {
@@ -57,7 +56,7 @@ const sinkFor = (
 ): Sink => {
   const all: Heard = { content: '', thinking: '', calls: [] }
   const line = (value: Fields) => turn.reply.write(`${goJson(value)}\n`)
-  const head = () => ({ model, created_at: goTime() })
+  const head = () => ({ model, created_at: goNow() })
   let calls = 0
   if (streams) turn.reply.set('Content-Type', 'application/x-ndjson')
   return {
@@ -113,7 +112,7 @@ export const chat: Handler = async (turn) => {
   const { talk, done } = await open(turn, ask)
   if (!talk) {
     const message = { role: 'assistant', content: '' }
-    return turn.reply.json(200, { model, created_at: goTime(), message, done: true, done_reason: done })
+    return turn.reply.json(200, { model, created_at: goNow(), message, done: true, done_reason: done })
   }
   const streams = fields.stream !== false
   return relay(turn, talk, sinkFor(turn, model, streams, chatBody), streams)
@@ -135,7 +134,7 @@ export const generateRoute: Handler = async (turn) => {
     raw: fields.raw === true,
   }
   const { talk, done } = await open(turn, ask)
-  if (!talk) return turn.reply.json(200, { model, created_at: goTime(), response: '', done: true, done_reason: done })
+  if (!talk) return turn.reply.json(200, { model, created_at: goNow(), response: '', done: true, done_reason: done })
   const streams = fields.stream !== false
   return relay(turn, talk, sinkFor(turn, model, streams, generateBody, contextOf(talk, ask.raw)), streams)
 }

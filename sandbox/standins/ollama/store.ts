@@ -30,7 +30,8 @@ export interface Model {
   /** SHA-256 of the manifest, as lists show it. */
   digest: string
   size: number
-  modifiedAt: Date
+  /** since 1970, of the manifest */
+  modifiedNs: bigint
   /** Digest of the weights; models that share it share a runner. */
   weights: string
   weightsPath: string
@@ -103,7 +104,7 @@ export class Store {
       const name = parseName(`${parts.join('/')}:${tag}`)
       return name ? [this.read(name)] : []
     })
-    return models.filter((model) => model !== undefined).sort((a, b) => b.modifiedAt.getTime() - a.modifiedAt.getTime())
+    return models.filter((model) => model !== undefined).sort((a, b) => Number(b.modifiedNs - a.modifiedNs))
   }
 
   private read(name: ModelName): Model | undefined {
@@ -121,7 +122,7 @@ export class Store {
       full: fullName(name),
       digest: sha256(raw).slice(7),
       size: manifest.layers.reduce((sum, layer) => sum + layer.size, manifest.config.size),
-      modifiedAt: statSync(path).mtime,
+      modifiedNs: statSync(path, { bigint: true }).mtimeNs,
       weights,
       weightsPath: this.blobPath(weights),
       config: parseConfig(read(manifest.config.digest)),
