@@ -1,3 +1,5 @@
+import { bufferSize } from '../gateway/policies/bodies.ts'
+import type { Gateway } from '../gateway/policy.ts'
 import type { Target } from '../gateway/proofs/target.ts'
 import { workerInfo } from '../haproxy/runtime.ts'
 import type { Look, RawEnd } from '../host/host.ts'
@@ -28,10 +30,12 @@ function distinct(names: string[]): string[] {
 
 /**
  * Every hostile request as a check of its own, sent as bytes over a connection of its own. On a live machine only the
- * answer can be seen; what the engine gets is shown in the box. `limit` is the size of a body in bytes.
+ * answer can be seen; what the engine gets is shown in the box.
  */
-export function hostileChecks(target: Target, limit: number): Check[] {
-  const aim: Aim = { host: target.host, address: target.address, port: target.port, limit, key: target.keys?.free }
+export function hostileChecks(target: Target, gateway: Gateway): Check[] {
+  const { host, address, port } = target
+  const sizes = { limit: gateway.settings.body_limit, buffer: bufferSize(gateway) }
+  const aim: Aim = { host, address, port, ...sizes, key: target.keys?.free }
   let version: Promise<Version | undefined> | undefined
   const known = (look: Look) => {
     version ??= workerInfo(look).then((info) => versionOf(info?.version))

@@ -60,7 +60,7 @@ function attacks(machine: Machine, setup: Setup, target: Target): Check[] {
   if (setup.mode !== 'proxy')
     throw new Stop(exitCodes.precondition, '--hostile is for the proxy, which this machine does not have.')
   const service = partChecks(machine, setup).filter((check) => check.id === 'haproxy.service')
-  return [...service, ...hostileChecks(target, setup.settings.body_limit)]
+  return [...service, ...hostileChecks(target, gatewayOf(machine, setup))]
 }
 
 /** Disturbing ones run last, and only when asked for. */

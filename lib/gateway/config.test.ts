@@ -152,7 +152,7 @@ describe('the text', () => {
         'option abortonclose',
       ]),
     )
-    expect(text).toContain('http-request wait-for-body time 60s if')
+    expect(text).toContain('http-request wait-for-body time 60s at-least 102400 if')
   })
 
   test('keeps out what HAProxy must not do: normalising, h2 on the plain port, sharing the port', () => {

@@ -1,6 +1,7 @@
 import type { Aim } from '../../lib/checks/hostile/form.ts'
 import { resultOf, unreadable } from '../../lib/checks/hostile/outcome.ts'
 import { expected, type Hostile } from '../../lib/checks/hostile/table.ts'
+import { bufferSize } from '../../lib/gateway/policies/bodies.ts'
 import { passedHeaders } from '../../lib/gateway/policies/rewrite.ts'
 import { valuesOf } from '../../lib/host/wire.ts'
 import { openRows } from '../../lib/site/endpoints.ts'
@@ -46,7 +47,7 @@ export function illegal(gateway: RunningGateway, request: Received): string | un
 
 /** The gateway as those requests see it that must name it. */
 export const aimAt = ({ host, address, port, gateway }: RunningGateway): Aim => ({
-  ...{ host, address, port, limit: gateway.settings.body_limit },
+  ...{ host, address, port, limit: gateway.settings.body_limit, buffer: bufferSize(gateway) },
 })
 
 /** Sends it and looks at both ends. */

@@ -42,7 +42,7 @@ const targetOf = (one: RunningGateway, groups?: Group[]): Target => ({
 
 /** What test.ts --hostile would report of this gateway. */
 const report = (one: RunningGateway, groups?: Group[]): Promise<Result[]> =>
-  observeAll(hostileChecks(targetOf(one, groups), one.gateway.settings.body_limit), one.machine)
+  observeAll(hostileChecks(targetOf(one, groups), one.gateway), one.machine)
 
 const missedOf = (results: Result[]): string[] => results.filter(({ state }) => state === 'missed').map(({ id }) => id)
 
@@ -95,7 +95,7 @@ describe('the hostile checks of test.ts', () => {
     const one = await start({ settings: 'access: keys' })
     const { results, key } = await withProbeKeys(one.machine, one.gateway.settings, async (keys) => ({
       key: keys?.free ?? '',
-      results: await observeAll(hostileChecks({ ...targetOf(one), keys }, 2 ** 25), one.machine),
+      results: await observeAll(hostileChecks({ ...targetOf(one), keys }, one.gateway), one.machine),
     }))
     expect(missedOf(results)).toEqual([])
     expect(results.filter(({ saw }) => saw.endsWith('its key is none of ours')).length).toBeGreaterThan(2)
@@ -107,10 +107,25 @@ describe('the hostile checks of test.ts', () => {
     expect(missedOf(without).length).toBeGreaterThan(50)
   })
 
+  test.each(['judged_body: 1MB', 'judged_body: 4MB', 'body_limit: 1KB'])(
+    'all pass where somebody has a list of models, so that buffers hold whole bodies, with %s',
+    async (sizes) => {
+      const bob = { created: '2026-01-01T00:00:00.000Z', hashes: [], models: ['qwen3*'] }
+      const one = await start({ settings: `access: keys\n${sizes}`, registry: { version: 1, keys: { bob } } })
+      // Its lists were made from what the engine has.
+      engine.received.length = 0
+      const results = await withProbeKeys(one.machine, one.gateway.settings, (keys, renew) =>
+        observeAll(hostileChecks({ ...targetOf(one), keys }, one.gateway), one.machine, undefined, renew),
+      )
+      expect(results.filter(({ state }) => state !== 'ok')).toEqual([])
+      for (const request of engine.received) expect(illegal(one, request)).toBeUndefined()
+    },
+  )
+
   test('no answer at all is a miss', async () => {
     const one = await start()
     const target = { ...targetOf(one), port: 1 }
-    const [first] = await observeAll(hostileChecks(target, 1).slice(0, 1), one.machine)
+    const [first] = await observeAll(hostileChecks(target, one.gateway).slice(0, 1), one.machine)
     expect(first).toMatchObject({ state: 'missed', saw: 'no connection' })
   })
 })
@@ -129,7 +144,12 @@ describe('an engine without a gateway', () => {
     const at = { address: '127.0.0.1', port: ollama.port }
     const before = kept()
     for (const request of hostile)
-      await exchange(at, request.bytes({ ...at, host: `127.0.0.1:${ollama.port}`, limit: 2 ** 25 }), 1, 100)
+      await exchange(
+        at,
+        request.bytes({ ...at, host: `127.0.0.1:${ollama.port}`, limit: 2 ** 25, buffer: 2 ** 17 }),
+        1,
+        100,
+      )
     expect(ollama.received().length).toBeGreaterThan(100)
     expect(kept()).toEqual(before)
     const answered = ollama.received().filter(({ event, status }) => event === 'answered' && status === 200)
@@ -145,7 +165,7 @@ describe('an engine without a gateway', () => {
   })
 
   test('every body that names a model names one that no Ollama takes', () => {
-    const aim = { host: 'h', address: 'a', port: 1, limit: 1 }
+    const aim = { host: 'h', address: 'a', port: 1, limit: 1, buffer: 1 }
     const named = hostile.flatMap((request) => [...request.bytes(aim).matchAll(/"(?:model|name)":"([^"]*)"/g)])
     expect(named.length).toBeGreaterThan(40)
     for (const [, name] of named) expect(name).toContain(nobody)

@@ -146,9 +146,9 @@ export const targets: Hostile[] = [
   { name: 'garbage', expect: '400', bytes: () => '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03garbage\r\n\r\n' },
   { name: 'SSH banner', expect: '400', bytes: () => 'SSH-2.0-OpenSSH_9.6\r\n\r\n' },
   {
-    name: 'huge garbage 200 KB',
+    name: 'more garbage than the buffer holds',
     expect: '400|414|431|close',
-    bytes: () => 'x'.repeat(200_000),
-    note: 'under the buffer’s 128 KB it waits for more',
+    bytes: ({ buffer }) => 'x'.repeat(buffer + 70_000),
+    note: 'of less HAProxy waits for the rest',
   },
 ]

@@ -27,13 +27,13 @@ export async function withProbeKeys<T>(
   const forget = async () => {
     for (const [file, lines] of maps) await removeRunning(host, file, lines.keys(), serving)
   }
-  let told: string[] = []
+  let told: string[] | undefined
   const renew = async () => {
     let pids = workers((await askMaster(host, 'show proc')) ?? '')
-    // While it takes in a new configuration the master is silent for a moment.
-    if (pids.length === 0 && told.length > 0) pids = await workersOf(host)
-    if (pids.every((pid) => told.includes(pid))) return
-    for (const [file, lines] of maps) await addRunning(host, file, lines, serving)
+    // A master that has just started, or takes in a new configuration, is silent for a moment; one that named nobody then is not waited for again.
+    if (pids.length === 0 && told?.length !== 0) pids = await workersOf(host)
+    if (!pids.every((pid) => told?.includes(pid)))
+      for (const [file, lines] of maps) await addRunning(host, file, lines, serving)
     told = pids
   }
   try {
