@@ -2,6 +2,7 @@ import { render } from '../gateway/config.ts'
 import { demandsOf, speedsOf } from '../gateway/demands.ts'
 import { type Need, tooOldFor } from '../gateway/needs.ts'
 import { gatewayOf } from '../gateway/of-site.ts'
+import { apartNeeds, blended } from '../gateway/policies/timeouts.ts'
 import { swap } from '../haproxy/reload.ts'
 import { runningFingerprint, workerInfo } from '../haproxy/runtime.ts'
 import { exitCodes, Stop } from '../host/command.ts'
@@ -9,8 +10,9 @@ import type { Host, Look } from '../host/host.ts'
 import { saveRegistry } from '../people/registry.ts'
 import { publish } from '../people/store.ts'
 import { places, platformOf } from '../platform/here.ts'
+import { atLeast, versionNumbers } from '../platform/versions.ts'
 import { fingerprintOf } from '../site/configuration.ts'
-import type { Registry } from '../site/limits.ts'
+import type { Limits, Registry } from '../site/limits.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
 import { currentReceipt } from '../steps/receipt.ts'
@@ -41,15 +43,34 @@ export async function newEnough(
   needs: Need[],
 ): Promise<void> {
   if (needs.length === 0) return
-  const said = (await look.query([programs.haproxy, '-v'])).stdout
-  for (const version of [/version (\S+)/i.exec(said)?.[1], (await workerInfo(look))?.version]) {
-    const fault = version && tooOldFor(version, needs)
+  for (const version of await versions(look, programs)) {
+    const fault = tooOldFor(version, needs)
     if (fault)
       throw new Stop(
         exitCodes.precondition,
         `HAProxy ${version} is ${fault}; upgrade it (${platformOf(machine).packages.typed(machine.packager, 'upgrade', 'haproxy')}) and run install.ts. Nothing was changed.`,
       )
   }
+}
+
+/** Of the program, and of the worker, where there are any. */
+async function versions(look: Look, { haproxy }: Setup['programs']): Promise<string[]> {
+  const said = (await look.query([haproxy, '-v'])).stdout
+  return [/version (\S+)/i.exec(said)?.[1], (await workerInfo(look))?.version].filter((text) => text !== undefined)
+}
+
+/** What the limits of a key's own do not do under an old HAProxy; nothing where they do, or no key is asked for. */
+export async function notApart(
+  look: Look,
+  { settings, programs }: Setup,
+  keys: Record<string, Limits>,
+): Promise<string[]> {
+  const whose =
+    settings.access === 'tailnet' ? [] : blended(settings, { keys }).filter((text) => text.includes(' for the key '))
+  if (whose.length === 0) return []
+  const old = (await versions(look, programs)).find((text) => !atLeast(versionNumbers(text), [...apartNeeds]))
+  const what = `HAProxy ${old} has one limit for the time to the first byte and for silence after it`
+  return old ? whose.map((one) => `${what}: ${one}.`) : []
 }
 
 /** Tells the gateway. What cannot be written for HAProxy is not kept either: a key that was never shown would be nobody's. False when it is kept, but not in force everywhere, which is said. */

@@ -9,14 +9,14 @@ import { generateKey, hashKey } from '../people/key.ts'
 import { asOwn } from '../people/own-probes.ts'
 import { readRegistry, saveRegistry } from '../people/registry.ts'
 import { budgetText } from '../site/budget.ts'
-import type { Entry, Registry } from '../site/limits.ts'
+import type { Entry, Limits, Registry } from '../site/limits.ts'
 import type { Machine } from '../site/machine.ts'
 import { didYouMean } from '../site/nearest.ts'
 import { contextLength } from '../site/settings.ts'
 import type { Setup } from '../site/setup.ts'
 import { takeLock } from '../steps/receipt.ts'
 import type { Flags, Ui } from './cli.ts'
-import { answered, fewSpeeds, newEnough, pending, putInForce, reloadFor } from './in-force.ts'
+import { answered, fewSpeeds, newEnough, notApart, pending, putInForce, reloadFor } from './in-force.ts'
 import { graceOf, oneName, withFlags } from './key-options.ts'
 import { baseUrl, clients } from './next-steps.ts'
 import { installed, prepare } from './prepare.ts'
@@ -120,6 +120,7 @@ const add: Verb = async (call) => {
     registry.keys[name] = { ...limits, created: new Date().toISOString(), hashes: [{ sha256: hashKey(key) }] }
   })
   if (limits.admin) process.stderr.write(power)
+  await warn(call, name, limits)
   return tell(call, name, key, code)
 }
 
@@ -158,7 +159,13 @@ const limit: Verb = async (call) => {
     return registry.keys[name]
   })
   print(call.ui, { [name]: entry })
+  await warn(call, name, entry)
   return code
+}
+
+/** Says what of these limits the HAProxy that is installed cannot do. */
+async function warn({ host, setup }: Call, name: string, limits: Limits): Promise<void> {
+  for (const text of await notApart(host, setup, { [name]: limits })) process.stderr.write(`${text}\n`)
 }
 
 const revoke: Verb = async (call) => {

@@ -19,7 +19,7 @@ const settings = ['tailnet', 'keys', 'either'].flatMap((access) =>
     ['off', 'errors', 'requests'].map((log) =>
       [
         ...[`access: ${access}`, `observer: ${observer}`, `log: ${log}`, `limits: ${limits}`, `timeouts: ${timeouts}`],
-        `groups: [${everything.split(',').filter((name) => access !== 'tailnet' || name !== 'metrics')}]`,
+        `groups: [${everything.split(',').filter((name) => name !== 'metrics' || (access !== 'tailnet' && observer === 'on'))}]`,
         'hosts: [studio.example.net, localhost]',
         "origins: ['https://pages.example.net']",
         'people: { ann@example.com: { groups: [agents] }, device:tablet: { groups: [openai] } }',

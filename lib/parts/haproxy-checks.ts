@@ -1,5 +1,9 @@
+import { apartNeeds, blended } from '../gateway/policies/timeouts.ts'
 import { fault } from '../haproxy/reload.ts'
+import type { Look } from '../host/host.ts'
 import { labels, places, platformOf } from '../platform/here.ts'
+import { atLeast, versionNumbers } from '../platform/versions.ts'
+import { noKeys } from '../site/limits.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
 import { advice, again, type Check, missed, ok, skipped } from '../steps/step.ts'
@@ -14,6 +18,7 @@ export const gatewayChecks = (machine: Machine, setup: Setup): Check[] =>
         recent(machine, setup),
         sockets(),
         address(machine),
+        ...timesApart(machine, setup),
       ]
     : []
 
@@ -49,6 +54,29 @@ function recent(machine: Machine, setup: Setup): Check {
           )
     },
   }
+}
+
+const versionOf = async (look: Look, setup: Setup): Promise<string | undefined> =>
+  /version (\S+)/i.exec((await look.query([setup.programs.haproxy, '-v'])).stdout)?.[1]
+
+/** Nothing is refused for it, since one of the two limits holds. */
+function timesApart(machine: Machine, setup: Setup): Check[] {
+  const whose = blended(setup.settings, setup.settings.access === 'tailnet' ? noKeys : setup.registry)
+  if (whose.length === 0) return []
+  return [
+    {
+      id: 'haproxy.times-apart',
+      title: 'HAProxy tells the time to the first byte from silence after it',
+      async check(look) {
+        const version = await versionOf(look, setup)
+        if (!version) return skipped('it does not say of which version it is')
+        if (atLeast(versionNumbers(version), [...apartNeeds])) return ok(version)
+        const upgrade = platformOf(machine).packages.typed(machine.packager, 'upgrade', 'haproxy')
+        const remedy = `${upgrade}, then run install.ts again: 3.0 tells them apart.`
+        return advice(`${version} has one limit for both: ${whose.join(', ')}`, remedy)
+      },
+    },
+  ]
 }
 
 function sockets(): Check {

@@ -105,6 +105,13 @@ describe('settings', () => {
     expect(faults('body_limit: 0MB')).toContain('body_limit: from 1KB on')
   })
 
+  test('metrics without the observer that serves them are refused', () => {
+    expect(faults('{ access: keys, groups: [agents, metrics], observer: off }')).toContain(
+      'groups: metrics are served by the observer',
+    )
+    expect(parse('{ access: keys, groups: [agents, metrics] }').observer).toBe('on')
+  })
+
   test('times of answers end at half an hour of silence and a day', () => {
     expect(parse('timeouts: { first_byte: 35m, groups: { embeddings: { whole: 24h } } }').timeouts).toEqual({
       first_byte: 2_100_000,

@@ -230,6 +230,10 @@ const schema = fields
     path: ['groups'],
     message: 'metrics tells about everybody, so it always needs a key; set access to keys or either',
   })
+  .refine(({ observer, groups }) => observer === 'on' || !groups.includes('metrics'), {
+    path: ['groups'],
+    message: 'metrics are served by the observer; set observer to on, or leave metrics out',
+  })
 
 /** The settings with defaults filled in: times in ms, sizes in bytes, groups still by name. */
 export type Settings = z.infer<typeof schema>

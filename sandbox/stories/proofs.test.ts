@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { hostileChecks } from '../../lib/checks/hostile.ts'
 import { policies } from '../../lib/gateway/policies/index.ts'
 import { withProbeKeys } from '../../lib/gateway/proofs/probes.ts'
 import { rows } from '../../lib/gateway/proofs/rows.ts'
@@ -10,6 +11,7 @@ import { overlong } from '../../lib/observer/duties/overlong.ts'
 import { generateKey, hashKey } from '../../lib/people/key.ts'
 import { recordOf } from '../../lib/people/records.ts'
 import { keep } from '../../lib/people/store.ts'
+import { type Group, groups, openable } from '../../lib/site/endpoints.ts'
 import type { Registry } from '../../lib/site/limits.ts'
 import { emptyReceipt } from '../../lib/site/receipt.ts'
 import { openGroups } from '../../lib/site/settings.ts'
@@ -87,6 +89,20 @@ const partly = ['keys.expired', 'limits.handed-over', 'queue.slots']
 const notOk = (results: Result[]) => results.filter(({ state }) => state !== 'ok')
 
 describe('test.ts', () => {
+  test('sees that the metrics are shown to whoever has no key', async () => {
+    const one = await start({
+      settings: `${settings}\ngroups: [agents, metrics]\nkeyless: [agents]\nmetrics: { port: ${engine.port} }`,
+      alter: (text) => text.replace(/^.*(an API key is needed|is not known here).*$/gm, ''),
+    })
+    const found = await report(one, (target) => hostileChecks(target, one.gateway))
+    expect(notOk(found)).toContainEqual(
+      expect.objectContaining({
+        id: 'hostile.lesson.vllm-42064.a-route-that-the-guard-forgot',
+        saw: expect.stringMatching(/^200 instead/),
+      }),
+    )
+  })
+
   test('proves each policy on the running gateway by keys of its own, and leaves none of them behind', async () => {
     const one = await start({ settings })
     const results = await report(one, proofs(one))
@@ -121,13 +137,25 @@ describe('test.ts', () => {
     )
   })
 
-  test.each(['embeddings', 'native', 'anthropic', 'metadata'])(
-    'finds no fault where %s alone is open',
-    async (group) => {
-      const one = await start({ settings: `${settings}\ngroups: [${group}]` })
+  test('finds no fault where silence may be longer than the time to the first byte, or shorter', async () => {
+    for (const times of ['first_byte: 5m, silence: 60s, whole: 30m', 'first_byte: 20s, silence: 60s']) {
+      await gateway?.stop()
+      const one = await start({ settings: `access: keys\ntimeouts: { ${times} }` })
       expect(notOk(await report(one, proofs(one)))).toEqual([])
-    },
-  )
+    }
+  })
+
+  const alone = (Object.keys(groups) as Group[]).filter(openable)
+  test.each(alone)('finds no fault where %s alone is open, and nothing hostile gets through', async (group) => {
+    const observer = await startRecorder()
+    try {
+      const one = await start({ settings: `${settings}\ngroups: [${group}]\nmetrics: { port: ${observer.port} }` })
+      const checks = (target: Target) => [...proofs(one)(target), ...hostileChecks(target, one.gateway)]
+      expect(notOk(await report(one, checks))).toEqual([])
+    } finally {
+      await observer.stop()
+    }
+  })
 
   test('leaves no way in when it is killed: a key of it that has ended counts as nobody’s', async () => {
     const one = await start({ settings: 'limits: { per_minute: 1 }' })

@@ -84,7 +84,7 @@ export const lessons: Hostile[] = [
   at('GHSA-xqmj-j6mv-4862', 'a template to render', 'POST /prompts/test', [], '{}'),
   at('GHSA-69x8-hrgq-fjj8', 'a command to test', 'POST /mcp-rest/test/connection', [], '{}'),
   at('GHSA-57q6-fvp4-pqmm', 'a key in the other header opens no route', 'POST /api/pull', ['x-api-key: k'], body),
-  at('vllm#42064', 'a route that the guard forgot', 'GET /metrics'),
+  at('vllm#42064', 'a route that the guard forgot', 'GET /metrics', ['Authorization: Bearer none']),
   at('vllm-mlx#317', 'another one', 'GET /v1/mcp/tools'),
   at('llama.cpp#27027', 'the slots with what others asked', 'GET /slots'),
   at('llama.cpp#5837', 'the properties with the prompt', 'GET /props'),

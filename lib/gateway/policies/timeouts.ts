@@ -1,4 +1,6 @@
 import { record } from '../../people/records.ts'
+import { openRows } from '../../site/endpoints.ts'
+import type { Limits } from '../../site/limits.ts'
 import { openGroups, type Settings, timed } from '../../site/settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { timeLimits } from '../proofs/timed.ts'
@@ -13,6 +15,39 @@ export const queueTimes = ({ queue, groups = {} }: Settings['timeouts']): string
   ...Object.entries(groups).flatMap(([group, times]) => (times.queue ? [`timeouts.groups.${group}.queue`] : [])),
 ]
 
+/** The first HAProxy that tells the time to the first byte from silence after it; an older one has one limit for both. */
+export const apartNeeds: Since = [3, 0]
+
+/** ms that count without a word of the owner's. */
+const general = 35 * 60_000
+
+/** The limits of each open group whose rows ask a model. */
+function timesOf(settings: Settings) {
+  const { groups = {}, ...all } = settings.timeouts
+  const asking = openRows(openGroups(settings)).filter(({ backend }) => backend === 'inference')
+  return [...new Set(asking.map(({ group }) => group))].map((group) => ({
+    ...{ group, first_byte: 0, silence: 0, whole: 0, queue: 0 },
+    ...all,
+    ...groups[group as keyof typeof groups],
+  }))
+}
+
+/** The one limit (ms) that an older HAProxy makes of two: the larger, and the general one where silence alone is limited; undefined where they are the same. */
+const asOne = (first: number, silence: number): number | undefined =>
+  first === silence ? undefined : first > 0 ? Math.max(first, silence) : general
+
+/** Whose time to the first byte and silence after it an older HAProxy cannot tell apart, and the one limit that it makes of them, such as `60 s for the key bob`. */
+export function blended(settings: Settings, { keys }: { keys: Record<string, Limits> }): string[] {
+  const told = (whose: string, { firstByte, silence }: Limits = {}): string[] => {
+    const found = timesOf(settings).flatMap(
+      (times) => asOne((firstByte ?? 0) * 1000 || times.first_byte, (silence ?? 0) * 1000 || times.silence) ?? [],
+    )
+    return [...new Set(found)].map((ms) => `${ms / 1000} s for ${whose}`)
+  }
+  const own = Object.entries(keys).filter(([, { firstByte, silence }]) => firstByte || silence)
+  return [...told('timeouts in settings.yaml'), ...own.flatMap(([name, limits]) => told(`the key ${name}`, limits))]
+}
+
 /** Where each limit stands, in the group's entry and in the record. */
 const kinds = [
   { name: 'txn.first', group: 1, own: record.firstByte },
@@ -23,10 +58,7 @@ const waiting = { name: 'txn.queue', group: 4, own: record.queue }
 
 /** `group` -> `ms to the first byte|ms of silence after it|s of the whole request|ms in the queue`; 0 is no limit but the general 35 minutes, and `queue.wait`. */
 function groupTimes(settings: Settings): string {
-  const { groups = {}, ...all } = settings.timeouts
-  const lines = openGroups(settings).flatMap((group) => {
-    const own = { ...all, ...groups[group as keyof typeof groups] }
-    const { first_byte = 0, silence = 0, whole = 0, queue = 0 } = own
+  const lines = timesOf(settings).flatMap(({ group, first_byte, silence, whole, queue }) => {
     const fields = [first_byte, silence, Math.ceil(whole / 1000), queue]
     return fields.some(Boolean) ? [`${group} ${fields.join('|')}`] : []
   })

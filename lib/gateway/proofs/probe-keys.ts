@@ -18,8 +18,8 @@ export const limited = {
   spent: {},
   /** none of its own, but those that everybody shares */
   shared: {},
-  /** a millisecond to the first byte */
-  hasty: { firstByte: 0.001 },
+  /** a millisecond to the first byte, and of silence: HAProxy before 3.0 takes the larger of the two */
+  hasty: { firstByte: 0.001, silence: 0.001 },
   /** one second for a whole request */
   brief: { whole: 1 },
   /** as few bytes a second as somebody has */

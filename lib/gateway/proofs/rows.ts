@@ -78,7 +78,6 @@ export function rows(target: Target): Check[] {
     '/v1',
     '/v1/nonsense',
     '/debug/pprof/',
-    '/metrics',
     '/v1/models/',
     '/v1/models/a%2F..%2Fb',
     '/api/../api/delete',
