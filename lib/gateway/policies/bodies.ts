@@ -24,7 +24,7 @@ export function bodies(gateway: Gateway): Policy {
         `tune.bufsize ${bufferSize(gateway)}`,
         'tune.pattern.cache-size 0',
         // Free buffers kept at hand by each thread: the default of 512 KB holds four of them, and the rest went back to the allocator after each request (8 of 59 µs).
-        '.if version_atleast(3.0)',
+        '.if version_atleast(2.8)',
         'tune.memory.hot-size 4194304',
         '.endif',
       ],
