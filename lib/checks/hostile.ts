@@ -1,4 +1,4 @@
-import { bufferSize } from '../gateway/policies/bodies.ts'
+import { bufferSize } from '../gateway/policies/buffers.ts'
 import type { Gateway } from '../gateway/policy.ts'
 import type { Target } from '../gateway/proofs/target.ts'
 import { workerInfo } from '../haproxy/runtime.ts'

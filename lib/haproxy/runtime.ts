@@ -167,7 +167,7 @@ async function changeMap(worker: ToldWorker, file: string, target: Target): Prom
 
 /** Changes up to this many are told one by one (a quarter of a millisecond each); more, and a whole new map is quicker, which costs the same for any number of changes. */
 const few = (lines: number): number => Math.max(50, lines / 50)
-/** Bytes of a map in one command: well below HAProxy's buffer (126,976 bytes), whose size bounds a payload. */
+/** Bytes of a map in one command: well below what bounds a payload: HAProxy's buffer (126,976 bytes), and from 3.4 on 128 KB. */
 const bytesAtOnce = 60_000
 
 function differences(now: Map<string, string>, wanted: Map<string, string>, id: string): string[] {

@@ -19,7 +19,7 @@ const settings = `groups: [agents, native]\norigins: ['${origin}']\nhosts: [ai.e
 const hurry = (text: string) =>
   text
     .replace('timeout http-request 30s', 'timeout http-request 2s')
-    .replace('wait-for-body time 60s', 'wait-for-body time 2s')
+    .replaceAll('wait-for-body time 60s', 'wait-for-body time 2s')
     .replace('timeout server 35m', 'timeout server 1500ms')
 
 beforeAll(async () => {

@@ -21,7 +21,7 @@ function named(name: string): Hostile {
 const rules: [string, RegExp, string][] = [
   ['HTTP/1.1 only', /req\.ver 1\.1/, 'HTTP/2.0 text'],
   ['origin-form targets only', /url -m beg/, 'absolute-form same'],
-  ['headers and targets are bounded', /req\.hdrs,length/, 'header 17000'],
+  ['headers and targets are bounded', /req\.hdrs,length/, 'URI 8000'],
   ['methods are bounded', /txn\.letters\) -m int/, 'method of 25 letters'],
   ['no WebSocket', /deny status 426/, 'websocket upgrade'],
   ['no compressed bodies', /deny status 415/, 'Content-Encoding zstd'],

@@ -59,10 +59,14 @@ export const later: Hostile[] = [
       bytes: hosts(({ host }) => [`Host: ${host}${tail}`]),
     }),
   ),
-  { name: 'method of 100,000 letters', expect: '400', bytes: plain(`${'M'.repeat(100_000)} /api/version`) },
+  {
+    name: 'method of 100,000 letters',
+    expect: '400 / 400 / 400 / 414',
+    bytes: plain(`${'M'.repeat(100_000)} /api/version`),
+  },
   { name: 'method of 25 letters', expect: '400', bytes: plain(`${'M'.repeat(25)} /api/version`) },
   { name: 'path of 4,000 quotes', expect: '403', bytes: get(`/${'"'.repeat(4000)}`) },
-  { name: 'path of 100,000 letters', expect: '400', bytes: get(`/${'"'.repeat(100_000)}`) },
+  { name: 'path of 100,000 letters', expect: '400 / 400 / 400 / 414', bytes: get(`/${'"'.repeat(100_000)}`) },
   { name: 'query of 8,000 letters', expect: '400', bytes: get(`/api/version?${'q'.repeat(8000)}`) },
   {
     name: 'user agent of 8,000 quotes',

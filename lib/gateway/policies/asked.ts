@@ -1,4 +1,5 @@
 import type { Policy } from '../policy.ts'
+import { waitForBody } from './buffers.ts'
 
 /** How much of a large body is waited for to find its model; smaller ones are here whole (bodies.ts). */
 const enough = 65_536
@@ -14,7 +15,7 @@ export const asked = (): Policy => ({
   name: 'asked',
   lines: {
     inspect: [
-      `http-request wait-for-body time 60s at-least ${enough} if inference`,
+      ...waitForBody(`at-least ${enough} `, 'inference'),
       "http-request set-var(txn.model) req.body,json_query('$.model'),lower if inference !{ var(txn.model) -m found }",
       `http-request unset-var(txn.model) if !{ var(txn.model) -m reg ${plainModel} }`,
     ],

@@ -2,16 +2,10 @@ import type { Gateway, Policy } from '../policy.ts'
 import { refusedAs } from '../proofs/refused.ts'
 import { modelRows } from '../proofs/target.ts'
 import { refuse } from '../refusal.ts'
+import { buffers, waitForBody } from './buffers.ts'
 
-/** 100 KB of body behind 20 KB of head; 128 KB and more would cost every request a mapping of its own (glibc's mmap threshold). */
-const usual = 126_976
-/** Room for the head before a body that must be seen whole. */
-const headRoom = 24_576
 /** Bytes that a body without Content-Length may have: it must end within the buffer, headers included. */
 const unlabelledLimit = 102_400
-
-/** Bytes of HAProxy's buffer, which is full before a head without an end is refused. */
-export const bufferSize = ({ listed, settings }: Gateway): number => (listed ? settings.judged_body + headRoom : usual)
 
 /** How large a body may be, and how slowly it may come. Content-Length is signed in HAProxy: 2^63 would be negative, hence its length in letters. */
 export function bodies(gateway: Gateway): Policy {
@@ -21,7 +15,7 @@ export function bodies(gateway: Gateway): Policy {
     lines: {
       // Patterns are few; remembering their verdicts costs more than judging again (measured).
       global: [
-        `tune.bufsize ${bufferSize(gateway)}`,
+        ...buffers(gateway),
         'tune.pattern.cache-size 0',
         // Free buffers kept at hand by each thread: the default of 512 KB holds four of them, and the rest went back to the allocator after each request (8 of 59 µs).
         '.if version_atleast(2.8)',
@@ -36,7 +30,10 @@ export function bodies(gateway: Gateway): Policy {
           when: [`{ req.body_size gt ${limit} }`, '{ req.fhdr(content-length),length gt 11 }'],
         }),
         // A buffer for bodies that are held whole has room for more.
-        `http-request wait-for-body time 60s at-least ${unlabelledLimit} if !{ req.fhdr(content-length) -m found } or { req.body_size le ${unlabelledLimit} }`,
+        ...waitForBody(
+          `at-least ${unlabelledLimit} `,
+          `!{ req.fhdr(content-length) -m found } or { req.body_size le ${unlabelledLimit} }`,
+        ),
         refuse({
           status: 413,
           message: `a body without Content-Length may have ${unlabelledLimit / 1024} KB at most.`,

@@ -3,6 +3,7 @@ import { identifies } from '../../site/settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { listed } from '../proofs/limited.ts'
 import { refuse } from '../refusal.ts'
+import { waitForBody } from './buffers.ts'
 
 /** The word model as a JSON key in any mix of case and escapes, as Go's decoder would take it. */
 const anyModel = '"(?i:m|\\\\u00[46]d)(?i:o|\\\\u00[46]f)(?i:d|\\\\u00[46]4)(?i:e|\\\\u00[46]5)(?i:l|\\\\u00[46]c)"'
@@ -65,7 +66,7 @@ export function models(gateway: Gateway): Policy {
           message: `under a model list a request may send ${kilobytes(limit)} at most (judged_body in settings.yaml).`,
           when: [`listed bodied { req.body_size gt ${limit} }`],
         }),
-        'http-request wait-for-body time 60s if listed bodied',
+        ...waitForBody('', 'listed bodied'),
         'http-request set-var(txn.held) req.body_len if listed bodied',
         'http-request set-var(txn.missing) req.body_size,sub(txn.held) if listed bodied',
         refuse({
