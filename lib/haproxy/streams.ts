@@ -31,15 +31,21 @@ export async function streamsOf({ pid, ask }: Pick<Worker, 'pid' | 'ask'>): Prom
   return sessionsOf(rows, await ask('show sess')).map((stream) => ({ pid, ...stream }))
 }
 
-/** What the gateway wrote down of them, by `address:port`: rows of the table `streams` whose count is not zero. */
-export const streamRows = (table: string): Map<string, Row> =>
-  new Map(
-    table.split('\n').flatMap((line): [string, Row][] => {
-      const [, key = '', count] = /key=(\S+) .*conn_cur=(\d+)/.exec(line) ?? []
-      const [who = '', client = '', whole, started, model = ''] = key.split('|')
-      return Number(count) > 0 ? [[client, { who, client, whole: Number(whole), started: Number(started), model }]] : []
-    }),
-  )
+/** What the gateway wrote down of them, by `address:port`: rows of the table `streams` whose count is not zero. `now` is the unix time in ms. */
+export const streamRows = (table: string, now = Date.now()): Map<string, Row> =>
+  new Map(table.split('\n').flatMap((line) => rowOf(line, now)))
+
+function rowOf(line: string, now: number): [string, Row][] {
+  const value = (name: string) => new RegExp(` ${name}=(\\S+)`).exec(line)?.[1]
+  const [who = '', client = '', whole, ...rest] = (value('key') ?? '').split('|')
+  // An earlier version wrote the start into the key, and its workers may outlive an update.
+  const [model = '', start = value('gpt0')] = rest.reverse()
+  const started = nearest(Number(start), now)
+  return Number(value('conn_cur')) > 0 ? [[client, { who, client, whole: Number(whole), started, model }]] : []
+}
+
+/** The time nearest to `now`, by 24 days at most, that agrees with another in its last 32 bits (ms). */
+const nearest = (time: number, now: number): number => now + ((time - now) | 0)
 
 /** The sessions of these clients, as `show sess` lists them. */
 export const sessionsOf = (rows: Map<string, Row>, text: string): Omit<Stream, 'pid'>[] =>

@@ -3,13 +3,13 @@ import { memoryWorker, withWorkers } from '../../../test/memory-haproxy.ts'
 import { memoryHost } from '../../../test/memory-host.ts'
 import { overlong } from './overlong.ts'
 
-const began = 1_763_740_800_000
+const began = Date.now()
 
 /** A gateway with one stream that may take 60 s and began then, and how often it was ended. */
 function machine() {
   const host = memoryHost()
   const stream = memoryWorker({
-    streams: `0x1: key=bob|100.64.0.9:4711|60|${began}|m use=1 exp=5 shard=0 conn_cur=1\n`,
+    streams: `0x1: key=bob|100.64.0.9:4711|60|m use=1 exp=5 shard=0 gpt0=${began % 2 ** 32} conn_cur=1\n`,
     sessions: {
       '0x55aa': '0x55aa: proto=tcpv4 src=100.64.0.9:4711 fe=tailnet be=inference srv=engine ts=00 age=1s\n',
     },
