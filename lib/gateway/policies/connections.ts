@@ -19,6 +19,8 @@ export function connections(gateway: Gateway): Policy {
       connection: [
         'tcp-request connection track-sc0 src table addresses',
         'tcp-request connection reject if { sc0_conn_cur gt 64 }',
+        // Written once for a connection: the log and the table of running requests need it in letters.
+        'tcp-request connection set-var-fmt(sess.address) "%[src]"',
       ],
       global: ['maxconn 2000', 'nbthread 2', 'hard-stop-after 24h', `mworker-max-reloads ${ever}`],
     },

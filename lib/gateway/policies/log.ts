@@ -8,7 +8,7 @@ const text = (name: string, fetch: string): string => `"${name}":"%[${fetch},jso
 const line = [
   '"time":"%tr"',
   '"id":"%ID"',
-  '"address":"%ci"',
+  '"address":"%[var(sess.address)]"',
   text('who', 'var(txn.who)'),
   text('login', 'var(txn.peer),field(1,|)'),
   text('device', 'var(txn.peer),field(2,|)'),

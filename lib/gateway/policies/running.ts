@@ -13,7 +13,7 @@ export const running = (): Policy => ({
   name: 'running',
   lines: {
     inspect: [
-      'http-request set-var-fmt(txn.stream) "%[var(txn.who)]|%[src]:%[src_port]|%[var(txn.whole)]|%[var(txn.model)]" if inference',
+      'http-request set-var-fmt(txn.stream) "%[var(txn.who)]|%[var(sess.address)]:%[src_port]|%[var(txn.whole)]|%[var(txn.model)]" if inference',
       'http-request track-sc2 var(txn.stream) table streams if inference',
       `http-request sc-set-gpt0(2) date(0,ms),mod(${gpt0}) if inference`,
     ],
