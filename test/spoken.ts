@@ -7,5 +7,5 @@ export function spoken(rule: string, files: Record<string, string>, path: string
       const line = content.split('\n').find((one) => one.startsWith(`${path} `))
       return line?.slice(path.length + 1) ?? `no ${path} in ${name}`
     })
-    .replaceAll('%[unique-id]', 'req_1')
+    .replaceAll('%[var(txn.id)]', 'req_1')
 }

@@ -56,7 +56,7 @@ const words = (file: string): string => `%[var(txn.path),map_beg({{files}}/${fil
 
 /** A body in the family of the path, as a log-format string: under /api/ Ollama's own shape, elsewhere the union. */
 export const body = (status: number, message: string): string =>
-  `${words(openFile(status))}Gateway: ${message}${words(closeFile(status))}%[unique-id]"}`
+  `${words(openFile(status))}Gateway: ${message}${words(closeFile(status))}%[var(txn.id)]"}`
 
 /** The rule that refuses, in the family of the path. `deny`, since HAProxy's log does not count a `return` as an error. */
 export function refuse({ status, message, when, headers = {} }: Refusal): string {

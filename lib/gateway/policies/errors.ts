@@ -29,19 +29,22 @@ const file = ([status]: [number, string, string]): string => `    errorfile ${st
 export const late = (status: number, said = status): string =>
   `http-error status ${status} content-type application/json ${status === 503 ? 'hdr retry-after 5 ' : ''}lf-string '${body(said, afterwards[said] ?? '')}'`
 
+/** A request's own name: microseconds, and 32 bits of chance. No secret, and half the price of a UUID. */
+const id = 'req_%[date(0,us),hex,bytes(2)]%[rand,hex,bytes(8)]'
+
 /** Every error that HAProxy makes itself, as JSON in the caller's family; never HTML, never empty. */
 export function errors(): Policy {
   return {
     name: 'errors',
     lines: {
       prepare: [
+        `http-request set-var-fmt(txn.id) "${id}"`,
         'http-request set-var(txn.path) path,bytes(0,300)',
         'http-request set-var(txn.method) method,bytes(0,24)',
         'http-request set-var(txn.letters) method,length',
         'http-request set-var(txn.now) date',
       ],
       defaults: [
-        'unique-id-format req_%[uuid()]',
         ...parsed.map((entry) => file(entry).trim()),
         '.if version_atleast(3.2)',
         ...later.map((entry) => file(entry).trim()),

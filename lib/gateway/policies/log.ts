@@ -7,7 +7,7 @@ const text = (name: string, fetch: string): string => `"${name}":"%[${fetch},jso
 /** One JSON object a line; every field that a client controls is bounded, so that no line is cut (haproxy-policy.md §11). */
 const line = [
   '"time":"%tr"',
-  '"id":"%ID"',
+  '"id":"%[var(txn.id)]"',
   '"address":"%[var(sess.address)]"',
   text('who', 'var(txn.who)'),
   text('login', 'var(txn.peer),field(1,|)'),
@@ -41,7 +41,7 @@ const chosen = {
 
 /** The policy whose rule refuses tells its name in a header, which is read and taken off again (`refuse` in refusal.ts). */
 const named = [
-  'http-after-response set-header x-request-id %[unique-id]',
+  'http-after-response set-header x-request-id %[var(txn.id)]',
   'http-after-response set-var(txn.denied) res.fhdr(x-denied-by) if { status ge 400 }',
   'http-after-response del-header x-denied-by if { var(txn.denied) -m found }',
 ]

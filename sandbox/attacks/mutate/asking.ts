@@ -89,5 +89,5 @@ export function refusal(answer: Exchange, status: number, words: string, family:
   must(text.startsWith('Gateway: ') && text.includes(words), `says ${text} instead of ${words}`)
   if (family === 'api') return
   must(type === 'error' && error.type === types[status] && error.code === error.type, `shape ${answer.body}`)
-  must(/^req_([0-9a-f-]{36}|unserved)$/.test(request_id), `request_id ${request_id}`)
+  must(/^req_([0-9A-F]{22}|unserved)$/.test(request_id), `request_id ${request_id}`)
 }

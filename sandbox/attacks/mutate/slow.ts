@@ -294,7 +294,10 @@ const logged: Expectation = [
       /"group":"anthropic".*"end":"[PS]H/.test(line(/"log .*"status":502/) ?? ''),
       `no group in ${line(/"log .*"status":502/)}`,
     )
-    must(/"login":"ann@example.com","device":"laptop"/.test(line(/"log .*pull/) ?? ''), 'nobody is named')
+    must(
+      /"address":"127\.0\.0\.1",.*"login":"ann@example.com","device":"laptop"/.test(line(/"log .*pull/) ?? ''),
+      'nobody is named',
+    )
     must(
       !line(/"agent":"quiet"/) && !line(/"works".*"status":200/) && !line(/secret/),
       'the log says more than it should',
