@@ -1,7 +1,7 @@
 import type { Aim } from '../../lib/checks/hostile/form.ts'
 import { resultOf, unreadable } from '../../lib/checks/hostile/outcome.ts'
 import { expected, type Hostile } from '../../lib/checks/hostile/table.ts'
-import { bufferSize } from '../../lib/gateway/policies/bodies.ts'
+import { bufferSize } from '../../lib/gateway/policies/buffers.ts'
 import { passedHeaders } from '../../lib/gateway/policies/rewrite.ts'
 import { valuesOf } from '../../lib/host/wire.ts'
 import { openRows } from '../../lib/site/endpoints.ts'
