@@ -1,5 +1,6 @@
 import { exitCodes, Stop } from '../host/command.ts'
 import { type Look, realLook } from '../host/host.ts'
+import { isProbe } from '../observer/own-requests.ts'
 import { dayOf, readUsage, type Share } from '../observer/usage.ts'
 import type { Flags, Ui } from './cli.ts'
 
@@ -32,9 +33,9 @@ export async function usageSince(look: Look, first: string): Promise<Usage[]> {
 }
 
 const rowsOf = (people: Record<string, Record<string, Share>>): Usage[] =>
-  Object.entries(people).flatMap(([who, models]) =>
-    Object.entries(models).map(([model, share]) => ({ who, model, ...share })),
-  )
+  Object.entries(people)
+    .filter(([who]) => !isProbe(who))
+    .flatMap(([who, models]) => Object.entries(models).map(([model, share]) => ({ who, model, ...share })))
 
 const dayMs = 86_400_000
 

@@ -113,6 +113,7 @@ describe('a refresh', () => {
     memoryHost({
       files: new Map([
         [cli, ''],
+        [`${keyMaps}/probes.lst`, 'a-word'],
         [
           `${keyMaps}/rules.map`,
           [...ruleLines(settings(people))].map(([rule, record]) => `${rule} ${record}\n`).join(''),

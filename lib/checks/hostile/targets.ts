@@ -1,3 +1,4 @@
+import { unnamed } from '../../people/own-probes.ts'
 import { body, chat, get, type Hostile, line, plain, post } from './form.ts'
 
 const stricter = 'HTTP/1.0 is refused as such'
@@ -101,14 +102,20 @@ export const targets: Hostile[] = [
     bytes: post('/v1/chat/completions', ['Connection: upgrade', 'Upgrade: foo']),
   },
   { name: 'HTTP/0.9', expect: '400', bytes: () => 'GET /api/version\r\n\r\n' },
-  { name: 'HTTP/1.0 no host', expect: '400', bytes: () => 'GET /api/version HTTP/1.0\r\n\r\n', note: stricter },
+  {
+    name: 'HTTP/1.0 no host',
+    expect: '400',
+    bytes: () => `GET /api/version HTTP/1.0\r\n${unnamed}\r\n\r\n`,
+    note: stricter,
+  },
   {
     name: 'HTTP/1.0 with TE',
     expect: '400',
-    bytes: ({ host }) => `POST /v1/messages HTTP/1.0\r\nHost: ${host}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+    bytes: ({ host }) =>
+      `POST /v1/messages HTTP/1.0\r\nHost: ${host}\r\n${unnamed}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
     note: stricter,
   },
-  { name: 'HTTP/1.1 no host', expect: '421', bytes: () => 'GET /api/version HTTP/1.1\r\nUser-Agent: hostile\r\n\r\n' },
+  { name: 'HTTP/1.1 no host', expect: '421', bytes: () => `GET /api/version HTTP/1.1\r\n${unnamed}\r\n\r\n` },
   { name: 'HTTP/1.2', expect: '400', bytes: line('GET /api/version HTTP/1.2') },
   { name: 'HTTP/2.0 text', expect: '400', bytes: line('GET /api/version HTTP/2.0') },
   { name: 'HTTP/9.9', expect: '400', bytes: line('GET /api/version HTTP/9.9') },

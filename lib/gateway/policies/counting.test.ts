@@ -74,7 +74,7 @@ function haproxy(lines: string[], rows: Rows, limits: Variables, now: number) {
     for (const line of lines.filter((one) => one.startsWith(`${kind} `))) {
       const [rule = '', condition = ''] = line.split(/ if (?=!?\{)/)
       const terms = (condition.match(/!?\{ [^}]+ \}/g) ?? []).filter((term) => term !== `{ status ${status} }`)
-      if (!terms.every(holds)) continue
+      if (terms.includes(`!{ status ${status} }`) || !terms.every(holds)) continue
       if (/ deny /.test(rule)) return value(/hdr retry-after %\[(.*?)\] lf-string/.exec(rule)?.[1] ?? '')
       const [, variable = '', set = ''] = / set-var\((\S+)\) (\S+)$/.exec(rule) ?? []
       const [, at, counter = '', put = ''] = / sc-set-gpt\((\d),(\d)\) (\S+)$/.exec(rule) ?? []

@@ -88,10 +88,11 @@ const begun = ({ counted: { counter }, span, age, count }: Limit): string[] => [
  * What was not served after all (no slot came free in time) is given back, unless its span is over; and of what everybody
  * shares, what test.ts asks. HAProxy 2.6 has no action for it behind an answer, but a fetch that counts.
  */
-function returned({ counted, span, age: old }: Limit): string {
+function returned({ counted, span, age: old }: Limit): string[] {
   const same = `{ var(${old}) -m found } { ${age(counted, span)} lt ${span.ms} }`
-  const when = ['{ status 503 }', ...(counted.key === 'var(txn.who)' ? [] : [`{ var(txn.who) -m beg -- ${probing}+ }`])]
-  return `http-after-response set-var(txn.back) sc_inc_gpc(${span.back},${counted.counter}) if ${when.map((one) => `${one} ${same}`).join(' or ')}`
+  const back = `http-after-response set-var(txn.back) sc_inc_gpc(${span.back},${counted.counter})`
+  const probed = `${back} if !{ status 503 } { var(txn.who) -m beg -- ${probing}+ } ${same}`
+  return [`${back} if { status 503 } ${same}`, ...(counted.key === 'var(txn.who)' ? [] : [probed])]
 }
 
 /**
@@ -112,7 +113,7 @@ export function counted(all: Counted[]): string[] {
     ),
     ...limits.flatMap(begun),
     ...all.map(({ counter }) => `http-request sc-inc-gpc(0,${counter})`),
-    ...limits.map(returned),
+    ...limits.flatMap(returned),
   ]
 }
 

@@ -56,7 +56,7 @@ const policiesOf = (gateway: Gateway): Policy[] => [
   revoked(gateway),
   loading(gateway),
   queue(gateway),
-  running(),
+  running(gateway),
   rewrite(gateway),
   manage(gateway),
   metrics(gateway),

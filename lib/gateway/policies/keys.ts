@@ -1,7 +1,7 @@
 import { lifetime, ruleLines } from '../../people/identities.ts'
 import { keyless as none, probing, record } from '../../people/records.ts'
 import { expandGroups, type Group, openRows } from '../../site/endpoints.ts'
-import { counting, identifies } from '../../site/settings.ts'
+import { counting, identifies, type Settings } from '../../site/settings.ts'
 import type { Check } from '../../steps/step.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { wrongCounted } from '../proofs/counted.ts'
@@ -72,15 +72,15 @@ const confirmed = [
 ]
 
 /** Groups that need no key know no wrong one: their clients send any word as a key; and a key that has ended is no guess. An address is banned by a mark in the table; nothing more is counted then, so the row, and the ban with it, ends a minute after the last count. */
-const ban = (wrongAMinute: number): string[] => [
+const ban = (wrongAMinute: number, own: string): string[] => [
   'acl guessed var(txn.wrong) -m found',
   'http-request set-var(txn.wrong) bool(true) if offered !known !keyless !{ var(txn.record) -m found }',
   'acl banned src,table_gpt0(strangers) gt 0',
   // Our own wrong keys count, as test.ts proves, but against an address that nobody has (RFC 6666).
-  `http-request track-sc2 ipv6(100::1) table strangers if guessed !banned ${ownProbe}`,
+  `http-request track-sc2 ipv6(100::1) table strangers if guessed !banned ${own}`,
   'http-request track-sc2 src table strangers if guessed !banned',
   'http-request sc-inc-gpc0(2) if guessed !banned',
-  `http-request sc-set-gpt0(2) 1 if { sc2_gpc0_rate(strangers) gt ${wrongAMinute} }`,
+  `http-request sc-set-gpt0(2) 1 if { sc2_gpc0_rate(strangers) gt ${wrongAMinute} } !${own}`,
   refuse({
     status: 429,
     message: `over ${wrongAMinute} wrong API keys came from this address within a minute; wait a minute.`,
@@ -95,12 +95,12 @@ const free = (keyless: Group[]): string[] => [
   ...(keyless.includes('count-tokens') ? ['acl keyless var(txn.mp) -m str POST:/v1/messages/count_tokens'] : []),
 ]
 
-const judge = (keyless: Group[], wrongAMinute: number, either: boolean): string[] => [
+const judge = (keyless: Group[], settings: Settings): string[] => [
   'acl known var(txn.who) -m found',
   'acl offered var(txn.offered) -m found',
   ...free(keyless),
-  ...(either ? confirmed : []),
-  ...ban(wrongAMinute),
+  ...(settings.access === 'either' ? confirmed : []),
+  ...ban(settings.ban_after, ownProbe(settings)),
   refuse({
     status: 401,
     message: 'this API key has expired.',
@@ -130,7 +130,7 @@ const granted = [
 
 /** Who asks, by key or by the tailnet's word, and what they may do. Nothing of it where whoever the tailnet lets in may do everything. */
 export function keys(gateway: Gateway): Policy {
-  const { access, ban_after: wrongAMinute } = gateway.settings
+  const { access } = gateway.settings
   const either = access === 'either'
   const keyless = ['probe' as const, ...expandGroups(gateway.settings.keyless)]
   if (access === 'tailnet')
@@ -139,7 +139,7 @@ export function keys(gateway: Gateway): Policy {
     name: 'keys',
     lines: {
       identify: [...extract, ...(either ? named : []), ...timed, ...(either ? [inTime] : [])],
-      authenticate: judge(keyless, wrongAMinute, either),
+      authenticate: judge(keyless, gateway.settings),
       allow: granted,
     },
     sections: [

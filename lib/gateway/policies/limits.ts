@@ -18,8 +18,8 @@ const ofRecord = [
 ]
 
 /** Everybody whom no rule names: by address, all alike. */
-function ofSettings(limits: Settings['limits']): string[] {
-  const { per_minute = 0, concurrent = 0, burst = 0, waiting = 0 } = limits
+function ofSettings(settings: Settings): string[] {
+  const { per_minute = 0, concurrent = 0, burst = 0, waiting = 0 } = settings.limits
   return [
     `http-request set-var(txn.minute) int(${per_minute}) if inference !known`,
     `http-request set-var(txn.most) int(${concurrent}) if inference !known`,
@@ -27,7 +27,7 @@ function ofSettings(limits: Settings['limits']): string[] {
     `http-request set-var(txn.waiting) int(${waiting}) if inference !known`,
     `http-request set-var(txn.who) src if inference !known`,
     // What test.ts asks without a key counts for this address, but under a name of its own.
-    `http-request set-var-fmt(txn.who) "${exempt}%[var(txn.who)]" if inference !known ${ownProbe}`,
+    `http-request set-var-fmt(txn.who) "${exempt}%[var(txn.who)]" if inference !known ${ownProbe(settings)}`,
   ]
 }
 
@@ -35,7 +35,7 @@ function ofSettings(limits: Settings['limits']): string[] {
 function sources({ settings }: Gateway): string[] {
   return [
     ...ofRecord,
-    ...(settings.access === 'tailnet' ? ofSettings(settings.limits) : []),
+    ...(settings.access === 'tailnet' ? ofSettings(settings) : []),
     'acl counted var(txn.who) -m found',
   ]
 }

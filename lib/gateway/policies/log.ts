@@ -67,7 +67,7 @@ export function log({ settings }: Gateway): Policy {
         'http-request set-var(txn.peer) src,map_ip({{keys}}/devices.map)',
         `log-format '{${line}}'`,
         ...chosen[level].prepare,
-        ...(settings.observer === 'on' ? [] : [`http-request set-log-level silent if ${ownProbe}`]),
+        ...(settings.observer === 'on' ? [] : [`http-request set-log-level silent if ${ownProbe(settings)}`]),
       ],
       afterResponse: named,
     },

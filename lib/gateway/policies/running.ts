@@ -1,4 +1,5 @@
-import type { Policy } from '../policy.ts'
+import type { Gateway, Policy } from '../policy.ts'
+import { unkeyed } from './own-probes.ts'
 
 /** `gpt0` holds 32 bits: of the unix time in ms, what is left over these. */
 const gpt0 = 2 ** 32
@@ -9,10 +10,11 @@ const gpt0 = 2 ** 32
  * time, and the start is not part of the key, so the next request of a connection finds its entry again: new entries were the dearest
  * part of a request.
  */
-export const running = (): Policy => ({
+export const running = ({ settings }: Gateway): Policy => ({
   name: 'running',
   lines: {
     inspect: [
+      ...unkeyed(settings),
       'http-request set-var-fmt(txn.stream) "%[var(txn.who)]|%[var(sess.address)]:%[src_port]|%[var(txn.whole)]|%[var(txn.model)]" if inference',
       'http-request track-sc2 var(txn.stream) table streams if inference',
       `http-request sc-set-gpt0(2) date(0,ms),mod(${gpt0}) if inference`,

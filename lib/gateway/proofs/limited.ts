@@ -1,4 +1,5 @@
 import type { Look, RawAnswer } from '../../host/host.ts'
+import { unnamed } from '../../people/own-probes.ts'
 import type { Endpoint } from '../../site/endpoints.ts'
 import { type Check, type Finding, missed, ok, unexplained } from '../../steps/step.ts'
 import type { ProbeKeys } from './probe-keys.ts'
@@ -66,7 +67,7 @@ const single = (target: Target, row: Endpoint): Check => ({
   async check(look) {
     const headers = { host: target.host, ...bearer(target, 'single'), 'content-length': '2' }
     const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
-    const bytes = Buffer.from(`${row.method} ${row.path} HTTP/1.1\r\n${head.join('')}\r\n`)
+    const bytes = Buffer.from(`${row.method} ${row.path} HTTP/1.1\r\n${unnamed}\r\n${head.join('')}\r\n`)
     let answer: RawAnswer | undefined
     await look.until('the second one is not the first to arrive', 5000, async () => {
       const open = look.raw({ ...target, bytes, enough: () => false, timeoutMs: 300 })
