@@ -49,7 +49,7 @@ async function prove(one: RunningGateway): Promise<void> {
     )
   await withProbeKeys(one.machine, settings, (keys) =>
     observeAll(
-      [...checks({ ...target, keys }), ...hostileChecks({ ...target, keys }, settings.body_limit)],
+      [...checks({ ...target, keys }), ...hostileChecks({ ...target, keys }, one.gateway)],
       asOwn(one.machine),
     ),
   )
