@@ -9,6 +9,7 @@ import { addRunning, removeRunning, runningMap } from '../../lib/haproxy/runtime
 import { loaded } from '../../lib/observer/duties/loaded.ts'
 import { overlong } from '../../lib/observer/duties/overlong.ts'
 import { generateKey, hashKey } from '../../lib/people/key.ts'
+import { asOwn } from '../../lib/people/own-probes.ts'
 import { recordOf } from '../../lib/people/records.ts'
 import { keep } from '../../lib/people/store.ts'
 import { type Group, groups, openable } from '../../lib/site/endpoints.ts'
@@ -69,7 +70,7 @@ async function report(one: RunningGateway, checks: (target: Target) => Check[]):
   }, 500)
   try {
     return await withProbeKeys(one.machine, one.gateway.settings, (keys, renew) =>
-      observeAll(checks({ ...target, keys }), one.machine, undefined, renew),
+      observeAll(checks({ ...target, keys }), asOwn(one.machine), undefined, renew),
     )
   } finally {
     clearInterval(timer)
@@ -90,11 +91,13 @@ const notOk = (results: Result[]) => results.filter(({ state }) => state !== 'ok
 
 describe('test.ts', () => {
   test('sees that the metrics are shown to whoever has no key', async () => {
+    const observer = await startRecorder()
     const one = await start({
-      settings: `${settings}\ngroups: [agents, metrics]\nkeyless: [agents]\nmetrics: { port: ${engine.port} }`,
+      settings: `${settings}\ngroups: [agents, metrics]\nkeyless: [agents]\nmetrics: { port: ${observer.port} }`,
       alter: (text) => text.replace(/^.*(an API key is needed|is not known here).*$/gm, ''),
     })
     const found = await report(one, (target) => hostileChecks(target, one.gateway))
+    await observer.stop()
     expect(notOk(found)).toContainEqual(
       expect.objectContaining({
         id: 'hostile.lesson.vllm-42064.a-route-that-the-guard-forgot',
