@@ -1,3 +1,5 @@
+import { families } from './base-urls.ts'
+
 /** OpenAI's and Anthropic's word for each status of ours (facts: clients.md §5). */
 const types: Record<number, string> = {
   400: 'invalid_request_error',
@@ -45,12 +47,16 @@ export function refusalFiles(): Record<string, string> {
     .flatMap((status): [string, string][] => {
       const type = typeOf(status)
       return [
-        [openFile(status), `/api/ {"error":"\n/ {"type":"error","error":{"type":"${type}","message":"\n`],
-        [closeFile(status), `/api/ ","request_id":"\n/ ","param":null,"code":"${type}"},"request_id":"\n`],
+        [openFile(status), byFamily('{"error":"', `{"type":"error","error":{"type":"${type}","message":"`)],
+        [closeFile(status), byFamily('","request_id":"', `","param":null,"code":"${type}"},"request_id":"`)],
       ]
     })
   return Object.fromEntries(words)
 }
+
+/** A line for each beginning of a path. */
+const byFamily = (api: string, v1: string): string =>
+  families.map(([path, family]) => `${path} ${family === 'api' ? api : v1}\n`).join('')
 
 const words = (file: string): string => `%[var(txn.path),map_beg({{files}}/${file})]`
 

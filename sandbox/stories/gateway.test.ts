@@ -66,13 +66,6 @@ describe('which row', () => {
     expect(refusal(await ask('GET /nothing"here'), 'v1')).toContain('GET /nothing"here is not an endpoint')
     expect(engine.received).toEqual([])
   })
-
-  test('the usual mistakes in a base URL get a hint', async () => {
-    expect(refusal(await ask('POST /v1/v1/chat/completions'), 'v1')).toContain('has /v1 twice')
-    expect(refusal(await ask('POST /chat/completions'), 'v1')).toContain('lacks /v1')
-    expect(refusal(await ask('POST /api/v1/chat/completions'), 'api')).toContain('without /api')
-    expect(refusal(await ask('POST /v1beta/models/m:generateContent'), 'v1')).toContain('Gemini')
-  })
 })
 
 describe('what the engine is shown', () => {

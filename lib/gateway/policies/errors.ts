@@ -2,7 +2,11 @@ import type { Policy } from '../policy.ts'
 import { body, errorFile, refusalFiles } from '../refusal.ts'
 
 const parsed: [number, string, string][] = [
-  [400, 'Bad request', 'the request could not be understood.'],
+  [
+    400,
+    'Bad request',
+    'the request could not be understood: a line of it is malformed, it has over 100 headers, or its address contradicts its Host.',
+  ],
   [405, 'Method Not Allowed', 'this method is not taken here.'],
   [408, 'Request Time-out', 'the request did not arrive in time.'],
   [413, 'Payload Too Large', 'the request body is too large.'],
@@ -12,8 +16,8 @@ const parsed: [number, string, string][] = [
 ]
 /** Codes of their own since HAProxy 3.2 only. */
 const later: [number, string, string][] = [
-  [414, 'URI Too Long', 'the request target is too long.'],
-  [431, 'Request Header Fields Too Large', 'the request headers are too large.'],
+  [414, 'URI Too Long', 'the path with its query is too long; send what is long in the body.'],
+  [431, 'Request Header Fields Too Large', 'the headers are too large; send fewer or shorter ones.'],
 ]
 
 const afterwards: Record<number, string> = {

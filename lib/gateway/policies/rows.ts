@@ -1,6 +1,7 @@
 import { bitOf } from '../../people/records.ts'
 import { closedRows, type Group, gatewayRows, modelPath, openable, openRows } from '../../site/endpoints.ts'
 import { openGroups } from '../../site/settings.ts'
+import { hints } from '../base-urls.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { rows as proof } from '../proofs/rows.ts'
 import { refuse } from '../refusal.ts'
@@ -42,17 +43,6 @@ function ownAnswers(gateway: Gateway): string[] {
 
 const said = '%[var(txn.method),json(utf8s)] %[var(txn.path),json(utf8s)]'
 
-/** A usual mistake in a client's base URL, and what to write instead. */
-const hints: [string, string][] = [
-  ['{ path_beg /v1/v1/ }', 'has /v1 twice; give this client a base URL without /v1.'],
-  [
-    '{ path /chat/completions /completions /responses /messages /models /embeddings }',
-    'lacks /v1; give this client a base URL that ends in /v1.',
-  ],
-  ['{ path_beg /api/v1/ }', 'mixes two APIs; the base URL is http://HOST:PORT/v1, without /api.'],
-  ['{ path_beg /v1beta/ }', 'is the API of Gemini, which Ollama does not speak.'],
-]
-
 /** Exact method and path, or nothing: the table of endpoints as HAProxy's maps. */
 export function rows(gateway: Gateway): Policy {
   const open = openGroups(gateway.settings)
@@ -83,18 +73,21 @@ export function rows(gateway: Gateway): Policy {
           message: 'POST /v1/messages/count_tokens is not offered; clients then estimate (group: count-tokens).',
           when: ['{ method POST } { path /v1/messages/count_tokens }'],
         }),
-        ...hints.map(([condition, hint]) =>
-          refuse({ status: 403, message: `${said} ${hint}`, when: [`!row ${condition}`] }),
-        ),
         refuse({
           status: 403,
           message: `${said} is not enabled on this server (group: %[var(txn.closed)]).`,
           when: ['!row { var(txn.closed) -m found }'],
         }),
+        'http-request set-var(txn.hint) var(txn.mp),map_reg({{files}}/hints.map) if !row',
+        refuse({ status: 403, message: `${said} %[var(txn.hint)]`, when: ['{ var(txn.hint) -m found }'] }),
         refuse({ status: 403, message: `${said} is not an endpoint of this server.`, when: ['!row'] }),
       ],
     },
     proof,
-    files: { 'routes.map': `${routes(gateway).join('\n')}\n`, 'closed.map': `${closed(gateway).join('\n')}\n` },
+    files: {
+      'routes.map': `${routes(gateway).join('\n')}\n`,
+      'closed.map': `${closed(gateway).join('\n')}\n`,
+      'hints.map': hints(open),
+    },
   }
 }

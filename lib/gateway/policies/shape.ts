@@ -2,7 +2,16 @@ import type { Policy } from '../policy.ts'
 import { refusedAs } from '../proofs/refused.ts'
 import { refuse } from '../refusal.ts'
 
-const bad = 'http-request deny status 400 default-errorfiles if'
+const malformed: [message: string, ...when: string[]][] = [
+  ['only HTTP/1.1 is spoken here; this request names another version.', '!{ req.ver 1.1 }'],
+  [
+    'the request names a whole URL, as for a proxy; send the path alone, and use this server as base URL, not as proxy.',
+    '!{ url -m beg / } { path -m beg / }',
+  ],
+  ['the headers are over 16 KB in all; send fewer or shorter ones.', '{ req.hdrs,length gt 16384 }'],
+  ['the path with its query is over 4 KB; send what is long in the body.', '{ url_len gt 4096 }'],
+  ['the method has over 24 letters, and there is none such.', '{ var(txn.letters) -m int gt 24 }'],
+]
 
 /** HAProxy itself answers 400 when the key is missing (RFC 6455 §4.1). */
 const upgrade = {
@@ -19,10 +28,9 @@ export function shape(): Policy {
     lines: {
       defaults: ['option disable-h2-upgrade'],
       shape: [
-        `${bad} !{ req.ver 1.1 }`,
-        `${bad} !{ url -m beg / }`,
-        `${bad} { req.hdrs,length gt 16384 } or { url_len gt 4096 }`,
-        `${bad} { var(txn.letters) -m int gt 24 }`,
+        ...malformed.map(([message, ...when]) => refuse({ status: 400, message, when })),
+        // Without a path there is no family either.
+        'http-request deny status 400 default-errorfiles if !{ url -m beg / }',
         refuse({
           status: 426,
           message: 'no WebSocket here; use plain HTTP.',

@@ -50,7 +50,13 @@ const hints: [string, string][] = [
 ]
 
 async function refusalsHelp(patient: Patient): Promise<void> {
-  for (const [line, words] of hints) refusal(await ask(patient, line), 403, words, familyOf(line.split(' ')[1] ?? ''))
+  for (const [line, words] of hints)
+    refusal(
+      await ask(patient, line),
+      403,
+      words,
+      words.includes('without /api') ? 'v1' : familyOf(line.split(' ')[1] ?? ''),
+    )
 }
 
 async function ownAnswers(patient: Patient): Promise<void> {
