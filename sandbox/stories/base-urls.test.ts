@@ -87,7 +87,10 @@ describe('a request in another form than this server takes names what is wrong, 
     ] as const) {
       const [line = '', ...headers] = made(path)
       const answer = await ask(line, headers)
-      expect([answer.status, refusal(answer, family)]).toEqual([400, expect.stringContaining(words)])
+      // From 3.4 on the buffer of a head ends there, and HAProxy has not read the path when it says so.
+      const unread = words === 'over 16 KB' && gateway.version[0] * 100 + gateway.version[1] >= 304
+      const says = refusal(answer, unread ? 'v1' : family)
+      expect([answer.status, says]).toEqual([unread ? 431 : 400, expect.stringContaining(words)])
     }
     expect(engine.received).toEqual([])
   })

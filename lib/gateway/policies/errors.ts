@@ -1,5 +1,6 @@
 import type { Policy } from '../policy.ts'
 import { body, errorFile, refusalFiles } from '../refusal.ts'
+import { tooLong } from './shape.ts'
 
 const parsed: [number, string, string][] = [
   [
@@ -16,8 +17,8 @@ const parsed: [number, string, string][] = [
 ]
 /** Codes of their own since HAProxy 3.2 only. */
 const later: [number, string, string][] = [
-  [414, 'URI Too Long', 'the path with its query is too long; send what is long in the body.'],
-  [431, 'Request Header Fields Too Large', 'the headers are too large; send fewer or shorter ones.'],
+  [414, 'URI Too Long', tooLong.target],
+  [431, 'Request Header Fields Too Large', tooLong.head],
 ]
 
 const afterwards: Record<number, string> = {

@@ -2,14 +2,20 @@ import type { Policy } from '../policy.ts'
 import { refusedAs } from '../proofs/refused.ts'
 import { refuse } from '../refusal.ts'
 
+/** The same limit, whether a rule finds it or the buffer ends there, which HAProxy says itself. */
+export const tooLong = {
+  head: 'the headers are over 16 KB in all; send fewer or shorter ones.',
+  target: 'the path with its query is over 4 KB; send what is long in the body.',
+}
+
 const malformed: [message: string, ...when: string[]][] = [
   ['only HTTP/1.1 is spoken here; this request names another version.', '!{ req.ver 1.1 }'],
   [
     'the request names a whole URL, as for a proxy; send the path alone, and use this server as base URL, not as proxy.',
     '!{ url -m beg / } { path -m beg / }',
   ],
-  ['the headers are over 16 KB in all; send fewer or shorter ones.', '{ req.hdrs,length gt 16384 }'],
-  ['the path with its query is over 4 KB; send what is long in the body.', '{ url_len gt 4096 }'],
+  [tooLong.head, '{ req.hdrs,length gt 16384 }'],
+  [tooLong.target, '{ url_len gt 4096 }'],
   ['the method has over 24 letters, and there is none such.', '{ var(txn.letters) -m int gt 24 }'],
 ]
 
