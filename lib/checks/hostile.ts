@@ -34,7 +34,11 @@ function distinct(names: string[]): string[] {
  */
 export function hostileChecks(target: Target, gateway: Gateway): Check[] {
   const { host, address, port } = target
-  const sizes = { limit: gateway.settings.body_limit, buffer: bufferSize(gateway) }
+  const sizes = {
+    limit: gateway.settings.body_limit,
+    chunked: gateway.settings.chunked_body,
+    buffer: bufferSize(gateway),
+  }
   const aim: Aim = { host, address, port, ...sizes, key: target.keys?.free }
   let version: Promise<Version | undefined> | undefined
   const known = (look: Look) => {

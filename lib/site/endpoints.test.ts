@@ -149,12 +149,22 @@ describe('targets', () => {
     ).toMatch(/sha256:0{63}g$/)
   })
 
-  test.each(['a', 'a:b', 'hf.co/u/m', 'u%2Fm', 'u%2fm', 'qwen3:0.6b', '_x-y.z'])(
-    '%s is a model’s name in a path',
-    (name) => {
-      expect(`/v1/models/${name}`).toMatch(new RegExp(modelPath))
-    },
-  )
+  test.each([
+    'a',
+    'a:b',
+    'hf.co/u/m',
+    'u%2Fm',
+    'u%2fm',
+    'qwen3:0.6b',
+    '_x-y.z',
+    'qwen3%3A0.6b',
+    'qwen3%3a0%2E6b',
+    '%41',
+    '%5fx%2dy',
+    'a%7A',
+  ])('%s is a model’s name in a path', (name) => {
+    expect(`/v1/models/${name}`).toMatch(new RegExp(modelPath))
+  })
 
   test.each([
     '',
@@ -170,7 +180,17 @@ describe('targets', () => {
     'a%252Fb',
     'a b',
     'a?b',
-    '%41',
+    'a..b',
+    'a%2E%2Eb',
+    'a%2e.b',
+    'a%2F%2E%2Eb',
+    'a%40b',
+    'a%5B',
+    'a%60',
+    'a%7B',
+    'a%20',
+    'a%',
+    'a%4',
     'a\n',
     'é',
   ])('%j is none', (name) => {

@@ -100,8 +100,13 @@ export const endpoints: Endpoint[] = [
   row('GET', '/metrics', 'metrics', metrics),
 ]
 
-/** `{model}`: segments of plain letters joined by `/` or `%2F`, none beginning with a dot, 200 characters at most. */
-export const modelPath = '^/v1/models/[A-Za-z0-9_:-][A-Za-z0-9._:-]*((/|%2[Ff])[A-Za-z0-9_:-][A-Za-z0-9._:-]*)*$'
+/** A letter of a model's name, a dot and a slash, each plain or escaped: some clients escape the colon, and Ollama takes off whatever is escaped. */
+const letter = '([A-Za-z0-9_:-]|%(3[0-9Aa]|4[1-9A-Fa-f]|5[0-9AaFf]|6[1-9A-Fa-f]|7[0-9Aa]|2[Dd]))'
+const dot = '([.]|%2[Ee])'
+const segment = `${letter}(${dot}?${letter})*${dot}?`
+
+/** `{model}`: segments of letters joined by slashes, none beginning with a dot or holding two in a row. */
+export const modelPath = `^/v1/models/${segment}((/|%2[Ff])${segment})*$`
 
 /** The groups that presets and names stand for, each once, in the table's order. */
 export function expandGroups(names: string[]): Group[] {

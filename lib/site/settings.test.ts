@@ -42,7 +42,7 @@ describe('settings', () => {
         keep_alive: 1_800_000,
         context: 'auto',
       },
-      ...{ body_limit: 32 * 2 ** 20, log: 'errors', observer: 'on', metrics: { port: 9411 } },
+      ...{ body_limit: 32 * 2 ** 20, chunked_body: 102_400, log: 'errors', observer: 'on', metrics: { port: 9411 } },
       ...{ alerts: { notification: false }, drain: 600_000 },
     })
   })

@@ -204,6 +204,7 @@ const fields = z.strictObject({
     .union([z.literal('auto'), count(2048, 1_048_576)], { error: 'auto, or tokens from 2048 to 1048576' })
     .default('auto'),
   body_limit: size.refine((bytes) => bytes > 0, 'from 1KB on').prefault('32MB'),
+  chunked_body: size.refine((bytes) => bytes >= 16_384 && bytes <= 4 * 1024 ** 2, 'from 16KB to 4MB').prefault('100KB'),
   judged_body: size.refine((bytes) => bytes >= 131_072 && bytes <= 4 * 1024 ** 2, 'from 128KB to 4MB').prefault('1MB'),
   log: z.enum(['off', 'errors', 'requests']).default('errors'),
   observer: z.enum(['on', 'off']).default('on'),

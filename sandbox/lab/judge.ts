@@ -22,7 +22,10 @@ function isRow(gateway: RunningGateway, { method, target }: Received): boolean {
   const rows = openRows(openGroups(gateway.gateway.settings))
   if (rows.some((row) => row.method === method && row.path === path)) return true
   const model = path.startsWith('/v1/models/') ? path.slice('/v1/models/'.length) : ''
-  const segments = model.replaceAll(/%2f/gi, '/').split('/')
+  const plain = model.replaceAll(/%([0-9a-f]{2})/gi, (_, code: string) =>
+    String.fromCharCode(Number.parseInt(code, 16)),
+  )
+  const segments = plain.split('/')
   const sound = segments.every((segment) => /^[A-Za-z0-9_:.-]+$/.test(segment) && !/^\.|\.\./.test(segment))
   return method === 'GET' && sound && rows.some((row) => row.path === '/v1/models/{model}')
 }
@@ -48,6 +51,7 @@ export function illegal(gateway: RunningGateway, request: Received): string | un
 /** The gateway as those requests see it that must name it. */
 export const aimAt = ({ host, address, port, gateway }: RunningGateway): Aim => ({
   ...{ host, address, port, limit: gateway.settings.body_limit, buffer: bufferSize(gateway) },
+  chunked: gateway.settings.chunked_body,
 })
 
 /** Sends it and looks at both ends. */

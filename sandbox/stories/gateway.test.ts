@@ -194,6 +194,39 @@ describe('sizes and forms', () => {
   })
 })
 
+describe('a body without a length', () => {
+  const chunks = (size: number) => `${size.toString(16)}\r\n${'x'.repeat(size)}\r\n0\r\n\r\n`
+  const send = (at: RunningGateway, size: number) =>
+    exchange(
+      at,
+      request('POST /v1/messages HTTP/1.1', [`Host: ${at.host}`, 'Transfer-Encoding: chunked']) + chunks(size),
+    )
+
+  test('may have as much as chunked_body says, which its refusal names', async () => {
+    const refused = await send(gateway, 150_000)
+    expect([refused.status, refusal(refused, 'v1')]).toEqual([
+      413,
+      expect.stringContaining('100 KB at most (chunked_body in settings.yaml); send Content-Length.'),
+    ])
+    const larger = await startGateway({ enginePort: engine.port, settings: 'chunked_body: 1MB' })
+    try {
+      expect((await send(larger, 1_000_000)).status).toBe(200)
+      expect(engine.received.at(-1)?.body).toHaveLength(1_000_000)
+      expect(refusal(await send(larger, 1_200_000), 'v1')).toContain('1024 KB at most')
+    } finally {
+      await larger.stop()
+    }
+  })
+})
+
+test('a model’s name is the same in any escape', async () => {
+  for (const name of ['qwen3:0.6b', 'qwen3%3A0.6b', 'qwen3%3a0%2E6b', '%71wen3:0.6b', 'a%2Fb%3A1'])
+    expect([name, (await ask(`GET /v1/models/${name}`)).status]).toEqual([name, 200])
+  for (const name of ['%2e%2e', 'a%2e%2eb', 'a%2F%2e%2e%2Fb', 'a%00', 'a%253Ab', 'a%3Fb', 'a%4', 'm'.repeat(201)])
+    expect([name, (await ask(`GET /v1/models/${name}`)).status]).toEqual([name, 403])
+  expect((await ask('GET /v1/%6Dodels/a')).status).toBe(403)
+})
+
 describe('what the gateway says itself', () => {
   test('probes are answered without the engine', async () => {
     expect(await ask('GET /')).toMatchObject({ status: 200, body: 'Ollama is running' })

@@ -146,7 +146,7 @@ describe('an engine without a gateway', () => {
     for (const request of hostile)
       await exchange(
         at,
-        request.bytes({ ...at, host: `127.0.0.1:${ollama.port}`, limit: 2 ** 25, buffer: 2 ** 17 }),
+        request.bytes({ ...at, host: `127.0.0.1:${ollama.port}`, limit: 2 ** 25, chunked: 102_400, buffer: 2 ** 17 }),
         1,
         100,
       )
@@ -165,7 +165,7 @@ describe('an engine without a gateway', () => {
   })
 
   test('every body that names a model names one that no Ollama takes', () => {
-    const aim = { host: 'h', address: 'a', port: 1, limit: 1, buffer: 1 }
+    const aim = { host: 'h', address: 'a', port: 1, limit: 1, chunked: 1, buffer: 1 }
     const named = hostile.flatMap((request) => [...request.bytes(aim).matchAll(/"(?:model|name)":"([^"]*)"/g)])
     expect(named.length).toBeGreaterThan(40)
     for (const [, name] of named) expect(name).toContain(nobody)

@@ -63,6 +63,10 @@ describe('a key', () => {
       'as a bearer beside a wrong other one',
       (key: string) => [`Authorization: Bearer ${key}`, 'x-api-key: sk-ant-nonsense'],
     ],
+    ['beside the bearer ollama', (key: string) => ['Authorization: Bearer ollama', `x-api-key: ${key}`]],
+    ['beside an empty bearer', (key: string) => ['Authorization: Bearer ', `x-api-key: ${key}`]],
+    ['beside an empty Authorization', (key: string) => ['Authorization:', `x-api-key: ${key}`]],
+    ['beside Basic', (key: string) => ['Authorization: Basic YTpi', `x-api-key: ${key}`]],
   ])('opens the gateway %s, and the engine never sees it', async (_how, headers) => {
     for (const line of [
       'POST /v1/chat/completions',
@@ -83,6 +87,8 @@ describe('a key', () => {
       bearer(''),
       ['x-api-key: '],
       ['x-api-key: ollama'],
+      ['Authorization: Bearer ollama', 'x-api-key: ollama'],
+      ['Authorization: Basic YTpi', 'x-api-key: '],
       ['Authorization: Basic YTpi'],
     ]) {
       const answer = await ask('POST /v1/chat/completions', headers)

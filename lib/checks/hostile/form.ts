@@ -8,6 +8,8 @@ export interface Aim {
   port: number
   /** bytes that a body may have */
   limit: number
+  /** bytes that one without Content-Length may have */
+  chunked: number
   /** bytes of HAProxy's buffer */
   buffer: number
   /** an API key, where the gateway asks for one */

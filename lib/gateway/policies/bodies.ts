@@ -4,12 +4,9 @@ import { modelRows } from '../proofs/target.ts'
 import { refuse } from '../refusal.ts'
 import { buffers, waitForBody } from './buffers.ts'
 
-/** Bytes that a body without Content-Length may have: it must end within the buffer, headers included. */
-const unlabelledLimit = 102_400
-
 /** How large a body may be, and how slowly it may come. Content-Length is signed in HAProxy: 2^63 would be negative, hence its length in letters. */
 export function bodies(gateway: Gateway): Policy {
-  const limit = gateway.settings.body_limit
+  const { body_limit: limit, chunked_body: chunked } = gateway.settings
   return {
     name: 'bodies',
     lines: {
@@ -31,13 +28,13 @@ export function bodies(gateway: Gateway): Policy {
         }),
         // A buffer for bodies that are held whole has room for more.
         ...waitForBody(
-          `at-least ${unlabelledLimit} `,
-          `!{ req.fhdr(content-length) -m found } or { req.body_size le ${unlabelledLimit} }`,
+          `at-least ${chunked} `,
+          `!{ req.fhdr(content-length) -m found } or { req.body_size le ${chunked} }`,
         ),
         refuse({
           status: 413,
-          message: `a body without Content-Length may have ${unlabelledLimit / 1024} KB at most.`,
-          when: [`!{ req.fhdr(content-length) -m found } { req.body_len ge ${unlabelledLimit} }`],
+          message: `a body without Content-Length may have ${chunked / 1024} KB at most (chunked_body in settings.yaml); send Content-Length.`,
+          when: [`!{ req.fhdr(content-length) -m found } { req.body_len ge ${chunked} }`],
         }),
       ],
     },

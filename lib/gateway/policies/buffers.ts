@@ -3,15 +3,14 @@ import { eitherOf, type Since } from './since.ts'
 
 /** The first HAProxy that can take a larger buffer for a body alone (`use-large-buffer`). */
 const largeSince: Since = [3, 4]
-/** Bytes that hold 100 KB of body behind 20 KB of head; 128 KB and more would cost every request a mapping of its own (glibc's mmap threshold). */
-const usual = 126_976
-/** Room for the head before a body that must be seen whole. */
+/** Room for the head before a body that must be seen whole. With the usual 100 KB that is 124 KB; 128 KB and more would cost every request a mapping of its own (glibc's mmap threshold). */
 const headRoom = 24_576
 /** Where somebody has a list of models HAProxy answers it itself, and is told it in one command: both end within an ordinary buffer. */
 const listRoom = 32_768
 
 /** Bytes of the buffer for a whole body; a head that is longer, or without an end, is refused in every version when it is full. */
-export const bufferSize = ({ listed, settings }: Gateway): number => (listed ? settings.judged_body + headRoom : usual)
+export const bufferSize = ({ listed, settings: { judged_body, chunked_body } }: Gateway): number =>
+  headRoom + Math.max(chunked_body, 102_400, listed ? judged_body : 0)
 
 /** How large HAProxy's buffers are. From 3.4 on heads and answers have its ordinary 16 KB, and only a body that is waited for and does not fit there gets a large one; older ones have one size for all. */
 export function buffers(gateway: Gateway): string[] {

@@ -19,7 +19,7 @@ const how = 'send it as Authorization: Bearer KEY; the owner of this server make
 const orNone = (wrong: string): string =>
   `%[str(${none}),map_str({{keys}}/keys.map,0),add(0),bool,iif(no API key was made yet,${wrong})]; ${how}`
 
-/** The one place that takes the key out of a request: Authorization counts, the other header only without it. */
+/** The one place that takes the key out of a request: a bearer counts, the other header only where there is none but a word that clients send for want of a key. */
 const extract = [
   refuse({
     status: 400,
@@ -27,8 +27,8 @@ const extract = [
     when: ['{ req.fhdr_cnt(authorization) gt 1 }', '{ req.fhdr_cnt(x-api-key) gt 1 }'],
   }),
   'http-request set-var(txn.key) http_auth_bearer if { req.fhdr(authorization) -m found }',
-  'http-request set-var(txn.key) req.fhdr(x-api-key) if !{ req.fhdr(authorization) -m found }',
   'http-request unset-var(txn.key) if { var(txn.key) -m str ollama } or { var(txn.key) -m len 0 }',
+  'http-request set-var(txn.key) req.fhdr(x-api-key) if !{ var(txn.key) -m found } { req.fhdr(x-api-key),length gt 0 } !{ req.fhdr(x-api-key) -m str ollama }',
   'http-request set-var(txn.offered) bool(true) if { var(txn.key) -m found }',
   'http-request set-var(txn.hash) var(txn.key),sha2(256),hex if { var(txn.key) -m found }',
   'http-request set-var(txn.record) var(txn.hash),map_str({{keys}}/keys.map) if { var(txn.hash) -m found }',

@@ -48,7 +48,7 @@ export function rows(gateway: Gateway): Policy {
   const open = openGroups(gateway.settings)
   const model = open.includes('openai')
     ? [
-        `http-request set-var(txn.row) str(openai|metadata|${bitOf('openai')}) if !{ var(txn.row) -m found } { method GET } { path_len 12:211 } !{ path -m sub .. } { path -m reg '${modelPath}' }`,
+        `http-request set-var(txn.row) str(openai|metadata|${bitOf('openai')}) if !{ var(txn.row) -m found } { method GET } { path_beg /v1/models/ } { path_len 12:611 } { path,url_dec,length le 211 } { path -m reg '${modelPath}' }`,
       ]
     : []
   return {
