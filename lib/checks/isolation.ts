@@ -8,6 +8,7 @@ import { isTailnet4 } from '../platform/tailscale.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
 import { type Check, missed, ok, skipped, unexplained } from '../steps/step.ts'
+import { ways } from './ways.ts'
 
 /** Each address of the machine, and whether the gateway may answer there. */
 export function isolation(machine: Machine, setup: Setup): Check[] {
@@ -20,6 +21,7 @@ export function isolation(machine: Machine, setup: Setup): Check[] {
   return [
     ...others.map(({ address, device }) => silent(address, device, setup)),
     enginePort(machine, setup),
+    ...ways(machine, setup),
     ...(setup.mode === 'proxy'
       ? [
           listens(machine, setup),

@@ -171,6 +171,15 @@ function chosen(results: Result[], code: number): number {
   return others.length > 0 ? code : exitCodes.done
 }
 
+/** Where Ollama itself is, and every way to it or to the gateway that was seen beside the one that is meant. */
+function waysIn(results: Result[], onLoopback: boolean): string[] {
+  const seen = results.filter(({ id }) => ['isolation.served', 'isolation.forwards'].includes(id))
+  const past = seen.filter(({ state }) => state === 'missed').map(({ saw }) => `  NOT PROTECTED: ${saw}`)
+  const more = seen.filter(({ state }) => state === 'advice').map(({ saw }) => `  also reached: ${saw}`)
+  if (past.length > 0) return [...past, ...more]
+  return [onLoopback ? '  Ollama itself on loopback only' : '  NOT PROVEN that Ollama is on loopback only', ...more]
+}
+
 /** What answers where, and what does not, in words that come from the results. */
 export function statement(proof: Proof): string {
   const { machine, setup, results, target } = proof
@@ -201,7 +210,7 @@ export function statement(proof: Proof): string {
           '  NOT PROVEN from outside: the application firewall is on and may hold back HAProxy; try the curl below from another device',
         ]
       : []),
-    good('ollama.loopback-only') ? '  Ollama itself on loopback only' : '  NOT PROVEN that Ollama is on loopback only',
+    ...waysIn(results, good('ollama.loopback-only')),
     good('ollama.cloud-off') ? '  cloud forwarding off' : '  NOT PROVEN that cloud forwarding is off',
     unproven.length ? `  not proven (skipped): ${unproven.join(', ')}` : '  nothing was skipped',
   ]

@@ -1,7 +1,8 @@
 import { Stop, Unexpected } from '../host/command.ts'
 import type { Host } from '../host/host.ts'
 import { platformOf } from '../platform/here.ts'
-import { type Tailscale, tailscaleState } from '../platform/tailscale.ts'
+import { type Tailscale, tailscaleState, typedTailscale } from '../platform/tailscale.ts'
+import { off } from '../platform/tailscale-serve.ts'
 import { atLeast } from '../platform/versions.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
@@ -170,12 +171,16 @@ const nothingServed = (machine: Machine, setup: Setup): Check => ({
   title: 'tailscale serve does not hold the gateway’s port',
   exit: 3,
   async check() {
-    const { serves } = machine.tailscale
+    const { serves = [] } = machine.tailscale
     const { port } = setup.settings
-    if (!serves.includes(port)) return ok(serves.length ? `serves ${serves.join(', ')}` : 'nothing served')
+    const ours = serves.filter((one) => one.service === undefined)
+    const held = ours.find((one) => one.port === port)
+    const ports = [...new Set(ours.map((one) => one.port))]
+    if (!held) return ok(ports.length ? `serves ${ports.join(', ')}` : 'nothing served')
+    const cli = typedTailscale(machine.tailscale)
     return missed(
       `tailscale serve answers on port ${port} in the gateway’s place`,
-      `tailscale serve --tcp=${port} off   (see: tailscale serve status)`,
+      `${off(held, cli)}   (see: ${cli} serve status)`,
     )
   },
 })

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { parseIfconfig } from './mac/ifconfig.ts'
 import { parseLsof, parseNetstat } from './mac/listeners.ts'
-import { isTailnet4, parseServe, parseStatus } from './tailscale.ts'
+import { isTailnet4, parseStatus } from './tailscale.ts'
+import { parseServe } from './tailscale-serve.ts'
 import { atLeast, versionNumbers } from './versions.ts'
 
 const recorded = (name: string): string => readFileSync(`sandbox/transcripts/tailscale/${name}`, 'utf8')
@@ -34,7 +35,8 @@ describe('tailscale status --json', () => {
   })
 
   it('serve tells the ports it holds', () => {
-    expect(parseServe(recorded('serve.tcp-status-json.json'))).toContain(11434)
+    const ports = parseServe(recorded('serve.tcp-status-json.json'))?.map(({ port }) => port)
+    expect(ports).toEqual([80, 443, 11434])
     expect(parseServe(recorded('running.serve-status-json.json'))).toEqual([])
   })
 })
@@ -77,9 +79,9 @@ describe('the Mac’s own words', () => {
         'p42\ncollama\nu501\nf3\ntIPv4\nn127.0.0.1:11434\nf4\ntIPv6\nn[::1]:11434\np43\nchaproxy\nf9\nn*:11434\n',
       ),
     ).toEqual([
-      { pid: 42, command: 'ollama', address: '127.0.0.1' },
-      { pid: 42, command: 'ollama', address: '::1' },
-      { pid: 43, command: 'haproxy', address: '*' },
+      { pid: 42, command: 'ollama', address: '127.0.0.1', port: 11434 },
+      { pid: 42, command: 'ollama', address: '::1', port: 11434 },
+      { pid: 43, command: 'haproxy', address: '*', port: 11434 },
     ])
   })
 
@@ -87,9 +89,11 @@ describe('the Mac’s own words', () => {
     expect(
       parseNetstat(
         'tcp4       0      0  *.11434                *.*                    LISTEN\ntcp4 0 0 127.0.0.1.80 *.* LISTEN\n',
-        11434,
       ),
-    ).toEqual([{ address: '*' }])
+    ).toEqual([
+      { address: '*', port: 11434 },
+      { address: '127.0.0.1', port: 80 },
+    ])
   })
 
   it.each([

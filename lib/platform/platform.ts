@@ -18,6 +18,7 @@ export interface Platform {
   jobs(who: Somebody): Jobs
   packages: Packages
   listeners: Listeners
+  processes: Processes
   addresses: Addresses
   power: Power
   firewall: Firewall
@@ -185,6 +186,7 @@ export type PackageKind = 'formula' | 'cask'
 /** Somebody who listens on a port. A listener of another user may have no pid here. */
 export interface ListenerFact {
   address: string
+  port: number
   pid?: number
   command?: string
 }
@@ -200,8 +202,48 @@ export const describe = (fact: ListenerFact): string =>
 export interface Listeners {
   /** everybody on a port, on any address; binding proves nothing, since a wildcard and one address may coexist */
   on(look: Look, port: number): Promise<ListenerFact[]>
+  /** everybody on every port */
+  everywhere(look: Look): Promise<ListenerFact[]>
+  /** who of this user holds a connection to a port */
+  connected(look: Look, port: number): Promise<Connection[]>
   /** what a person types to see them */
   typed(port: number): string
+}
+
+/** The process at the near end of a connection. */
+export interface Connection {
+  pid: number
+  command: string
+}
+
+/** A running program, whosever it is. */
+export interface Process {
+  pid: number
+  parent: number
+  user: string
+  /** its words, by which a program may call itself otherwise than its file */
+  args: string
+}
+
+/** The programs that run. */
+export interface Processes {
+  all(look: Look): Promise<Process[]>
+  /** what a person knows a program by, from its words */
+  name(process: Process): string
+  /** whether a program is one of the system's own */
+  isSystem(process: Process): boolean
+}
+
+/** A process and those above it, the nearest first; without the first process of all. */
+export function ancestry(all: Process[], pid: number): Process[] {
+  const found: Process[] = []
+  let at = all.find((one) => one.pid === pid)
+  while (at && at.pid > 1 && !found.includes(at)) {
+    found.push(at)
+    const above = at.parent
+    at = all.find((one) => one.pid === above)
+  }
+  return found
 }
 
 /** An address of this machine and the interface that carries it. */

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { json } from '../host/command.ts'
 import type { Look } from '../host/host.ts'
+import { parseServe, type Served } from './tailscale-serve.ts'
 
 export type TailscaleVariant = 'standalone' | 'appstore' | 'formula'
 
@@ -30,8 +31,8 @@ export interface Tailscale {
   expired?: boolean
   keyExpiry?: Date
   health: string[]
-  /** what `tailscale serve` holds on each port */
-  serves: number[]
+  /** what `tailscale serve` does with requests; undefined when it does not tell */
+  serves?: Served[]
 }
 
 /** The app's own program first decides by its surroundings whether it is a window or a command; the variable settles it (tailscale/tailscale#7140). */
@@ -53,13 +54,17 @@ const status = z.object({
     .nullish(),
 })
 
-/** Tailscale's state, and the ports that `tailscale serve` holds. */
+/** Tailscale's state, and what `tailscale serve` does. */
 export async function surveyTailscale(look: Look): Promise<Tailscale> {
   const state = await tailscaleState(look)
   if (!state.cli) return { ...state, serves: [] }
   const serve = await look.query(['env', 'TAILSCALE_BE_CLI=1', state.cli, 'serve', 'status', '--json'])
-  return { ...state, serves: parseServe(serve.stdout) }
+  return { ...state, serves: serve.code === 0 ? parseServe(serve.stdout) : undefined }
 }
+
+/** `tailscale` as a person types it: the app's own program is on no PATH. */
+export const typedTailscale = ({ cli = 'tailscale' }: Pick<Tailscale, 'cli'>): string =>
+  cli.endsWith('/tailscale') ? 'tailscale' : cli
 
 /** Reads `status --json`, which exits 0 in every state as long as the daemon answers. */
 export async function tailscaleState(look: Look): Promise<Omit<Tailscale, 'serves'>> {
@@ -95,16 +100,6 @@ export function parseStatus(text: string): Omit<Tailscale, 'cli' | 'variants' | 
     expired: BackendState === 'NeedsLogin' && HaveNodeKey === true && (TailscaleIPs?.length ?? 0) > 0,
     health: Health ?? [],
   }
-}
-
-/** Ports that `tailscale serve` answers on: `TCP` by number, `Web` by name:port. */
-export function parseServe(text: string): number[] {
-  const parsed = z
-    .object({ TCP: z.record(z.string(), z.unknown()).optional(), Web: z.record(z.string(), z.unknown()).optional() })
-    .safeParse(json(text))
-  if (!parsed.success) return []
-  const web = Object.keys(parsed.data.Web ?? {}).map((key) => Number(key.split(':').pop()))
-  return [...new Set([...Object.keys(parsed.data.TCP ?? {}).map(Number), ...web])].sort((a, b) => a - b)
 }
 
 /** The App Store's copy carries a receipt; the formula's daemon is a program of Homebrew's (facts: tailscale.com/kb/1278). */

@@ -138,6 +138,7 @@ function fitted({ layout: { dir }, ground }: Inside): object {
     prefix: join(dir, 'opt/homebrew'),
     applications: join(dir, 'Applications'),
     usrLocalBin: join(dir, 'usr/local/bin'),
+    network: { shared: true },
     // No device of this machine carries an IPv6 address of the tailnet.
     tailscale: { ipv4, ipv6: '' },
     fakeAddresses: { lo0: ['127.0.0.1'], utun4: [ipv4] },

@@ -1,5 +1,5 @@
 import { type Box, isRoot } from './box.ts'
-import type { Process } from './processes.ts'
+import { ownProcesses, type Process } from './processes.ts'
 import { type Endpoint, type Held, holders, type Socket } from './sockets.ts'
 import { say } from './system.ts'
 
@@ -131,7 +131,9 @@ export function main(argv: string[], box: Box): number {
   const states = question.state?.split(',')
   const visible = ({ state, local }: Socket) =>
     (states?.includes(state) ?? true) && (isRoot() || !mac.rootPorts.includes(local.port))
+  const own = argv.includes('-iTCP') && mac.network.shared ? ownProcesses(box).map(({ pid }) => pid) : undefined
   const lines = holders(visible).flatMap(({ process, held }) => {
+    if (own && !own.includes(process.pid)) return []
     const shown = { process, held: held.filter(({ socket }) => passes(question, process.pid, socket)) }
     if (shown.held.length === 0) return []
     if (question.terse) return [String(process.pid)]

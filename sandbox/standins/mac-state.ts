@@ -179,6 +179,8 @@ export interface FirewallMac {
 export interface NetworkMac {
   /** the box has a network namespace of its own: addresses may be added there */
   namespaced: boolean
+  /** a plain box, beside this machine's own programs: a question about all of them is about the box's alone */
+  shared?: boolean
   /** device that carries the tailnet addresses */
   device: string
   /** ms that Tailscale's process keeps each packet to this Mac's own IPv4 address, which macOS sends through it */

@@ -25,7 +25,7 @@ function line(socket: Socket, all: Socket[], width: number): string {
 }
 
 /** netstat -an -p tcp [-f inet|inet6]: every socket of the box, root's too; addresses with a dot before the port. */
-export function main(argv: string[], _box: Box): number {
+export function main(argv: string[], { mac }: Box): number {
   const family = argv[argv.indexOf('-f') + 1]
   const flags = argv.filter((word) => /^-[a-zA-Z]+$/.test(word)).join('')
   if (argv.includes('-p') && argv[argv.indexOf('-p') + 1] !== 'tcp') return 0
@@ -35,6 +35,8 @@ export function main(argv: string[], _box: Box): number {
   const shown = all.filter((socket) => {
     const name = protocol(socket, all)
     if (!flags.includes('a') && socket.state === 'LISTEN') return false
+    // Such a box is on loopback alone; what listens elsewhere is this machine's.
+    if (mac.network.shared && socket.state === 'LISTEN' && !socket.local.address.startsWith('127.')) return false
     return !argv.includes('-f') || name === 'tcp46' || name === (family === 'inet6' ? 'tcp6' : 'tcp4')
   })
   const heading = `Proto Recv-Q Send-Q  ${'Local Address'.padEnd(width)} ${'Foreign Address'.padEnd(width)} (state)    `

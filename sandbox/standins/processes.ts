@@ -92,7 +92,8 @@ export function ownProcesses({ dir, mac }: Box): Process[] {
   if (mac.network.namespaced) return processes()
   const folder = join(dir, 'bin')
   return processes().filter(
-    ({ environment }) => environment.BOX === dir || environment.PATH?.split(':').includes(folder),
+    ({ environment: { BOX, PATH, HOME } }) =>
+      BOX === dir || PATH?.split(':').includes(folder) || HOME?.startsWith(`${dir}/`),
   )
 }
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Box, MacState } from './box.ts'
-import { type Process, processes } from './processes.ts'
+import { ownProcesses, type Process, processes } from './processes.ts'
 import { complain, say } from './system.ts'
 
 /** macOS's priorities: 31 for what a person runs and Interactive jobs, less for throttled jobs (traycerai/traycer#705). */
@@ -114,12 +114,15 @@ function printed(found: Process[], shown: [string, string][], mac: MacState): st
 }
 
 /** ps by -o and -p, -ax and the like: the box's real processes, under the names that a Mac would show. */
-export function main(argv: string[], { mac }: Box): number {
+export function main(argv: string[], box: Box): number {
+  const { mac } = box
   const question = parse(argv)
   const shown = question.shown.length > 0 ? question.shown : columnList('pid,tty,time,command')
   const unknown = shown.find(([name]) => !columns[name])
   if (unknown) return complain(`ps: ${unknown[0]}: keyword not found`)
-  const found = processes().filter(({ pid }) => question.pids?.includes(pid) ?? true)
+  const found = (question.pids || !mac.network.shared ? processes() : ownProcesses(box)).filter(
+    ({ pid }) => question.pids?.includes(pid) ?? true,
+  )
   const lines = printed(found, shown, mac)
   if (lines.length > 0) say(lines.join('\n'))
   return found.length > 0 ? 0 : 1

@@ -23,15 +23,17 @@ import { main as tailscale } from './tailscale.ts'
 
 type Look = (argv: string[], box: Box) => number | Promise<number> | undefined
 
-/** Only what is said at once: a login waits for a person. */
+/** Only what is said at once: a login waits for a person, and a session of `serve` for its end. */
 const tailscaleLook: Look = (argv, box) =>
-  ['status', 'ip', 'whois', 'version', 'serve'].includes(argv[0] ?? '') ? tailscale(argv, box) : undefined
+  ['status', 'ip', 'whois', 'version'].includes(argv[0] ?? '') || argv.slice(0, 2).join(' ') === 'serve status'
+    ? tailscale(argv, box)
+    : undefined
 
 /** Its other verbs take their time. */
 const brewLook: Look = (argv, box) => (['--prefix', '--cache'].includes(argv[0] ?? '') ? brew(argv, box) : undefined)
 
-/** Among all processes whoever asks would not be found by its name. */
-const psLook: Look = (argv, box) => (argv.includes('-p') ? ps(argv, box) : undefined)
+/** Among all processes whoever asks would not be found by its name; who asks for their parents does not look for itself. */
+const psLook: Look = (argv, box) => (argv.includes('-p') || argv[0] === '-wwAo' ? ps(argv, box) : undefined)
 
 /** With an OLLAMA_HOST where nobody listens, as the scripts ask it. */
 const ollamaLook: Look = (argv, box) =>

@@ -225,6 +225,38 @@ test('serve takes a port and gives it back', async () => {
   expect((await say(['serve', 'status', '--json'])).stdout).toBe('{}\n')
 })
 
+test.each([
+  [
+    ['serve', '--bg', '--https=443', '3000'],
+    ['serve', '--https=443', 'off'],
+  ],
+  [
+    ['serve', '--bg', '--http=80', '--set-path=/ai', 'localhost:3000'],
+    ['serve', '--http=80', '--set-path=/ai', 'off'],
+  ],
+  [
+    ['funnel', '--bg', '--tls-terminated-tcp=443', 'tcp://127.0.0.1:3000'],
+    ['funnel', '--tls-terminated-tcp=443', 'off'],
+  ],
+  [
+    ['serve', '--service=svc:ai', '--https=443', '3000'],
+    ['serve', '--service=svc:ai', '--https=443', 'off'],
+  ],
+  [
+    ['serve', '--service=svc:ai', '--tcp=443', 'tcp://127.0.0.1:3000'],
+    ['serve', 'clear', 'svc:ai'],
+  ],
+])('%j is ended by %j, and by nothing for another port', async (on, end) => {
+  become({ ...joined, state: 'Running' })
+  expect((await say(on)).code).toBe(0)
+  const held = (await say(['serve', 'status', '--json'])).stdout
+  expect(held).toContain('3000')
+  expect((await say(['serve', '--tcp=9', 'off'])).code).toBe(1)
+  expect((await say(['serve', 'status', '--json'])).stdout).toBe(held)
+  expect((await say(end)).code).toBe(0)
+  expect((await say(['serve', 'status', '--json'])).stdout).toBe('{}\n')
+})
+
 test('the app’s own program is a command in a terminal and a broken window in a job, unless told otherwise', async () => {
   become({ ...joined, state: 'Running', variant: 'standalone' })
   const job = { TERM: undefined, XPC_SERVICE_NAME: 'com.haproxy' }

@@ -51,7 +51,7 @@ describe.skipIf(cannot)(titled('a machine that will not do'), () => {
       'a port that tailscale serve holds',
       { tailscale: { serve: { TCP: { 11434: { HTTP: true } } } } },
       3,
-      /tailscale serve --tcp=11434 off/,
+      /Tailscale serve --http=11434 off/,
     ],
   ]
 

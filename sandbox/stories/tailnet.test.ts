@@ -101,7 +101,7 @@ describe.skipIf(why)(`Tailscale ${why && `(skipped: ${why})`}`, () => {
     })
     expect((await status(box)).of('tailscale.serve')).toMatchObject({
       state: 'missed',
-      remedy: expect.stringContaining(`tailscale serve --tcp=${box.port} off`),
+      remedy: expect.stringContaining(`Tailscale serve --tcp=${box.port} off`),
     })
     const { code, stderr } = await install(box)
     expect(code).toBe(3)

@@ -7,6 +7,18 @@ import { jobFiles, jobs } from './launchd.ts'
 import { listeners } from './listeners.ts'
 import { places } from './places.ts'
 import { power } from './power.ts'
+import { processes } from './processes.ts'
 
 /** macOS 14 and newer, on Apple silicon. */
-export const mac: Platform = { places, jobFiles, jobs, packages, listeners, addresses, power, firewall, facts }
+export const mac: Platform = {
+  places,
+  jobFiles,
+  jobs,
+  packages,
+  listeners,
+  processes,
+  addresses,
+  power,
+  firewall,
+  facts,
+}
