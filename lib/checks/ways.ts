@@ -139,8 +139,9 @@ function byPrograms(machine: Machine, setup: Setup): Check {
       const named = others.flatMap((process) => saidWays(machine, setup, process))
       const answering = await Promise.all(open.map((one) => answeringWay(look, machine, setup, one, others)))
       const connected = await connectedWays(look, machine, setup, others, open)
-      const found = [...named, ...answering.flatMap((way) => way ?? []), ...connected.past]
-      const finding = judged(once(found), 'none that shows')
+      const found = once([...named, ...answering.flatMap((way) => way ?? []), ...connected.past])
+      const ended = found.map(async (way) => ({ ...way, end: way.end ?? (await endOf(look, machine, all, way.pid)) }))
+      const finding = judged(await Promise.all(ended), 'none that shows')
       return finding.is === 'ok' && connected.uses.length > 0
         ? advice(
             `${connected.uses.join('; ')}: what it lets others do with Ollama is its own affair`,
@@ -151,19 +152,29 @@ function byPrograms(machine: Machine, setup: Setup): Check {
   }
 }
 
+/** A way by a program, which ends with that. */
+type ByProgram = Omit<Way, 'end'> & ({ pid: number; end?: undefined } | { pid?: undefined; end: string })
+
+/** What ends a process for good, by whoever would start it again. */
+async function endOf(look: Look, machine: Machine, all: Process[], pid: number): Promise<string> {
+  const keeper = await platformOf(machine).keepers.of(look, machine, all, pid)
+  const stop = keeper?.stop.map((argv) => argv.join(' ')).join('; ')
+  return stop || keeper?.must || `kill ${pid}`
+}
+
 /** A program is told of once, by the first that was seen of it. */
-const once = (found: (Way & { pid?: number })[]): Way[] =>
+const once = (found: ByProgram[]): ByProgram[] =>
   found.filter((way, at) => way.pid === undefined || found.findIndex((one) => one.pid === way.pid) === at)
 
 const shortened = (args: string): string => (args.length > 120 ? `${args.slice(0, 120)}…` : args)
 
-function saidWays(machine: Machine, setup: Setup, process: Process): (Way & { pid: number })[] {
+function saidWays(machine: Machine, setup: Setup, process: Process): ByProgram[] {
   const { pid, args } = process
   return leads(platformOf(machine).processes.name(process), args).flatMap((to) => {
     const reaches = reached(machine, setup, to)
     if (reaches === undefined) return []
     const saw = `process ${pid} (${shortened(args)}) leads others to ${whose(reaches)}`
-    return [{ pid, to: reaches, saw, end: `kill ${pid}` }]
+    return [{ pid, to: reaches, saw }]
   })
 }
 
@@ -173,7 +184,7 @@ async function answeringWay(
   setup: Setup,
   one: ListenerFact,
   others: Process[],
-): Promise<(Way & { pid?: number }) | undefined> {
+): Promise<ByProgram | undefined> {
   const { port, engine } = setup.settings
   const { listeners, processes } = platformOf(machine)
   const process = others.find(({ pid }) => pid === one.pid)
@@ -184,8 +195,10 @@ async function answeringWay(
   const address = one.address === '*' ? (ownAddress(machine) ?? '127.0.0.1') : one.address
   const to = await answersLike(look, address, one.port)
   if (to === undefined) return undefined
-  const end = one.pid === undefined ? `find it: sudo ${listeners.typed(one.port)}; then stop it` : `kill ${one.pid}`
-  return { pid: one.pid, to, saw: `${describe(one)} port ${one.port} leads others to ${whose(to)}`, end }
+  const way = { to, saw: `${describe(one)} port ${one.port} leads others to ${whose(to)}` }
+  return one.pid === undefined
+    ? { ...way, end: `find it: sudo ${listeners.typed(one.port)}; then stop it` }
+    : { ...way, pid: one.pid }
 }
 
 const ownAddress = (machine: Machine): string | undefined =>
@@ -198,7 +211,7 @@ async function connectedWays(
   { settings }: Setup,
   others: Process[],
   open: ListenerFact[],
-): Promise<{ past: (Way & { pid: number })[]; uses: string[] }> {
+): Promise<{ past: ByProgram[]; uses: string[] }> {
   const { listeners, processes } = platformOf(machine)
   const pids = new Set((await listeners.connected(look, settings.engine.port)).map(({ pid }) => pid))
   const found = others.filter(({ pid }) => pids.has(pid))
@@ -218,7 +231,6 @@ async function connectedWays(
       pid: process.pid,
       to: 'Ollama' as const,
       saw: `process ${process.pid} (${shortened(process.args)}) passes requests on to Ollama itself`,
-      end: `kill ${process.pid}`,
     })),
     uses: [...new Set(uses)],
   }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { keyNeeds, settingsNeeds, tooOldFor } from '../gateway/needs.ts'
 import { configurationOf, gatewayJob, gatewayOf } from '../gateway/of-site.ts'
 import { bringInIpv6, chooseIpv6, runningIpv6 } from '../haproxy/ipv6.ts'
@@ -20,6 +21,7 @@ import { advice, again, type Check, type Finding, missed, ok, type Step, skipped
 import { editedFiles, ourFolder } from './consent.ts'
 import { awaitIdle } from './drain.ts'
 import { gatewayChecks } from './haproxy-checks.ts'
+import { others } from './other-ollamas.ts'
 import type { Part, Question } from './part.ts'
 
 function config(machine: Machine, setup: Setup): Step {
@@ -259,10 +261,13 @@ function portsFree(machine: Machine, setup: Setup): Check[] {
         ({ address, pid, command }) =>
           (ours.includes(address) || address === '*') && pid !== engine && !command?.includes('haproxy'),
       )
-      return found.length === 0
+      // Another Ollama has a check and a step of its own.
+      const told = found.length === 0 ? [] : (await others(look, machine, setup.settings)).flatMap(({ holds }) => holds)
+      const left = found.filter((one) => !told.some((other) => isDeepStrictEqual(other, one)))
+      return left.length === 0
         ? ok('free, or ours')
         : missed(
-            found.map(describe).join(', '),
+            left.map(describe).join(', '),
             `Stop it, or set another port in settings.yaml (${setting}: ${number}).`,
           )
     },

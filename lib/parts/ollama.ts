@@ -1,5 +1,5 @@
 import { engineLoad, setDraining } from '../haproxy/runtime.ts'
-import { Stop } from '../host/command.ts'
+import { exitCodes, Stop } from '../host/command.ts'
 import type { Host, Look } from '../host/host.ts'
 import { jobPath, jobsOf, labels, listeners, places, platformOf } from '../platform/here.ts'
 import type { JobFile } from '../platform/platform.ts'
@@ -12,7 +12,7 @@ import { jobFileStep, packaged, service } from '../steps/resources.ts'
 import { advice, again, type Check, type Finding, missed, ok, type Step } from '../steps/step.ts'
 import { awaitIdle } from './drain.ts'
 import { engineChecks } from './ollama-checks.ts'
-import { others, stopOthers, typed } from './other-ollamas.ts'
+import { named, others, remedyFor, stopOthers, typed } from './other-ollamas.ts'
 import type { Part, Question } from './part.ts'
 
 async function answers(look: Look, machine: Machine, setup: Setup, pid: number): Promise<Finding> {
@@ -67,6 +67,18 @@ function engineService(machine: Machine, setup: Setup, job: JobFile): Step {
     ...base,
     interactive: true,
     needs: ['ollama.package', 'ollama.alone'],
+    async check(look) {
+      const finding = await base.check(look)
+      if (finding.is !== 'missed') return finding
+      // What holds the port is why it does not run, or not as written.
+      const found = (await others(look, machine, setup.settings)).filter(({ holds }) => holds.length > 0)
+      return found.length === 0
+        ? finding
+        : missed(
+            `${finding.saw}; in the way is ${named(found)}`,
+            remedyFor(found, 'Run install.ts --stop-other-ollama.'),
+          )
+    },
     apply: (host) => base.apply(host).finally(() => setDraining(host, false).catch(() => {})),
   }
 }
@@ -76,30 +88,21 @@ function alone(machine: Machine, setup: Setup): Step {
     id: 'ollama.alone',
     title: 'No other Ollama is in the way',
     async check(look) {
-      const found = await others(look, machine, setup.settings.engine.port)
+      const found = await others(look, machine, setup.settings)
       return found.length === 0
         ? ok('none')
-        : missed(
-            found.map((other) => other.what).join('; '),
-            'Run install.ts --stop-other-ollama, or stop it yourself.',
-          )
+        : missed(named(found), remedyFor(found, 'Run install.ts --stop-other-ollama, or stop it yourself.'))
     },
     async apply(host) {
-      const found = await others(host, machine, setup.settings.engine.port)
-      if (!setup.answers.stopOther) {
+      const found = await others(host, machine, setup.settings)
+      const own = remedyFor(found, '')
+      if (own !== '') throw new Stop(exitCodes.precondition, `Another Ollama is in the way (${named(found)}): ${own}`)
+      if (!setup.answers.stopOther)
         throw new Stop(
-          setup.attended ? 4 : 3,
-          `Another Ollama is in the way (${found.map((other) => other.what).join('; ')}); stop it, or run install.ts --stop-other-ollama.`,
+          setup.attended ? exitCodes.declined : exitCodes.precondition,
+          `Another Ollama is in the way (${named(found)}); stop it, or run install.ts --stop-other-ollama.`,
         )
-      }
-      const { packages } = platformOf(host)
-      const foreign = found.find((other) => other.stop.length === 0)
-      if (foreign)
-        throw new Stop(
-          3,
-          `${foreign.what} belongs to another user; stop it there, for instance with \`${packages.stopsService('ollama')}\`.`,
-        )
-      await stopOthers(host, setup.receipt, found)
+      await stopOthers(host, machine, setup, found)
     },
     settlesWithin: 15_000,
   }
@@ -175,9 +178,9 @@ export const ollama: Part = {
   },
   checks: engineChecks,
   async questions(look, machine, setup): Promise<Question[]> {
-    const found = await others(look, machine, setup.settings.engine.port)
-    if (found.length === 0 || setup.answers.stopOther) return []
-    const text = `Another Ollama is in the way (${found.map((other) => other.what).join('; ')}). Stop it? It can be brought back: ${found.map((other) => typed(other.back)).join('; ')}`
+    const found = await others(look, machine, setup.settings)
+    if (found.length === 0 || setup.answers.stopOther || remedyFor(found, '') !== '') return []
+    const text = `Another Ollama is in the way (${named(found)}). Stop it? It can be brought back: ${found.map((other) => typed(other.back)).join('; ')}`
     return [{ id: 'stopOther', kind: 'confirm', text, initial: false }]
   },
 }

@@ -19,6 +19,7 @@ export interface Platform {
   packages: Packages
   listeners: Listeners
   processes: Processes
+  keepers: Keepers
   addresses: Addresses
   power: Power
   firewall: Firewall
@@ -232,6 +233,50 @@ export interface Processes {
   name(process: Process): string
   /** whether a program is one of the system's own */
   isSystem(process: Process): boolean
+}
+
+/** Whose machine is looked at, and what its package manager is. */
+export interface Owner extends Somebody {
+  packager: Packager
+  ssh: boolean
+}
+
+/** Who starts a program again when it ends, and how that is ended for good and undone. */
+export interface Keeper {
+  /** in words that follow "kept by" */
+  who: string
+  /** the job's full name, where it is one */
+  job?: string
+  /** commands that end it for good with what it keeps; none where that takes a password */
+  stop: string[][]
+  /** the command that brings it back; empty when only the person knows it */
+  back: string[]
+  /** what its owner types or does where `stop` is none, or was not enough */
+  must?: string
+}
+
+/** A job that the supervisor starts by itself. */
+export interface Written {
+  keeper: Keeper
+  /** its program and what that is told */
+  words: string[]
+  /** a variable of its environment */
+  variable(name: string): string | undefined
+  /** when it is started, in words */
+  when: string
+}
+
+/** Who keeps programs alive. */
+export interface Keepers {
+  /** the one of a process; undefined when nobody is seen who would start it again */
+  of(look: Look, who: Owner, all: Process[], pid: number): Promise<Keeper | undefined>
+  /** jobs that are not ours, and whose files speak of something */
+  written(look: Look, who: Owner, about: RegExp): Promise<Written[]>
+  /** Ollama's own app, where it runs or would start at the next login */
+  ollamaApp(look: Look, who: Owner): Promise<Keeper | undefined>
+  isOllamaApp(process: Process): boolean
+  /** exit codes of a command of `stop` that say that it is stopped */
+  harmless(argv: string[]): number[]
 }
 
 /** A process and those above it, the nearest first; without the first process of all. */

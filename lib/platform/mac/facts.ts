@@ -55,6 +55,6 @@ export const facts: Facts = {
   },
   kindOf(command) {
     if (/brew (install|update)|\/bin\/bash/.test(command)) return 'package'
-    return /launchctl (bootstrap|bootout|kickstart)/.test(command) ? 'service' : undefined
+    return /launchctl (bootstrap|bootout|kickstart|disable|enable)/.test(command) ? 'service' : undefined
   },
 }

@@ -8,6 +8,8 @@ export interface Agent {
   Label: string
   ProgramArguments: string[]
   EnvironmentVariables?: Record<string, string>
+  Program?: string
+  Disabled?: boolean
   RunAtLoad?: boolean
   KeepAlive?: boolean
   ProcessType?: string
@@ -82,6 +84,12 @@ export function parsePrint(text: string): Printed {
     exitTimeOut: number('exit timeout'),
     maxFiles: Number(/maxfiles \(soft\) => (\d+)/.exec(text)?.[1]) || undefined,
   }
+}
+
+/** Names of the jobs that run, by their processes, from `launchctl print DOMAIN`: rows of pid, last exit and label. */
+export function parseServices(text: string): Map<number, string> {
+  const rows = block(text, 'services').map((line) => /^\s*(\d+)\s+\S+\s+(\S.*)$/.exec(line))
+  return new Map(rows.flatMap((row) => (row && row[1] !== '0' ? [[Number(row[1]), row[2] ?? '']] : [])))
 }
 
 function block(text: string, name: string): string[] {

@@ -3,6 +3,7 @@ import { packages } from './brew.ts'
 import { facts } from './facts.ts'
 import { firewall } from './firewall.ts'
 import { addresses } from './ifconfig.ts'
+import { keepers } from './keepers.ts'
 import { jobFiles, jobs } from './launchd.ts'
 import { listeners } from './listeners.ts'
 import { places } from './places.ts'
@@ -17,6 +18,7 @@ export const mac: Platform = {
   packages,
   listeners,
   processes,
+  keepers,
   addresses,
   power,
   firewall,
