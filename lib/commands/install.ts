@@ -1,12 +1,13 @@
 import { isDeepStrictEqual } from 'node:util'
 import { exitCodes, Stop } from '../host/command.ts'
 import { type Host, realHost } from '../host/host.ts'
+import { findModels } from '../parts/models-folder.ts'
 import { system } from '../parts/system.ts'
 import { asOwn } from '../people/own-probes.ts'
 import { platformOf } from '../platform/here.ts'
 import type { Machine } from '../site/machine.ts'
 import { sameModel } from '../site/models.ts'
-import { modelName } from '../site/settings.ts'
+import { modelName, withModelsFolder } from '../site/settings.ts'
 import type { Setup } from '../site/setup.ts'
 import { currentReceipt, takeLock } from '../steps/receipt.ts'
 import { tilde } from '../steps/resources.ts'
@@ -29,6 +30,7 @@ export async function install(ui: Ui, flags: Flags): Promise<number> {
   const host = asOwn(realHost(ui.note, ui.waiting))
   const { machine, setup } = await prepare(host, ui, { config: flags.config as string | undefined })
   applyFlags(setup, flags)
+  await adoptModels(ui, host, machine, setup)
   await preconditions(host, machine, setup)
   setup.mode = await decideMode(ui, setup, await installed(host), {
     noProxy: flags['no-proxy'] === true,
@@ -98,6 +100,15 @@ function applyFlags(setup: Setup, flags: Flags): void {
   const { models } = setup.settings
   const more = names.filter((name, at) => ![...models, ...names.slice(0, at)].some((one) => sameModel(one, name)))
   if (more.length > 0) nameModels(setup, [...models, ...more])
+}
+
+/** Models that a person has stay where they are. */
+async function adoptModels(ui: Ui, host: Host, machine: Machine, setup: Setup): Promise<void> {
+  const found = await findModels(host, machine, setup)
+  if (!found) return
+  setup.settings = { ...setup.settings, models_folder: found.folder }
+  setup.settingsText = withModelsFolder(setup.settingsText, found.folder)
+  ui.say(`models_folder: ${found.folder}, as told by ${found.by}`)
 }
 
 /** What no installer can change stops it before a question is asked. */

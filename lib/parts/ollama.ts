@@ -6,11 +6,12 @@ import type { JobFile } from '../platform/platform.ts'
 import { atLeast, versionNumbers } from '../platform/versions.ts'
 import { askEngine, engineJob, minimumVersion, ownVersion } from '../site/engine.ts'
 import type { Machine } from '../site/machine.ts'
-import { spell } from '../site/settings.ts'
+import { modelsFolder, spell } from '../site/settings.ts'
 import type { Setup } from '../site/setup.ts'
 import { jobFileStep, packaged, service } from '../steps/resources.ts'
 import { advice, again, type Check, type Finding, missed, ok, type Step } from '../steps/step.ts'
 import { awaitIdle } from './drain.ts'
+import { folderThere } from './models-folder.ts'
 import { engineChecks } from './ollama-checks.ts'
 import { named, others, remedyFor, stopOthers, typed } from './other-ollamas.ts'
 import type { Part, Question } from './part.ts'
@@ -66,7 +67,7 @@ function engineService(machine: Machine, setup: Setup, job: JobFile): Step {
   return {
     ...base,
     interactive: true,
-    needs: ['ollama.package', 'ollama.alone'],
+    needs: ['ollama.package', 'ollama.models-folder', 'ollama.alone'],
     async check(look) {
       const finding = await base.check(look)
       if (finding.is !== 'missed') return finding
@@ -108,7 +109,7 @@ function alone(machine: Machine, setup: Setup): Step {
   }
 }
 
-function leaks(machine: Machine): Check {
+function leaks(machine: Machine, { settings }: Setup): Check {
   const names = [
     'OLLAMA_HOST',
     'OLLAMA_ORIGINS',
@@ -122,7 +123,10 @@ function leaks(machine: Machine): Check {
     title: 'No OLLAMA_ setting leaks in from the session',
     async check(look) {
       const jobs = jobsOf(machine)
-      const set = await jobs.inherited(look, names)
+      const folder = modelsFolder(settings, machine.home)
+      const set = (await jobs.inherited(look, names)).filter(
+        ([name, value]) => name !== 'OLLAMA_MODELS' || value !== folder,
+      )
       const origins = set.find(
         ([name, value]) =>
           name === 'OLLAMA_ORIGINS' && value.split(',').some((part) => part !== '*' && !part.includes('://')),
@@ -164,8 +168,9 @@ export const ollama: Part = {
         upgrade: setup.programs.ollama === packages.bundled.ollama ? 'update Ollama.app from its menu' : undefined,
         keeps: `you may want it without the gateway; \`${packages.typed(machine.packager, 'uninstall', 'ollama')}\` removes it`,
       }),
+      folderThere(machine, setup),
       alone(machine, setup),
-      leaks(machine),
+      leaks(machine, setup),
       jobFileStep({
         id: 'ollama.job',
         home: machine.home,

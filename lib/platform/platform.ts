@@ -24,6 +24,8 @@ export interface Platform {
   power: Power
   firewall: Firewall
   facts: Facts
+  /** the name of the removable disk that a path would lie on, connected or not; undefined where it would be on none */
+  diskOf(path: string): string | undefined
 }
 
 /** Where everything of ours lives in a home folder; one list for install, checks and uninstall. */

@@ -2,7 +2,7 @@ import { getAt, type Look } from '../host/host.ts'
 import { labels, places, platformOf } from '../platform/here.ts'
 import type { JobFile } from '../platform/platform.ts'
 import type { Machine } from './machine.ts'
-import { contextLength, spell } from './settings.ts'
+import { contextLength, modelsFolder, spell } from './settings.ts'
 import type { Setup } from './setup.ts'
 
 /** The program: the app's own when the app is there, since both conflict; else the package's by its stable path. */
@@ -33,6 +33,7 @@ export function engineJob(machine: Machine, setup: Setup, program: string): JobF
     host: `${address}:${settings.engine.port}`,
     context: `${contextLength(settings, machine.memory)}`,
     parallel: `${settings.inference.parallel}`,
+    models: modelsFolder(settings, machine.home),
     keepAlive: spell(settings.keep_alive),
     logs: at.logs,
     waitsFor: setup.mode === 'exposed' ? address : '',

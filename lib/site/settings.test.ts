@@ -39,6 +39,7 @@ describe('settings', () => {
       ...{
         inference: { slots: 4, parallel: 1 },
         queue: { wait: 90_000, max: 64 },
+        models_folder: '~/.ollama/models',
         keep_alive: 1_800_000,
         context: 'auto',
       },

@@ -165,6 +165,16 @@ const times = z.strictObject({
 const waitTime = duration.refine((ms) => ms > 0, 'longer than 0s; queue.max: 0 is no queue')
 
 const banWords = 'a number from 40 to 100000: Codex and Claude Code try a wrong key 6 and 11 times'
+/** Where Ollama keeps its models when nobody says otherwise (ollama: envconfig/config.go). */
+export const defaultModels = '~/.ollama/models'
+
+const folderWords = 'a folder from / or ~/ on, such as /Volumes/T7/ollama'
+
+/** A folder of this machine. Ollama takes quotes and blanks away from the ends of what it is told. */
+export const folder = z
+  .string(folderWords)
+  .max(500, folderWords)
+  .regex(/^(~\/|\/)[^\p{Cc}]*[^\s"'\p{Cc}]$/u, folderWords)
 
 const fields = z.strictObject({
   listen: listen.default('tailnet'),
@@ -192,6 +202,7 @@ const fields = z.strictObject({
   hosts: z.array(hostName).default([]),
   origins: z.array(origin).default([]),
   models: z.array(modelName).default([]),
+  models_folder: folder.default(defaultModels),
   inference: z
     .strictObject({
       slots: count(1, 64).default(4),
@@ -294,6 +305,17 @@ export function withModels(text: string, models: string[]): string {
   document.set('models', document.createNode(models, { flow: true }))
   return document.toString({ lineWidth: 0 })
 }
+
+/** The same settings with another folder of models. */
+export function withModelsFolder(text: string, folder: string): string {
+  const document = parseDocument(text)
+  document.set('models_folder', folder)
+  return document.toString({ lineWidth: 0 })
+}
+
+/** The folder of the models, from the root on. */
+export const modelsFolder = ({ models_folder: folder }: Pick<Settings, 'models_folder'>, home: string): string =>
+  folder.replace(/^~(?=\/)/, home).replace(/(?<=.)\/+$/, '')
 
 /** Reads the settings file; the defaults when there is none. Throws `Stop` (exit 2) when it is faulty. */
 export async function readSettings(look: Look, file = settingsFile(look.home)): Promise<Settings> {

@@ -23,4 +23,5 @@ export const mac: Platform = {
   power,
   firewall,
   facts,
+  diskOf: (path) => /^\/Volumes\/([^/]+)/.exec(path)?.[1],
 }

@@ -61,6 +61,12 @@ export const serve = async (box: string, home: string): Promise<number> => {
     return 2
   }
   if (faults.refuseStartMs) await wait(faults.refuseStartMs)
+  const disk = /^(\/Volumes\/[^/]+)/.exec(settings.models)?.[1]
+  if (disk !== undefined && !existsSync(disk)) {
+    // Only root makes folders beside the disks (ollama/ollama#12250).
+    process.stderr.write(`Error: mkdir ${disk}: permission denied: ensure path elements are traversable\n`)
+    return 1
+  }
   try {
     prepare(home, settings.models)
   } catch (error) {
