@@ -9,6 +9,7 @@ import { observer } from './observer.ts'
 import type { Part } from './part.ts'
 import { power } from './power.ts'
 import { system } from './system.ts'
+import { writable } from './writable.ts'
 
 const stable = '/opt/homebrew/opt/haproxy/bin/haproxy'
 const cellar = (version: string) => `/opt/homebrew/Cellar/haproxy/${version}/bin/haproxy`
@@ -52,6 +53,80 @@ describe('the application firewall', () => {
   it('that knows none asks at the screen', async () => {
     expect(await firewall()).toMatchObject({ is: 'advice', saw: expect.not.stringContaining('upgrade') })
   })
+})
+
+describe('a home folder', () => {
+  const named = async (home: string) =>
+    system
+      .steps({ home } as Machine, {} as Setup)
+      .find(({ id }) => id === 'system.home-name')
+      ?.check(memoryHost())
+
+  it.each(["'", '"', '#', ',', '(', ')', '\\', '\t', '\n', '$', '%', '{', ']', '`'])(
+    'with %j in its path is refused',
+    async (letter) => {
+      expect(await named(`/Users/a${letter}da`)).toMatchObject({ is: 'missed' })
+    },
+  )
+
+  it.each(['/Users/ada', '/Users/Ada Lovelace', '/Volumes/Data-2/ada_l.x', '/Users/žofie', `/Users/${'x'.repeat(60)}`])(
+    'at %s is taken',
+    async (home) => expect(await named(home)).toMatchObject({ is: 'ok' }),
+  )
+
+  it('whose path is too long for a socket below it is refused', async () => {
+    expect(await named(`/Users/${'x'.repeat(61)}`)).toMatchObject({
+      is: 'missed',
+      saw: expect.stringContaining('68 bytes'),
+    })
+    expect(await named(`/Users/${'ž'.repeat(31)}`)).toMatchObject({ is: 'missed' })
+  })
+})
+
+describe('a folder of ours', () => {
+  /** A machine with these folders: who owns them, and whether this user may write there. */
+  const told = (folders: Record<string, [uid: number, open: boolean]>) => {
+    const host = memoryHost()
+    const query = async (argv: string[]) => {
+      const path = argv.find((word) => word.startsWith('/')) ?? ''
+      const yes = argv[1] === '-e' ? path in folders : folders[path]?.[1]
+      return { code: yes ? 0 : 1, stdout: '', stderr: '' }
+    }
+    const stat = async (path: string) =>
+      folders[path] && ({ kind: 'folder', mode: 0o755, uid: folders[path][0], size: 0 } as const)
+    return writable('x', 'x', { uid: 501 } as Machine, [
+      '/Users/ada/Library/LaunchAgents',
+      '/Users/ada/.haproxy',
+    ]).check({
+      ...host,
+      home: '/Users/ada',
+      query,
+      stat,
+    })
+  }
+  const home = { '/Users/ada': [501, true] } as const
+
+  it.each<[string, Record<string, [number, boolean]>, object]>([
+    [
+      'that is not there yet comes into one that is',
+      { ...home, '/Users/ada/Library': [501, true] } as never,
+      { is: 'ok' },
+    ],
+    [
+      'of root’s: the command that gives it back',
+      { ...home, '/Users/ada/.haproxy': [0, false], '/Users/ada/Library': [501, true] } as never,
+      {
+        is: 'missed',
+        saw: '~/.haproxy is another user’s',
+        remedy: `sudo chown -R "$(id -un)" '/Users/ada/.haproxy' && chmod u+rwx '/Users/ada/.haproxy'`,
+      },
+    ],
+    [
+      'above which nothing may be made',
+      { ...home, '/Users/ada/Library': [501, false] } as never,
+      { is: 'missed', saw: '~/Library may not be written', remedy: `chmod u+rwx '/Users/ada/Library'` },
+    ],
+  ])('%s', async (_what, folders, wanted) => expect(await told(folders)).toMatchObject(wanted))
 })
 
 describe('a full disk', () => {

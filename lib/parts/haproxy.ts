@@ -23,6 +23,7 @@ import { awaitIdle } from './drain.ts'
 import { gatewayChecks } from './haproxy-checks.ts'
 import { others } from './other-ollamas.ts'
 import type { Part, Question } from './part.ts'
+import { writable } from './writable.ts'
 
 function config(machine: Machine, setup: Setup): Step {
   const wanted = configurationOf(machine, setup)
@@ -308,6 +309,7 @@ function withProxy(machine: Machine, setup: Setup): Check[] {
   const { ipv6 } = machine.tailscale
   return [
     ...portsFree(machine, setup),
+    writable('haproxy.folders', '~/.haproxy can be written', machine, [at.proxy, at.maps, at.keyMaps, at.run]),
     program(machine, setup),
     foreignFolder(machine, setup),
     proxyFolder(machine, setup),

@@ -1,7 +1,9 @@
+import { places } from '../platform/here.ts'
 import { atLeast } from '../platform/versions.ts'
 import type { Machine } from '../site/machine.ts'
 import { advice, type Check, type Finding, missed, ok } from '../steps/step.ts'
 import type { Part } from './part.ts'
+import { writable } from './writable.ts'
 
 const gigabyte = 1024 ** 3
 
@@ -26,6 +28,28 @@ const macos = (machine: Machine): Finding => {
   return atLeast(machine.version, [14])
     ? ok(`macOS ${version}`)
     : missed(`macOS ${version || 'of unknown version'}`, 'Upgrade to macOS 14 or newer.')
+}
+
+/** What HAProxy, a shell or a log's form takes for something else. Quoted, blanks are harmless. */
+const taken = /['"#,()[\]{}\\$%`\p{Cc}]/u
+
+/** A unix socket's path holds 103 bytes on macOS (sys/un.h); while HAProxy starts, it ends in `.PID.tmp`. */
+const longest = 67
+
+const homeName = (home: string): Finding => {
+  const letter = taken.exec(home)?.[0]
+  if (letter !== undefined)
+    return missed(
+      `${JSON.stringify(home)} has ${letter < ' ' || letter === '\x7f' ? 'a control character' : letter} in it, which HAProxy cannot be told of`,
+      'Install it for a user whose home folder has only letters, digits, blanks and - _ . in its path.',
+    )
+  const bytes = new TextEncoder().encode(home).length
+  return bytes <= longest
+    ? ok(home)
+    : missed(
+        `${home} has ${bytes} bytes, and the path of a socket below it would be too long`,
+        `Install it for a user whose home folder’s path has ${longest} bytes at most.`,
+      )
 }
 
 /** The machine itself: what no installer can change. */
@@ -60,12 +84,20 @@ export const system: Part = {
             'Log in at the screen (or by Screen Sharing) as the same user and run it again; ssh is fine while that session is open.',
           ),
     ),
+    fact('home-name', 'The home folder’s path can be written down for every program', () => homeName(machine.home)),
     fact('home', 'The home folder can be read and written', async (look) => {
       const { code } = await look.query(['test', '-r', look.home, '-a', '-w', look.home, '-a', '-x', look.home])
       return code === 0
         ? ok(look.home)
         : missed(`${look.home} cannot be read and written`, `Repair its permissions: chmod u+rwx '${look.home}'`)
     }),
+    writable('system.folders', 'Our folders can be written', machine, [
+      places(machine).agents,
+      places(machine).settingsFolder,
+      places(machine).state,
+      places(machine).backups,
+      places(machine).logs,
+    ]),
     fact('disk', 'The disk has room', async (look) => {
       const free = await look.free(look.home)
       const text = `${(free / gigabyte).toFixed(1)} GB free`

@@ -92,6 +92,41 @@ describe.skipIf(cannot)(titled('a machine that will not do'), () => {
     }
   })
 
+  it.each(["o'hara", 'a"b', 'a#b', 'a,b', 'a(b', 'a)b', 'a\\b', 'a\tb', 'a%b', 'x'.repeat(60)])(
+    'a home folder called %j is refused before the first question',
+    async (name) => {
+      const env = { HOME: `${box.home}/${name}` }
+      const asked = box.startScript('install.ts', [], { tty: true, env })
+      const { code } = await asked.done
+      expect(code, screen(asked)).toBe(3)
+      expect(screen(asked)).toMatch(
+        /home folder’s path can be written down for every program: not so, .*Install it for a user/,
+      )
+      expect(screen(asked)).not.toContain('Install HAProxy proxy?')
+    },
+  )
+
+  it.each([
+    [
+      'Library/LaunchAgents',
+      /Our folders can be written: .*~\/Library\/LaunchAgents .*chmod u\+rwx '\/Users\/ada\/Library\/LaunchAgents'/,
+    ],
+    ['.haproxy', /~\/\.haproxy can be written: .*chmod u\+rwx '\/Users\/ada\/\.haproxy'/],
+    ['.config/remote-ollama-proxy', /~\/\.config\/remote-ollama-proxy may not be written/],
+  ])('%s that may not be written: the command to type, before anything is changed', async (name, says) => {
+    const folder = box.outside(`${box.home}/${name}`)
+    mkdirSync(folder, { recursive: true })
+    chmodSync(folder, 0o555)
+    try {
+      const before = everything(box)
+      refused(await run(box, 'install.ts', '--yes'), 3, says)
+      expect(differences(before, everything(box))).toEqual([])
+    } finally {
+      chmodSync(folder, 0o755)
+      if (name !== '.config/remote-ollama-proxy') rmSync(folder, { recursive: true })
+    }
+  })
+
   it('a home folder that cannot be read is refused in one sentence', async () => {
     const home = box.outside(box.home)
     chmodSync(home, 0o000)
