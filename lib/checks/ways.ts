@@ -3,7 +3,7 @@ import type { Look } from '../host/host.ts'
 import { leads, passesOn } from '../platform/forwarders.ts'
 import { jobsOf, labels, places, platformOf } from '../platform/here.ts'
 import { ancestry, describe, isLoopback, type ListenerFact, type Process } from '../platform/platform.ts'
-import { typedTailscale } from '../platform/tailscale.ts'
+import { reachableAs, typedTailscale } from '../platform/tailscale.ts'
 import { type Destination, destination, off, type Served } from '../platform/tailscale-serve.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
@@ -145,7 +145,7 @@ function byPrograms(machine: Machine, setup: Setup): Check {
       return finding.is === 'ok' && connected.uses.length > 0
         ? advice(
             `${connected.uses.join('; ')}: what it lets others do with Ollama is its own affair`,
-            `Have it ask the gateway instead: http://${machine.tailscale.ipv4 ?? machine.tailscale.name ?? 'HOST'}:${setup.settings.port}`,
+            `Have it ask the gateway instead: http://${reachableAs(machine.tailscale) ?? 'HOST'}:${setup.settings.port}`,
           )
         : finding
     },

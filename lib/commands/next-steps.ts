@@ -1,4 +1,5 @@
 import { jobsOf, labels, places, platformOf } from '../platform/here.ts'
+import { reachableAs } from '../platform/tailscale.ts'
 import type { Machine } from '../site/machine.ts'
 import { contextLength } from '../site/settings.ts'
 import type { Setup } from '../site/setup.ts'
@@ -35,7 +36,7 @@ const portOf = (setup: Setup): number => (setup.mode === 'proxy' ? setup.setting
 
 /** The address to give to clients, without a path. */
 export const baseUrl = (machine: Machine, setup: Setup): string =>
-  `http://${machine.tailscale.name ?? machine.tailscale.ipv4 ?? 'HOST'}:${portOf(setup)}`
+  `http://${reachableAs(machine.tailscale) ?? 'HOST'}:${portOf(setup)}`
 
 const indent = (text: string): string =>
   text

@@ -194,7 +194,7 @@ export function statement(proof: Proof): string {
     'Reachability',
     setup.mode === 'proxy'
       ? good('haproxy.listens')
-        ? `  answers on ${machine.tailscale.ipv4}:${setup.settings.port}${machine.tailscale.name ? ` (${machine.tailscale.name})` : ''} for: ${rows.join(', ')}`
+        ? `  answers on ${machine.tailscale.ipv4}:${setup.settings.port}${machine.tailscale.name && !machine.tailscale.unresolved ? ` (${machine.tailscale.name})` : ''} for: ${rows.join(', ')}`
         : '  NOT PROVEN that the gateway answers on the tailnet address'
       : setup.mode === 'local'
         ? '  no remote access: Ollama answers on this Mac only'

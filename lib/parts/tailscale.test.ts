@@ -4,7 +4,7 @@ import type { Machine } from '../site/machine.ts'
 import { parseSettings } from '../site/settings.ts'
 import type { Setup } from '../site/setup.ts'
 import { converge } from '../steps/step.ts'
-import { tailscale } from './tailscale.ts'
+import { tailscale, upFinding } from './tailscale.ts'
 
 const cli = '/usr/local/bin/tailscale'
 
@@ -39,6 +39,34 @@ describe('a login that nobody makes', () => {
     expect(host.ran).toEqual([`env TAILSCALE_BE_CLI=1 ${cli} up --timeout=${minutes}m`])
     expect(result).toMatchObject({ state: 'missed', exit: 3, remedy: undefined })
     expect(result.saw).toMatch(new RegExp(`^Nobody logged in to Tailscale within ${minutes} minutes; run `))
+  })
+})
+
+describe('a tailnet without IPv4', () => {
+  const six = { BackendState: 'Running', TailscaleIPs: ['fd7a:115c:a1e0::1'] }
+
+  it('is told as that, and nothing is opened or connected', async () => {
+    const host = memoryHost({
+      files: new Map([
+        [cli, ''],
+        ['/Applications/Tailscale.app/x', ''],
+      ]),
+      commands: { [`env TAILSCALE_BE_CLI=1 ${cli} status`]: { stdout: JSON.stringify(six) } },
+    })
+    const result = await converge(up(false), host)
+    expect(host.ran).toEqual([])
+    expect(result).toMatchObject({ state: 'missed', exit: 3 })
+    expect(result.saw).toMatch(
+      /an IPv6 address alone \(fd7a:115c:a1e0::1\), and the gateway needs one of IPv4\. .*disable-ipv4/,
+    )
+  })
+
+  it('is the miss of status.ts, too', () => {
+    expect(upFinding({ state: 'Running', variants: [], health: [], ipv6: 'fd7a::1' })).toMatchObject({
+      is: 'missed',
+      saw: expect.stringContaining('IPv6 address alone'),
+      remedy: expect.stringContaining('disable-ipv4'),
+    })
   })
 })
 

@@ -21,9 +21,19 @@ const remedies: Partial<Record<Tailscale['state'], string>> = {
   InUseOtherUser: 'Tailscale is used by another user of this Mac; log out there first.',
 }
 
+/** An address of IPv4 can be switched off for the tailnet or a device (tailscale.com/kb/1337: disable-ipv4). */
+const addressed =
+  'Give it one: take `disable-ipv4` out of nodeAttrs at https://login.tailscale.com/admin/acls, and run install.ts again.'
+
+const withoutIpv4 = ({ ipv6 }: Pick<Tailscale, 'ipv6'>): string =>
+  `the tailnet gives this machine ${ipv6 ? `an IPv6 address alone (${ipv6})` : 'no address'}, and the gateway needs one of IPv4`
+
 export function upFinding(tailscale: Omit<Tailscale, 'serves'>): Finding {
   if (tailscale.state === 'Running' && tailscale.ipv4)
-    return ok(`${tailscale.ipv4}${tailscale.name ? `, ${tailscale.name}` : ''}`)
+    return ok(
+      `${tailscale.ipv4}${tailscale.name ? `, ${tailscale.name}${tailscale.unresolved ? ' (MagicDNS is off, so clients use the address)' : ''}` : ''}`,
+    )
+  if (tailscale.state === 'Running') return missed(withoutIpv4(tailscale), addressed)
   const saw = tailscale.expired ? 'the key of this machine has expired' : `Tailscale is ${tailscale.state}`
   return missed(
     saw,
@@ -121,7 +131,9 @@ function up(machine: Machine, setup: Setup): Step {
     needs: ['tailscale.package'],
     check: async (look) => upFinding(await tailscaleState(look)),
     async apply(host) {
-      const { variants } = await tailscaleState(host)
+      const { variants, ...found } = await tailscaleState(host)
+      if (found.state === 'Running' && !found.ipv4)
+        throw new Stop(3, `Tailscale is up, but ${withoutIpv4(found)}. ${addressed}`)
       if (variants.some((variant) => variant !== 'formula')) await wakeApp(host, machine, setup)
       const now = await tailscaleState(host)
       if (now.state === 'Running') return

@@ -31,6 +31,32 @@ const status = (more: object, logins: Record<string, string> = { 1: 'ann@example
   })
 
 describe('the devices of the tailnet', () => {
+  it.each([
+    ['Peer', { Peer: { x: null } }],
+    ['Peer, with addresses that are none', { Peer: { x: { TailscaleIPs: 7 } } }],
+    ['User', { User: { 7: null } }],
+    ['Self', { Self: null }],
+  ])('are read past entries of %s that are nothing', (_where, more) => {
+    const json = JSON.parse(status({})) as Record<string, object>
+    const text = JSON.stringify({
+      ...json,
+      ...more,
+      ...('Peer' in more && { Peer: { ...more.Peer, ...json.Peer } }),
+      ...('User' in more && { User: { ...more.User, ...json.User } }),
+    })
+    expect(parsePeers(text)).toContainEqual(expect.objectContaining({ device: 'laptop', login: 'ann@example.com' }))
+  })
+
+  it('are this tailnet’s also where MagicDNS is off and only this machine’s name tells the suffix', () => {
+    const json = { ...JSON.parse(status({ Tags: ['tag:ci'] })), MagicDNSSuffix: '' }
+    expect(parsePeers(JSON.stringify(json))?.[1]).toMatchObject({ device: 'laptop', tags: ['tag:ci'] })
+  })
+
+  it('that another tailnet shares have their whole name, and none of its tags', () => {
+    const shared = status({ DNSName: 'laptop.tail9other.ts.net.', Tags: ['tag:ci'], UserID: 9 })
+    expect(parsePeers(shared)?.[1]).toMatchObject({ device: 'laptop.tail9other.ts.net', tags: [], login: undefined })
+  })
+
   it('are read from what Tailscale says, with both addresses, login and MagicDNS name', () => {
     const [own, other] = parsePeers(recorded('running')) ?? []
     expect(own).toMatchObject({ own: true, login: 'user-1@fake-control.example.net', device: 'node-a' })

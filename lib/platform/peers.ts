@@ -18,38 +18,47 @@ export interface Peer {
 const node = z.object({
   DNSName: z.string().nullish(),
   UserID: z.number().nullish(),
-  TailscaleIPs: z.array(z.string()).nullish(),
+  TailscaleIPs: z.array(z.unknown()).nullish(),
   Tags: z.array(z.string()).nullish(),
 })
+const user = z.object({ LoginName: z.string() })
+const tailnet = z.object({ MagicDNSSuffix: z.string().nullish() })
 const status = z.object({
   BackendState: z.literal('Running'),
   MagicDNSSuffix: z.string().nullish(),
-  Self: node.nullish(),
-  Peer: z.record(z.string(), node).nullish(),
-  User: z.record(z.string(), z.object({ LoginName: z.string() })).nullish(),
+  CurrentTailnet: tailnet.nullish(),
+  Self: z.unknown(),
+  Peer: z.record(z.string(), z.unknown()).nullish(),
+  User: z.record(z.string(), z.unknown()).nullish(),
 })
 const address = z.union([z.ipv4(), z.ipv6()])
 
 /** All devices of the tailnet, this machine first; undefined when Tailscale is not up or does not answer. */
 export const tailnetPeers = async (look: Look): Promise<Peer[] | undefined> => parsePeers(await statusJson(look))
 
-/** Devices in `tailscale status --json` (fields: tailscale's ipn/ipnstate/ipnstate.go). */
+/** Devices in `tailscale status --json` (fields: tailscale's ipn/ipnstate/ipnstate.go). One that cannot be read is nobody, and takes nobody else away. */
 export function parsePeers(text: string): Peer[] | undefined {
   const { success, data } = status.safeParse(parsed(text))
   if (!success) return undefined
-  const logins = new Map(Object.entries(data.User ?? {}).map(([id, { LoginName }]) => [id, LoginName]))
+  const own = node.safeParse(data.Self).data
+  const suffix = data.MagicDNSSuffix || data.CurrentTailnet?.MagicDNSSuffix || suffixOf(own?.DNSName ?? '')
+  const logins = new Map(Object.entries(data.User ?? {}).map(([id, one]) => [id, user.safeParse(one).data?.LoginName]))
   const of = (one: z.infer<typeof node>, own: boolean): Peer => {
-    const { device, foreign } = named(one.DNSName ?? '', data.MagicDNSSuffix ?? '')
+    const { device, foreign } = named(one.DNSName ?? '', suffix)
     const tagged = (one.Tags ?? []).length > 0
     return {
-      addresses: (one.TailscaleIPs ?? []).filter((text) => address.safeParse(text).success),
+      addresses: (one.TailscaleIPs ?? []).flatMap((text) => address.safeParse(text).data ?? []),
       login: tagged ? undefined : full(logins.get(`${one.UserID}`)),
       tags: foreign ? [] : (one.Tags ?? []),
       ...{ device, own },
     }
   }
-  return [...(data.Self ? [of(data.Self, true)] : []), ...Object.values(data.Peer ?? {}).map((one) => of(one, false))]
+  const others = Object.values(data.Peer ?? {}).flatMap((one) => node.safeParse(one).data ?? [])
+  return [...(own ? [of(own, true)] : []), ...others.map((one) => of(one, false))]
 }
+
+/** What follows the first word of a MagicDNS name. */
+const suffixOf = (dnsName: string): string => dnsName.replace(/\.$/, '').replace(/^[^.]*\.?/, '')
 
 /** Headscale's users have no domain; its policies write them `name@`. */
 const full = (login: string | undefined): string | undefined =>

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { parseIfconfig } from './mac/ifconfig.ts'
 import { parseLsof, parseNetstat } from './mac/listeners.ts'
-import { isTailnet4, parseStatus } from './tailscale.ts'
+import { isTailnet4, parseStatus, reachableAs } from './tailscale.ts'
 import { parseServe } from './tailscale-serve.ts'
 import { atLeast, versionNumbers } from './versions.ts'
 
@@ -32,6 +32,35 @@ describe('tailscale status --json', () => {
 
   it('that is no JSON (the app printed its window’s error) means unreachable', () => {
     expect(parseStatus('The Tailscale GUI failed to start: …').state).toBe('unreachable')
+  })
+
+  const running = (more: object) => parseStatus(JSON.stringify({ BackendState: 'Running', ...more }))
+
+  it.each([
+    ['studio.tail0lab.ts.net.', 'studio.tail0lab.ts.net'],
+    ['Studio.Example.NET.', 'studio.example.net'],
+    ['🖥️-studio.example.net.', 'xn---studio-e315f.example.net'],
+    ['', undefined],
+    ['a b.example.net.', undefined],
+  ])('%j is the name %j', (DNSName, name) => {
+    expect(running({ Self: { DNSName } }).name).toBe(name)
+  })
+
+  it('without IPv4 has none, whatever comes first', () => {
+    expect(running({ TailscaleIPs: [null, 'fd7a:115c:a1e0::1'] })).toMatchObject({
+      state: 'Running',
+      ipv4: undefined,
+      ipv6: 'fd7a:115c:a1e0::1',
+    })
+    expect(running({ TailscaleIPs: ['fd7a:115c:a1e0::1', '100.64.0.1'] })).toMatchObject({ ipv4: '100.64.0.1' })
+  })
+
+  it('clients find the machine by its name, and by its address where MagicDNS is off', () => {
+    const known = { TailscaleIPs: ['100.64.0.1'], Self: { DNSName: 'studio.ts.net.' } }
+    expect(reachableAs(running(known))).toBe('studio.ts.net')
+    expect(reachableAs(running({ ...known, CurrentTailnet: { MagicDNSEnabled: true } }))).toBe('studio.ts.net')
+    expect(reachableAs(running({ ...known, CurrentTailnet: { MagicDNSEnabled: false } }))).toBe('100.64.0.1')
+    expect(reachableAs(running({ ...known, Self: { DNSName: '' } }))).toBe('100.64.0.1')
   })
 
   it('serve tells the ports it holds', () => {

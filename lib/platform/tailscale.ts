@@ -23,8 +23,10 @@ export interface Tailscale {
     | 'Running'
   ipv4?: string
   ipv6?: string
-  /** MagicDNS name without the dot at its end */
+  /** MagicDNS name without the dot at its end, in the letters that names have on the wire */
   name?: string
+  /** MagicDNS is off: the name is known here, and no client finds this machine by it */
+  unresolved?: boolean
   /** short name of the node */
   hostName?: string
   authUrl?: string
@@ -47,8 +49,9 @@ const status = z.object({
   BackendState: z.string(),
   AuthURL: z.string().nullish(),
   HaveNodeKey: z.boolean().nullish(),
-  TailscaleIPs: z.array(z.string()).nullish(),
-  Health: z.array(z.string()).nullish(),
+  TailscaleIPs: z.array(z.string().nullable()).nullish(),
+  Health: z.array(z.string().nullable()).nullish(),
+  CurrentTailnet: z.object({ MagicDNSEnabled: z.boolean().nullish() }).nullish(),
   Self: z
     .object({ DNSName: z.string().nullish(), HostName: z.string().nullish(), KeyExpiry: z.string().nullish() })
     .nullish(),
@@ -87,20 +90,35 @@ const statusOf = async (look: Look, cli: string): Promise<string> =>
 export function parseStatus(text: string): Omit<Tailscale, 'cli' | 'variants' | 'serves'> {
   const parsed = status.safeParse(json(text))
   if (!parsed.success) return { state: 'unreachable', health: [] }
-  const { BackendState, TailscaleIPs, Self, AuthURL, HaveNodeKey, Health } = parsed.data
+  const { BackendState, Self, AuthURL, HaveNodeKey, Health, CurrentTailnet } = parsed.data
+  const TailscaleIPs = parsed.data.TailscaleIPs?.filter((address) => address !== null)
   const expiry = Self?.KeyExpiry ? new Date(Self.KeyExpiry) : undefined
   return {
     state: BackendState as Tailscale['state'],
     ipv4: TailscaleIPs?.find((address) => !address.includes(':')),
     ipv6: TailscaleIPs?.find((address) => address.includes(':')),
-    name: Self?.DNSName?.replace(/\.$/, '') || undefined,
+    name: wireName(Self?.DNSName ?? ''),
+    ...(CurrentTailnet?.MagicDNSEnabled === false && { unresolved: true }),
     hostName: Self?.HostName || undefined,
     authUrl: AuthURL || undefined,
     keyExpiry: expiry,
     expired: BackendState === 'NeedsLogin' && HaveNodeKey === true && (TailscaleIPs?.length ?? 0) > 0,
-    health: Health ?? [],
+    health: Health?.filter((line) => line !== null) ?? [],
   }
 }
+
+/** A name as clients send it: small letters, and others as punycode. */
+function wireName(text: string): string | undefined {
+  const name = text.replace(/\.$/, '')
+  return name !== '' && URL.canParse(`http://${name}`) ? new URL(`http://${name}`).hostname : undefined
+}
+
+/** Where clients find this machine: by its name while MagicDNS is on, else by its address. */
+export const reachableAs = ({
+  name,
+  unresolved,
+  ipv4,
+}: Pick<Tailscale, 'name' | 'unresolved' | 'ipv4'>): string | undefined => (unresolved ? undefined : name) ?? ipv4
 
 /** The App Store's copy carries a receipt; the formula's daemon is a program of Homebrew's (facts: tailscale.com/kb/1278). */
 async function findVariants(look: Look): Promise<TailscaleVariant[]> {

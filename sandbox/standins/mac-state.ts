@@ -41,6 +41,8 @@ export interface Peer {
   ipv6?: string
   os?: string
   userId: number
+  /** another tailnet shares it: its own suffix */
+  suffix?: string
   /** Tailscale's stable id */
   id: string
   nodeId: number
@@ -103,6 +105,10 @@ export interface TailscaleMac {
   /** what `tailscale serve` holds, as `serve status --json` prints it */
   serve: Record<string, unknown>
   certDomains?: string[]
+  /** MagicDNS is switched off for the tailnet */
+  magicDnsOff?: boolean
+  /** entries of Peer and User that are null, as for devices that left while it was asked */
+  nullEntries?: boolean
   peers: Peer[]
   users: TailnetUser[]
   tags?: string[]

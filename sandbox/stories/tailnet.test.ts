@@ -95,6 +95,40 @@ describe.skipIf(why)(`Tailscale ${why && `(skipped: ${why})`}`, () => {
     })
   })
 
+  it('without MagicDNS: next steps name the address, and entries that are nothing keep nobody out', async () => {
+    box.mac(({ tailscale }) => {
+      tailscale.magicDnsOff = true
+      tailscale.nullEntries = true
+      tailscale.hostName = '🖥️ Ada’s Studio'
+    })
+    const { stdout } = await installs(box)
+    expect(stdout).toContain(`OpenAI-compatible base URL:    http://${box.address}:${box.port}/v1`)
+    expect(stdout).toContain('MagicDNS is off, so clients use the address')
+    box.mac(({ tailscale }) => {
+      tailscale.magicDnsOff = false
+      tailscale.nullEntries = false
+      tailscale.hostName = 'studio'
+    })
+    await installs(box)
+  })
+
+  it('without IPv4: the true reason, and nothing is changed', async () => {
+    const { ipv4 } = box.state().tailscale
+    box.mac(({ tailscale }) => {
+      tailscale.ipv4 = ''
+    })
+    expect((await status(box)).of('tailscale.up')).toMatchObject({
+      state: 'missed',
+      saw: expect.stringMatching(/an IPv6 address alone .*the gateway needs one of IPv4/),
+    })
+    const { code, stderr } = await install(box)
+    expect([code, stderr]).toEqual([3, expect.stringContaining('disable-ipv4')])
+    box.mac(({ tailscale }) => {
+      tailscale.ipv4 = ipv4
+    })
+    expect(await status(box)).toMatchObject({ code: 0 })
+  })
+
   it('serving our port itself: found, named, and nothing is changed', async () => {
     box.mac((mac) => {
       mac.tailscale.serve = { TCP: { [box.port]: { TCPForward: '127.0.0.1:3000' } } }

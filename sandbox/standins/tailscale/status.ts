@@ -123,7 +123,7 @@ function peerStatus(peer: Peer, tailscale: TailscaleMac) {
     NodeID: peer.nodeId,
     PublicKey: keyOf('nodekey', peer.nodeId),
     HostName: peer.hostName,
-    DNSName: fullName(peer.hostName, tailscale),
+    DNSName: fullName(peer.hostName, { ...tailscale, suffix: peer.suffix ?? tailscale.suffix }),
     OS: peer.os ?? 'macOS',
     UserID: peer.userId,
     TailscaleIPs: addresses,
@@ -178,14 +178,24 @@ export function statusJson(tailscale: TailscaleMac, withPeers: boolean): object 
     Self: self(tailscale),
     Health: health(tailscale),
     MagicDNSSuffix: joined ? suffix : '',
-    CurrentTailnet: joined ? { Name: tailscale.tailnet, MagicDNSSuffix: suffix, MagicDNSEnabled: true } : null,
+    CurrentTailnet: joined
+      ? { Name: tailscale.tailnet, MagicDNSSuffix: suffix, MagicDNSEnabled: !tailscale.magicDnsOff }
+      : null,
     CertDomains: joined ? (tailscale.certDomains ?? [name]) : null,
     ExtraRecords: null,
     Peer:
       peers.length > 0
-        ? Object.fromEntries(peers.map((peer) => [keyOf('nodekey', peer.nodeId), peerStatus(peer, tailscale)]))
+        ? {
+            ...Object.fromEntries(peers.map((peer) => [keyOf('nodekey', peer.nodeId), peerStatus(peer, tailscale)])),
+            ...(tailscale.nullEntries ? { [keyOf('nodekey', 9)]: null } : {}),
+          }
         : null,
-    User: joined ? Object.fromEntries(ids.map((id) => [id, profile(userOf(id, tailscale))])) : null,
+    User: joined
+      ? {
+          ...Object.fromEntries(ids.map((id) => [id, profile(userOf(id, tailscale))])),
+          ...(tailscale.nullEntries ? { 9: null } : {}),
+        }
+      : null,
     ClientVersion: null,
   }
 }
