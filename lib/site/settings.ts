@@ -176,7 +176,8 @@ export const folder = z
   .max(500, folderWords)
   .regex(/^(~\/|\/)[^\p{Cc}]*[^\s"'\p{Cc}]$/u, folderWords)
 
-const fields = z.strictObject({
+/** Every setting by its name, with what it may be; what they must not be together is told apart from that. */
+export const fields = z.strictObject({
   listen: listen.default('tailnet'),
   port: port.default(11434),
   engine: z.strictObject({ port: port.default(11434) }).prefault({}),

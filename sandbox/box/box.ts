@@ -29,8 +29,8 @@ export interface BoxOptions {
   namespaces?: boolean
   /** differences of the Mac from its preset, to any depth */
   mac?: object
-  /** false: HAProxy is not fetched, and brew cannot install it */
-  haproxy?: boolean
+  /** another HAProxy than the usual one; false: none is fetched, and brew cannot install it */
+  haproxy?: Haproxy | false
   /** another `ollama` program in the stand-in's place */
   ollama?: string
   /** a folder to make or reopen and to leave behind; without it a new one that is removed */
@@ -269,7 +269,7 @@ function assemble(inside: Inside, life: Life, mac: MacState, { port, engine, met
 /** Makes a Mac in a box, started and logged in. Whoever makes one closes it; it ends with this process in any case. */
 export async function createBox(options: BoxOptions = {}): Promise<Box> {
   // First what may have to be downloaded: without it there is nothing to clean up.
-  const fetched = options.haproxy === false ? {} : await haproxy()
+  const fetched = options.haproxy === false ? {} : (options.haproxy ?? (await haproxy()))
   const library = await xnuLibrary().catch(() => undefined)
   const inside = await open(options, fetched)
   const { layout, ground } = inside

@@ -26,7 +26,11 @@ export interface Haproxy {
 
 async function find(): Promise<Haproxy> {
   const { bin, libraryPath } = await packages(['haproxy'])
-  const file = bin('haproxy')
+  return haproxyAt(bin('haproxy'), libraryPath)
+}
+
+/** A program as Homebrew's HAProxy; it finds its libraries by itself unless told where. */
+export function haproxyAt(file: string, libraryPath = ''): Haproxy {
   const said = execFileSync(file, ['-v'], { env: { LD_LIBRARY_PATH: libraryPath }, encoding: 'utf8' })
   const version = /version (\d+\.\d+\.\d+)/.exec(said)?.[1]
   if (!version) throw new Error(`${file} -v says no version: ${said}`)

@@ -2,18 +2,12 @@ import { stripVTControlCharacters } from 'node:util'
 import { expect } from 'vitest'
 import { type Printed, parsePrint } from '../../lib/platform/mac/launchd.ts'
 import { labels, places } from '../../lib/platform/mac/places.ts'
-import {
-  type Box,
-  type BoxOptions,
-  createBox,
-  namespaces,
-  type Outcome,
-  type Running,
-  type Snapshot,
-} from '../box/box.ts'
+import { type Box, type BoxOptions, createBox, namespaces, type Outcome, type Running } from '../box/box.ts'
 import type { Machine } from '../box/init.ts'
 import { combine } from '../box/presets.ts'
 import { placeModels, withReal } from './real.ts'
+
+export { everything } from '../box/everything.ts'
 
 const possible = namespaces()
 
@@ -114,19 +108,6 @@ export async function answer(
     .http(from, { method, path, host, port, headers: { host: `${host}:${port}` } })
     .then(({ status }) => status)
     .catch(() => 'refused' as const)
-}
-
-/** What the jobs write all the time. */
-const kept =
-  /^(Library\/Logs($|\/remote-ollama-proxy)|Library\/Application Support\/remote-ollama-proxy\/state\/(observer|alerts|budgets|usage)|\.haproxy\/(run\/access\.log|keys\/(spent|devices|people)\.map))/
-
-/** Everything a person would miss or find changed: the home folder without the runs' logs, the apps, Homebrew. */
-export function everything(box: Box): Snapshot {
-  const own = [...box.snapshot('.')].filter(([path]) => !kept.test(path))
-  const more = ['/Applications', box.prefix, '/Library'].flatMap((folder) =>
-    [...box.snapshot(folder)].map(([path, facts]) => [`${folder}/${path}`, facts] as const),
-  )
-  return new Map([...own, ...more])
 }
 
 /** The runs' log files, oldest first. */

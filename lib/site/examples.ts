@@ -1,0 +1,106 @@
+import type { Limits } from './limits.ts'
+
+/** Values by the path of what they are for. */
+export type Examples = Readonly<Record<string, readonly unknown[]>>
+
+/** Values that an owner may give each setting beside leaving it out, by the setting's path; the ends of a range where it has some. */
+export const settingExamples: Examples = {
+  listen: ['tailnet'],
+  port: [11434, 8080],
+  'engine.port': [11434, 12434],
+  'peers.port': [11436, 21436],
+  groups: [
+    ['agents'],
+    ['ollama-cli'],
+    ['rag'],
+    ['openai', 'probe'],
+    ['metadata'],
+    ['native', 'embeddings', 'audio'],
+    ['agents', 'metrics'],
+    ['agents', 'completions', 'status', 'launch'],
+  ],
+  access: ['tailnet', 'keys', 'either'],
+  people: [
+    {},
+    {
+      'ann@example.com': {
+        groups: ['agents', 'native'],
+        models: ['qwen3*'],
+        per_minute: 60,
+        concurrent: 4,
+        per_day: '2h',
+      },
+      'tag:ci': { burst: 20, waiting: 4, concurrent: 1 },
+    },
+    {
+      'tag:ci': { burst: 5, waiting: 2, per_minute: 600, per_day: '30m,200MB', models: ['nothing*'] },
+      'device:laptop': { groups: ['openai', 'metadata'] },
+    },
+    { 'ann@example.com': { per_second: '200KB' }, 'device:kitchen-tablet': { per_second: '1MB' } },
+    { 'bob@example.com': {} },
+  ],
+  keyless: [[], ['metadata', 'probe'], ['agents']],
+  ban_after: [40, 1000],
+  'limits.per_minute': [1, 600],
+  'limits.burst': [1, 100],
+  'limits.concurrent': [1, 100],
+  'limits.waiting': [1, 100],
+  'limits.per_day': ['1s', '2h,200MB'],
+  'limits.per_second': ['1KB', '1GB'],
+  'limits.all.per_minute': [1, 600],
+  'limits.all.burst': [1, 100],
+  'limits.all.concurrent': [1, 100],
+  'limits.groups': [
+    { openai: { per_minute: 60, burst: 20, concurrent: 8, per_second: '1MB' } },
+    { anthropic: { burst: 1, per_minute: 1 }, native: { concurrent: 1, per_second: '200KB' } },
+  ],
+  'limits.rows': [
+    { 'POST /v1/messages': { burst: 1, concurrent: 1 }, 'POST /v1/embeddings': { per_minute: 1 } },
+    { 'POST /v1/chat/completions': { per_minute: 600, burst: 50, concurrent: 8 } },
+  ],
+  'timeouts.first_byte': ['30s', '35m'],
+  'timeouts.silence': ['30s', '35m'],
+  'timeouts.whole': ['60s', '24h'],
+  'timeouts.queue': ['1s', '35m'],
+  'timeouts.groups': [
+    { openai: { first_byte: '5m', silence: '60s' }, embeddings: { whole: '30s' } },
+    { anthropic: { whole: '30m', first_byte: '30s', silence: '10m' } },
+    { openai: { queue: '20s' }, native: { queue: '60s' } },
+  ],
+  hosts: [[], ['ai.example.net']],
+  origins: [[], ['https://chat.example.net']],
+  models: [['qwen3:0.6b'], ['qwen3:0.6b', 'tiny-loop']],
+  'inference.slots': [1, 64],
+  'inference.parallel': [1, 4],
+  'queue.wait': ['1s', '596h'],
+  'queue.max': [0, 10_000],
+  keep_alive: ['0s', '596h'],
+  context: ['auto', 2048],
+  body_limit: ['1KB', '32MB', '99GB'],
+  judged_body: ['128KB', '4MB'],
+  log: ['off', 'errors', 'requests'],
+  observer: ['on', 'off'],
+  'metrics.port': [9411, 19411],
+  'alerts.notification': [true, false],
+  'alerts.webhook': ['http://127.0.0.1:9/hook', 'https://example.net/hook'],
+  drain: ['0s', '596h'],
+}
+
+/** The same for each limit of a key, as keys.ts takes it. */
+export const limitExamples: Record<keyof Limits, string[]> = {
+  groups: ['agents', 'openai,native,metrics'],
+  models: ['qwen3*', 'qwen3:0.6b,tiny-loop'],
+  admin: [''],
+  perMinute: ['1', '9999'],
+  burst: ['1', '100'],
+  concurrent: ['1', '100'],
+  waiting: ['1', '100'],
+  perDay: ['1s', '2h,200MB', '1MB'],
+  firstByte: ['1s', '35m'],
+  silence: ['1s', '35m'],
+  whole: ['1s', '24h'],
+  queue: ['1s', '35m'],
+  perSecond: ['1KB', '1GB'],
+  expires: ['1h', '90d'],
+  note: ['x', 'her “laptop”, the red one; 50% #1'],
+}

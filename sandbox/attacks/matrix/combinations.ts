@@ -1,0 +1,46 @@
+import covertable from 'covertable'
+import { type Examples, limitExamples, settingExamples } from '../../../lib/site/examples.ts'
+import { type Combination, refusals } from './refusals.ts'
+
+/** Left out: the default counts. */
+const absent = 'absent'
+
+const optional = (examples: Examples, prefix = '') =>
+  Object.fromEntries(Object.entries(examples).map(([path, values]) => [`${prefix}${path}`, [absent, ...values]]))
+
+/** What is neither a setting nor a limit: how many keys there are, and who the laptop is. */
+const surroundings = {
+  keys: ['one with limits', 'none', 'one with limits and one without'],
+  laptop: ['ann@example.com', 'tag:ci', 'a stranger'],
+}
+
+const said = (row: Combination): Combination =>
+  Object.fromEntries(Object.entries(row).filter(([, value]) => value !== absent && value !== undefined))
+
+/** Every two values that can be set together, in few combinations; the same for the same seed. */
+export function combinations(seed: string, versions: string[]): Combination[] {
+  const factors = {
+    haproxy: versions,
+    ...optional(settingExamples),
+    ...surroundings,
+    ...optional(limitExamples, 'key.'),
+  }
+  const rows = covertable.make(factors, {
+    ...{ sorter: covertable.sorters.hash, criterion: covertable.criteria.simple, seed },
+    preFilter: (row: Combination) => refusals.every(({ when }) => !when?.(said(row))),
+  })
+  return rows.map(said)
+}
+
+/** One combination for each kind of refusal, with the oldest of these HAProxy that shows it. */
+export const refused = (versions: string[]): Combination[] =>
+  refusals.flatMap(({ example, when }) => {
+    const haproxy = versions.find((version) => when === undefined || when({ ...example, haproxy: version }))
+    return haproxy === undefined ? [] : [{ haproxy, ...example }]
+  })
+
+/** A combination on one line. */
+export const spelled = ({ haproxy, ...rest }: Combination): string =>
+  Object.entries({ haproxy, ...Object.fromEntries(Object.entries(rest).sort()) })
+    .map(([path, value]) => `${path}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .join('  ')

@@ -1,0 +1,183 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
+import { stringify } from 'yaml'
+import { settingExamples } from '../../../lib/site/examples.ts'
+import { settingsFile } from '../../../lib/site/settings.ts'
+import { type Box, createBox, differences, type Outcome } from '../../box/box.ts'
+import { everything } from '../../box/everything.ts'
+import { combine } from '../../box/presets.ts'
+import type { Haproxy } from '../../box/tools.ts'
+import { asked, placeLaptop } from './laptop.ts'
+import { type Combination, refusals } from './refusals.ts'
+
+/** What became of a combination: everything as promised, refused as it is listed, or neither, at this step. */
+export type Verdict = { is: 'green' } | { is: 'refused'; why: string } | { is: 'red'; step: string; saw: string }
+
+/** ms that a script may take on a busy machine */
+const patience = 240_000
+const quick = { launchd: { throttleMs: 200 }, pmset: { ac: { sleep: 0, autorestart: 1 } } }
+/** Two models whose files are of one second, as in a folder that was copied. */
+const models = ['qwen3:0.6b', 'tiny-loop']
+
+const run = (box: Box, name: string, ...words: string[]): Promise<Outcome> =>
+  box.script(name, words, { timeoutMs: patience })
+
+/** What a person is told of misses, each with what was seen. */
+const crosses = ({ stdout }: Outcome): string[] => {
+  const lines = stripVTControlCharacters(stdout).split('\n')
+  return lines.flatMap((line, at) => (line.startsWith('✗') ? `${line.trim()}: ${lines[at + 1]?.trim()}` : []))
+}
+
+/** Only the time that a request takes may be missed, since a busy machine decides it. */
+const slow = (all: string[]): boolean => all.length > 0 && all.every((one) => one.includes('performance.overhead'))
+
+const told = (outcome: Outcome): string =>
+  [`exit code ${outcome.code}`, outcome.stderr.trim(), ...crosses(outcome), ...lastLine(outcome)]
+    .filter(Boolean)
+    .join('\n')
+
+const lastLine = ({ stdout }: Outcome): string[] => stdout.trim().split('\n').slice(-1)
+
+/** A Mac on which install.ts has run, with the models, whose Ollama names them in another order each time. */
+export async function installedMac(haproxy: Haproxy): Promise<Box> {
+  const box = await createBox({ preset: 'ready', haproxy, mac: quick })
+  try {
+    placeLaptop(box, {})
+    box.write(settingsFile(box.home), `models: ${JSON.stringify(models)}\n`, 0o600)
+    const outcome = await run(box, 'install.ts', '--yes')
+    const manifests = `${box.home}/.ollama/models/manifests/registry.ollama.ai/library`
+    await box.run(['sh', '-c', `touch -d 2026-01-01T00:00:00.5 ${manifests}/*/*`])
+    writeFileSync(join(box.dir, 'ollama-faults.json'), JSON.stringify({ anyOrder: true }))
+    if (outcome.code > 1) throw new Error(`install.ts on a fresh Mac: ${told(outcome)}`)
+    return box
+  } catch (error) {
+    await box.close()
+    throw error
+  }
+}
+
+const placed = (path: string, value: unknown): object =>
+  path.split('.').reduceRight<object>((inner, word) => ({ [word]: inner }), value as object)
+
+/** settings.yaml of a combination. */
+export function yamlOf(combination: Combination): string {
+  const own = Object.entries(combination).filter(([path]) => Object.hasOwn(settingExamples, path))
+  return stringify(combine(...own.map(([path, value]) => placed(path, value))))
+}
+
+const flag = (name: string): string => `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+
+/** The limits of a combination's key as words for keys.ts. */
+export const flagsOf = (combination: Combination): string[] =>
+  Object.entries(combination).flatMap(([path, value]) =>
+    path.startsWith('key.') ? [flag(path.slice(4)), ...(value === '' ? [] : [`${value}`])] : [],
+  )
+
+interface Told {
+  id: string
+  state: string
+  saw: string
+}
+
+/** What is wrong in a run with --json; undefined when all is as promised. */
+function reported(outcome: Outcome): string | undefined {
+  if (outcome.code === 0) return undefined
+  const found = misses(outcome.stdout)
+  return outcome.code === 1 && slow(found) ? undefined : found.join('\n') || told(outcome)
+}
+
+function misses(text: string): string[] {
+  try {
+    const { results } = JSON.parse(text) as { results: Told[] }
+    return results.filter(({ state }) => state === 'missed').map(({ id, saw }) => `${id}: ${saw}`)
+  } catch {
+    return []
+  }
+}
+
+/** A refusal that is listed, which changed nothing. */
+function refusal(outcome: Outcome, changed: string[]): Verdict | undefined {
+  if (outcome.code !== 2 && outcome.code !== 3) return undefined
+  const known = refusals.find(({ exit, says }) => exit === outcome.code && says.test(outcome.stderr))
+  if (!known) return { is: 'red', step: 'refusal', saw: `is not listed: ${told(outcome)}` }
+  if (changed.length > 0) return { is: 'red', step: 'refusal', saw: `changed ${changed.join(', ')}` }
+  return { is: 'refused', why: known.why }
+}
+
+/** Runs something that may be refused. */
+async function changing(box: Box, step: string, name: string, ...words: string[]): Promise<Verdict | undefined> {
+  const before = everything(box)
+  const outcome = await run(box, name, ...words)
+  if (outcome.code === 0) return undefined
+  return refusal(outcome, differences(before, everything(box))) ?? { is: 'red', step, saw: told(outcome) }
+}
+
+async function proving(box: Box, step: string, name: string, ...words: string[]): Promise<Verdict | undefined> {
+  const saw = reported(await run(box, name, ...words, '--json'))
+  return saw === undefined ? undefined : { is: 'red', step, saw }
+}
+
+async function again(box: Box): Promise<Verdict | undefined> {
+  const outcome = await run(box, 'install.ts', '--yes')
+  const proven = outcome.code === 0 || (outcome.code === 1 && slow(crosses(outcome)))
+  return proven && outcome.stdout.includes('Nothing to do')
+    ? undefined
+    : { is: 'red', step: 'install again', saw: told(outcome) }
+}
+
+/** Makes a key, and gives it. */
+async function adding(
+  box: Box,
+  made: Map<string, string>,
+  name: string,
+  ...flags: string[]
+): Promise<Verdict | undefined> {
+  const before = everything(box)
+  const outcome = await run(box, 'keys.ts', 'add', name, '--json', ...flags)
+  if (outcome.code !== 0)
+    return refusal(outcome, differences(before, everything(box))) ?? { is: 'red', step: 'keys add', saw: told(outcome) }
+  made.set(name, (JSON.parse(outcome.stdout) as { key: string }).key)
+  return undefined
+}
+
+/** What the laptop gets: the word of somebody who is not test.ts. */
+async function witnessed(
+  box: Box,
+  combination: Combination,
+  ...[which, key]: ['none' | 'good' | 'wrong', string?]
+): Promise<Verdict | undefined> {
+  const saw = await asked(box, combination, which, key)
+  return saw === undefined ? undefined : { is: 'red', step: 'the laptop', saw }
+}
+
+type Act = () => Promise<Verdict | undefined>
+
+/** A whole life with a combination: applied, keys made, all proven twice, nothing left to do, and keys revoked. */
+export async function live(box: Box, combination: Combination): Promise<Verdict> {
+  box.write(settingsFile(box.home), yamlOf(combination), 0o600)
+  placeLaptop(box, combination)
+  const made = new Map<string, string>()
+  const names = { none: [], 'one with limits and one without': ['bob', 'carol'] }[`${combination.keys}`] ?? ['bob']
+  const each = (act: (name: string) => Act): Act[] => names.map(act)
+  const steps: Act[] = [
+    () => changing(box, 'apply', 'apply.ts'),
+    ...each((name) => () => adding(box, made, name, ...(name === 'bob' ? flagsOf(combination) : []))),
+    () => witnessed(box, combination, 'none'),
+    () => witnessed(box, combination, 'wrong', 'rop_wrong'),
+    ...each((name) => () => witnessed(box, combination, 'good', made.get(name))),
+    () => proving(box, 'status', 'status.ts'),
+    () => proving(box, 'test', 'test.ts'),
+    () => proving(box, 'test --hostile', 'test.ts', '--hostile'),
+    () => again(box),
+    ...each((name) => () => changing(box, 'keys revoke', 'keys.ts', 'revoke', name)),
+    ...each((name) => () => witnessed(box, combination, 'wrong', made.get(name))),
+    () => proving(box, 'status after revoke', 'status.ts'),
+  ]
+  const expected = refusals.find(({ when }) => when?.(combination))
+  for (const step of steps) {
+    const verdict = await step()
+    if (verdict) return verdict
+  }
+  return expected ? { is: 'red', step: 'refusal', saw: `taken, although ${expected.why}` } : { is: 'green' }
+}

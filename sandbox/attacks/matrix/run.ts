@@ -1,0 +1,96 @@
+import { parseArgs } from 'node:util'
+import { Macs, programs } from './campaign.ts'
+import { combinations, refused, spelled } from './combinations.ts'
+import type { Verdict } from './life.ts'
+import { type Combination, refusals } from './refusals.ts'
+import { smallest } from './smallest.ts'
+
+const usage = `npm run matrix -- [options]: combinations of settings, keys, people and HAProxy, each of two values at least once, lived through in a Mac in a box.
+
+  --seed TEXT          other combinations; the same for the same text (1 unless told)
+  --count N            the first N of them, and no refusals
+  --from N             begin with combination N
+  --only N             combination N alone, on a Mac of its own
+  --haproxy VERSIONS   such as 2.6,3.4; all that can be had unless told
+  --list               says them and runs nothing
+  --as-found           looks for no smallest reproduction of a red one
+`
+const { values } = parseArgs({
+  options: {
+    ...{ seed: { type: 'string', default: '1' }, count: { type: 'string' }, from: { type: 'string', default: '1' } },
+    ...{ only: { type: 'string' }, haproxy: { type: 'string' }, list: { type: 'boolean' } },
+    ...{ 'as-found': { type: 'boolean' }, help: { type: 'boolean' } },
+  },
+})
+const say = (text: string) => process.stdout.write(`${text}\n`)
+
+interface Numbered {
+  number: number
+  combination: Combination
+}
+
+/** Those that are asked for, by HAProxy, so that few Macs are made. */
+function chosen(versions: string[]): Numbered[] {
+  const all = [...combinations(values.seed, versions), ...refused(versions)]
+  const numbered = all.map((combination, at) => ({ number: at + 1, combination }))
+  const first = Number(values.only ?? values.from)
+  const last = values.only ?? values.count
+  return numbered
+    .slice(first - 1, last === undefined ? undefined : values.only ? first : first - 1 + Number(last))
+    .sort((one, other) => `${one.combination.haproxy}`.localeCompare(`${other.combination.haproxy}`))
+}
+
+const words = (verdict: Verdict): string =>
+  verdict.is === 'green'
+    ? 'green'
+    : verdict.is === 'refused'
+      ? `refused: ${verdict.why}`
+      : `RED at ${verdict.step}: ${verdict.saw}`
+
+async function shrink(macs: Macs, { number, combination }: Numbered, { step }: { step: string }): Promise<void> {
+  const least = await smallest(combination, async (one) => {
+    const found = await macs.live(one)
+    return found.is === 'red' && found.step === step
+  })
+  say(`the smallest of ${number} that is red at ${step}: ${spelled(least)}`)
+}
+
+async function all(): Promise<void> {
+  const found = await programs(say)
+  const versions = values.haproxy?.split(',') ?? [...found.keys()]
+  const list = chosen(versions)
+  say(`${list.length} combinations; the same again: npm run matrix -- --seed ${values.seed} --haproxy ${versions}`)
+  if (values.list) {
+    for (const { number, combination } of list) say(`${number}  ${spelled(combination)}`)
+    return
+  }
+  const macs = new Macs(found)
+  const verdicts: [Numbered, Verdict][] = []
+  try {
+    for (const one of list) {
+      const began = performance.now()
+      const verdict = await macs.live(one.combination)
+      verdicts.push([one, verdict])
+      const seconds = ((performance.now() - began) / 1000).toFixed(0)
+      say(`${one.number}  ${words(verdict)}  (${seconds} s)  ${spelled(one.combination)}`)
+    }
+    summary(verdicts.map(([, verdict]) => verdict))
+    for (const [one, verdict] of verdicts)
+      if (verdict.is === 'red' && !values['as-found']) await shrink(macs, one, verdict)
+  } finally {
+    await macs.close()
+  }
+}
+
+function summary(verdicts: Verdict[]): void {
+  const count = (is: Verdict['is']) => verdicts.filter((verdict) => verdict.is === is).length
+  say(`\n${count('green')} green, ${count('refused')} refused, ${count('red')} red`)
+  for (const { why } of refusals) {
+    const times = verdicts.filter((verdict) => verdict.is === 'refused' && verdict.why === why).length
+    if (times > 0) say(`refused ${times} times: ${why}`)
+  }
+  process.exitCode = count('red') > 0 ? 1 : 0
+}
+
+if (values.help) say(usage)
+else await all()
