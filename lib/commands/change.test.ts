@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { unseen } from '../parts/models.ts'
 import { unexplained } from './change.ts'
 
 const planned = (...ids: string[]) => ids.map((id) => ({ id, title: '', state: 'planned' as const, saw: '', ms: 0 }))
@@ -8,6 +9,13 @@ describe('what apply.ts leaves to install.ts', () => {
   it('is a missing program, and a gateway that finds no Ollama although both run', () => {
     expect(left('haproxy.package', 'haproxy.config')).toEqual(['haproxy.package'])
     expect(left('haproxy.engine')).toEqual(['haproxy.engine'])
+  })
+
+  it('is a model that is not there, and none that cannot be seen before Ollama listens on another port', () => {
+    const beside = (saw: string) =>
+      unexplained([...planned('ollama.service'), ...planned('models.qwen3:0.6b').map((one) => ({ ...one, saw }))])
+    expect(beside('not yet')).toHaveLength(1)
+    expect(beside(unseen)).toEqual([])
   })
 
   it('is no wait for what it starts itself', () => {

@@ -1,3 +1,4 @@
+import { unseen } from '../parts/models.ts'
 import type { Result } from '../steps/step.ts'
 
 /** What a difference needs, from the least to the most that anybody notices. */
@@ -34,10 +35,13 @@ export function needOf(planned: Result): Need | undefined {
   return ofStep[planned.id]
 }
 
-/** The planned steps that are more than a change of settings: whether the gateway finds Ollama is open while one of the two is to be started. */
+/** The planned steps that are more than a change of settings: whether the gateway finds Ollama, and Ollama the models, is open while they are to be started. */
 export function unexplained(planned: Result[]): Result[] {
-  const starts = planned.some(({ id }) => id === 'haproxy.service' || id === 'ollama.service')
-  return planned.filter((result) => needOf(result) === undefined && !(starts && result.id === 'haproxy.engine'))
+  const starts = (...services: string[]) => planned.some(({ id }) => services.includes(id))
+  const open = ({ id, saw }: Result) =>
+    (id === 'haproxy.engine' && starts('haproxy.service', 'ollama.service')) ||
+    (saw === unseen && starts('ollama.service'))
+  return planned.filter((result) => needOf(result) === undefined && !open(result))
 }
 
 /** What each kind means for those who are using the server. */

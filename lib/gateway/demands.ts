@@ -1,5 +1,5 @@
 import { listedOf } from '../people/lists.ts'
-import type { Registry } from '../site/limits.ts'
+import { noKeys, type Registry } from '../site/limits.ts'
 import type { Settings } from '../site/settings.ts'
 import type { Gateway } from './policy.ts'
 
@@ -7,10 +7,11 @@ import type { Gateway } from './policy.ts'
 export const demandsOf = (
   registry: Registry,
   settings: Pick<Settings, 'access' | 'people'>,
-): Required<Pick<Gateway, 'listed' | 'speeds'>> => ({
-  listed: listedOf(registry, settings).length > 0,
-  speeds: settings.access === 'tailnet' ? [] : speedsOf(registry),
-})
+): Required<Pick<Gateway, 'listed' | 'speeds'>> => {
+  // Keys that nobody is asked for ask nothing of HAProxy.
+  const counted = settings.access === 'tailnet' ? noKeys : registry
+  return { listed: listedOf(counted, settings).length > 0, speeds: speedsOf(counted) }
+}
 
 /** The numbers of bytes a second that keys have, each once. */
 export const speedsOf = ({ keys }: Registry): number[] => [

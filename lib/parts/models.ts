@@ -12,6 +12,9 @@ export const fits = (bytes: number, memory: number): boolean => bytes * 1.2 < me
 
 const base = (machine: Machine, setup: Setup) => `http://${engineAddress(machine, setup)}:${setup.settings.engine.port}`
 
+/** Of a model while no Ollama answers where it is to be. */
+export const unseen = 'not seen yet, since Ollama does not answer'
+
 function pulled(machine: Machine, setup: Setup, name: string): Step {
   return {
     id: `models.${name}`,
@@ -22,7 +25,8 @@ function pulled(machine: Machine, setup: Setup, name: string): Step {
     async check(look) {
       const list = await tags(look, engineAddress(machine, setup), setup.settings.engine.port)
       const found = list?.find((tag) => tag.name === name || tag.name === `${name}:latest`)
-      return found ? ok(`${(found.size / 1e9).toFixed(1)} GB`) : missed('not yet', `npx tsx warm-models.ts ${name}`)
+      if (found) return ok(`${(found.size / 1e9).toFixed(1)} GB`)
+      return missed(list ? 'not yet' : unseen, `npx tsx warm-models.ts ${name}`)
     },
     async apply(host) {
       await pullModel(host, base(machine, setup), name, progress(setup.say ?? (() => {}), name))
