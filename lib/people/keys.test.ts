@@ -142,8 +142,24 @@ describe('the map', () => {
         }),
       },
     })
-    expect(lines.get(hashKey('old'))).toBe('bob|1861920000|1|6|2|-|9|3|0|60000|600|30000|204800')
-    expect(lines.get(hashKey('new'))).toBe('bob|1893456000|1|6|2|-|9|3|0|60000|600|30000|204800')
+    expect(lines.get(hashKey('old'))).toBe('bob|1861920000|1|6|2|-|9|3|0|60000|600|30000|204800|rare')
+    expect(lines.get(hashKey('new'))).toBe('bob|1893456000|1|6|2|-|9|3|0|60000|600|30000|204800|rare')
+  })
+
+  it.each<Partial<Entry>>([{ burst: 9 }, { waiting: 3 }, { firstByte: 1 }, { silence: 1 }, { whole: 1 }, { queue: 1 }])(
+    'a record says whether it has a limit that few have: %o',
+    (own) => {
+      const last = (more: Partial<Entry>) => [...keyLines({ version: 1, keys: { a: entry(more) } }).values()].at(-1)
+      expect(last({ ...own, perMinute: 6 })).toMatch(/\|rare$/)
+      expect(last({ perMinute: 6, concurrent: 2, perSecond: 1000, models: ['a'], groups: ['openai'] })).toMatch(
+        /\|plain$/,
+      )
+    },
+  )
+
+  it('a limit that settings give to all is in every record', () => {
+    const [record] = keyLines({ version: 1, keys: { a: entry({}) } }, { burst: 5 }).values()
+    expect(record).toMatch(/\|rare$/)
   })
 
   it('lets an admin key alone change the models, whatever its groups are', () => {

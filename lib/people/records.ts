@@ -15,7 +15,7 @@ export const allGroups = bitsOf((Object.keys(groups) as Group[]).filter((name) =
 
 const seconds = (iso: string | undefined): number => (iso ? Math.floor(Date.parse(iso) / 1000) : never)
 
-/** What HAProxy knows of somebody, in this order. `until` is in unix time, `groups` are bits, `models` is `list` or `-`; times are in ms but `whole`, which is in s; `perSecond` is in bytes; 0 is no limit. */
+/** What HAProxy knows of somebody, in this order. `until` is in unix time, `groups` are bits, `models` is `list` or `-`; times are in ms but `whole`, which is in s; `perSecond` is in bytes; 0 is no limit. `rare` stands last. */
 const fields = [
   'name',
   'until',
@@ -30,6 +30,7 @@ const fields = [
   'whole',
   'queue',
   'perSecond',
+  'rare',
 ] as const
 type Field = (typeof fields)[number]
 
@@ -37,6 +38,13 @@ type Field = (typeof fields)[number]
 export const record = Object.fromEntries(
   fields.map((name, at) => [name, `var(txn.record),field(${at + 1},|)`]),
 ) as Record<Field, string>
+
+/** Limits that few have. Each costs every request something to be read, so the record says last whether there is any. */
+const rare = ['burst', 'waiting', 'firstByte', 'silence', 'whole', 'queue'] as const
+const none = 'plain'
+
+/** A condition of HAProxy's: whoever asks has none of the rare limits. A record that says nothing of it, as earlier versions wrote them, is read. */
+export const plain = `{ var(txn.record) -m end |${none} }`
 
 /** Somebody's record. */
 export function recordOf(name: string, until: number, own: Limits, common: Settings['limits'] = {}): string {
@@ -54,7 +62,9 @@ export function recordOf(name: string, until: number, own: Limits, common: Setti
     whole: own.whole ?? 0,
     queue: (own.queue ?? 0) * 1000,
     perSecond: own.perSecond ?? common.per_second ?? 0,
+    rare: none,
   }
+  if (rare.some((limit) => values[limit] !== 0)) values.rare = 'rare'
   return fields.map((field) => values[field]).join('|')
 }
 

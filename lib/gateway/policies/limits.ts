@@ -1,4 +1,4 @@
-import { exempt, record } from '../../people/records.ts'
+import { exempt, plain, record } from '../../people/records.ts'
 import { budgeted, counting, type Settings } from '../../site/settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { addressCounted, handedOver } from '../proofs/counted.ts'
@@ -13,8 +13,8 @@ import { shared } from './shared.ts'
 const ofRecord = [
   `http-request set-var(txn.minute) ${record.perMinute},add(0) if known inference`,
   `http-request set-var(txn.most) ${record.concurrent},add(0) if known inference`,
-  `http-request set-var(txn.burst) ${record.burst},add(0) if known inference`,
-  `http-request set-var(txn.waiting) ${record.waiting},add(0) if known inference`,
+  `http-request set-var(txn.burst) ${record.burst},add(0) if !${plain} known inference`,
+  `http-request set-var(txn.waiting) ${record.waiting},add(0) if !${plain} known inference`,
 ]
 
 /** Everybody whom no rule names: by address, all alike. */
@@ -59,7 +59,7 @@ const budgets = [
 const person: Counted = { key: 'var(txn.who)', table: 'people', counter: 1, called: '%[var(txn.who)]', suffix: '' }
 
 /** Who has much under way waits behind who has little. */
-const fair = 'http-request set-priority-class var(txn.who),table_conn_cur(people) if counted inference'
+const fair = 'http-request set-priority-class sc_conn_cur(1,people) if counted inference'
 
 /** HAProxy cannot tell a person's waiting requests from the running ones, so while every slot is taken both count; once the body is here, as in queue.ts. */
 const waiting = (slots: number): string[] => [

@@ -1,4 +1,4 @@
-import { record } from '../../people/records.ts'
+import { plain, record } from '../../people/records.ts'
 import { openRows } from '../../site/endpoints.ts'
 import type { Limits } from '../../site/limits.ts'
 import { openGroups, type Settings, timed } from '../../site/settings.ts'
@@ -65,18 +65,23 @@ function groupTimes(settings: Settings): string {
   return `${lines.join('\n')}\n`
 }
 
+/** A limit of the group's, where settings have some. */
+const ofGroup = ({ name, group }: typeof waiting): string =>
+  `http-request set-var(${name}) var(txn.times),field(${group},|),add(0) if { var(txn.times) -m found }`
+
 /** A limit of the key's own counts before the group's. */
-const source = ({ name, group, own }: typeof waiting): string[] => [
-  `http-request set-var(${name}) var(txn.times),field(${group},|),add(0) if inference`,
-  `http-request set-var(txn.own) ${own},add(0)`,
-  `http-request set-var(${name}) var(txn.own) if { var(txn.own) -m int gt 0 }`,
+const ofKey = ({ name, own }: typeof waiting): string[] => [
+  `http-request set-var(txn.own) ${own},add(0) if !${plain}`,
+  `http-request set-var(${name}) var(txn.own) if !${plain} { var(txn.own) -m int gt 0 }`,
 ]
 
-const sources = [
+const groupSources = [
   'http-request set-var(txn.times) var(txn.group),map_str({{files}}/timeouts.map) if inference',
-  ...kinds.flatMap(source),
-  ...since(queueNeeds, source(waiting)),
+  ...kinds.map(ofGroup),
+  ...since(queueNeeds, [ofGroup(waiting)]),
 ]
+
+const keySources = [...kinds.flatMap(ofKey), ...since(queueNeeds, ofKey(waiting))]
 
 /** HAProxy 3.0 and newer tell silence before the first byte from silence after it; older ones have one limit, the larger of the two. */
 const enforced = [
@@ -101,10 +106,14 @@ const queued = [
 export function timeouts(gateway: Gateway): Policy {
   const { settings } = gateway
   if (!timed(settings)) return { name: 'timeouts', lines: {} }
+  const grouped = Object.keys(settings.timeouts).length > 0
   return {
     name: 'timeouts',
-    lines: { limit: sources, inference: [...enforced, ...since(queueNeeds, queued, queueTimes(settings.timeouts))] },
-    files: { 'timeouts.map': groupTimes(settings) },
+    lines: {
+      limit: [...(grouped ? groupSources : []), ...keySources],
+      inference: [...enforced, ...since(queueNeeds, queued, queueTimes(settings.timeouts))],
+    },
+    files: grouped ? { 'timeouts.map': groupTimes(settings) } : {},
     proof: (target) => timeLimits(target, settings.observer === 'on'),
   }
 }
