@@ -70,6 +70,8 @@ export const settingExamples: Examples = {
   hosts: [[], ['ai.example.net']],
   origins: [[], ['https://chat.example.net']],
   models: [['qwen3:0.6b'], ['qwen3:0.6b', 'tiny-loop']],
+  // Both are the folder where the models of the box are.
+  models_folder: ['~/.ollama/models', '~/.ollama/models/'],
   'inference.slots': [1, 64],
   'inference.parallel': [1, 4],
   'queue.wait': ['1s', '596h'],
@@ -77,6 +79,7 @@ export const settingExamples: Examples = {
   keep_alive: ['0s', '596h'],
   context: ['auto', 2048],
   body_limit: ['1KB', '32MB', '99GB'],
+  chunked_body: ['16KB', '4MB'],
   judged_body: ['128KB', '4MB'],
   log: ['off', 'errors', 'requests'],
   observer: ['on', 'off'],
