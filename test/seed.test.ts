@@ -10,6 +10,7 @@ import { emptyReceipt } from '../lib/site/receipt.ts'
 import { parseSettings } from '../lib/site/settings.ts'
 import { noAnswers, type Setup } from '../lib/site/setup.ts'
 import { isStep } from '../lib/steps/step.ts'
+import { byCommand, byInstall, elsewhere } from '../sandbox/stories/remedies.ts'
 
 const machine: Machine = {
   home: '/Users/ada',
@@ -105,5 +106,17 @@ describe('test.ts', () => {
 
   it('names every check part.thing', () => {
     expect(checks.map((check) => check.id).filter((id) => !/^[a-z]+\.[\w.:-]+$/.test(id))).toEqual([])
+  })
+})
+
+describe('the remedy of every miss', () => {
+  it('is walked in the box, or said to be held elsewhere', () => {
+    const proxied = [
+      ...partChecks(machine, { ...setup, jobs, settings: { ...setup.settings, models: ['qwen3:0.6b'] } }),
+    ]
+    const known = { ...byInstall, ...byCommand, ...elsewhere }
+    const families =
+      /^(power|firewall|alerts|anomaly|isolation|files|haproxy\.(listens|listener-pid|identity|magic-name))/
+    expect(proxied.map(({ id }) => id).filter((id) => !(id in known) && !families.test(id))).toEqual([])
   })
 })

@@ -39,7 +39,8 @@ export function isRefusal(answer: RawAnswer, path: string): boolean {
   if (answer.status !== 403) return false
   if (answer.body === '') return true
   const body = json(answer) as { error?: unknown } | undefined
-  const text = path.startsWith('/api/') ? body?.error : (body?.error as { message?: string } | undefined)?.message
+  // Clients with a slash too many mean the same family.
+  const text = /^\/+api\//.test(path) ? body?.error : (body?.error as { message?: string } | undefined)?.message
   return typeof text === 'string' && text.startsWith('Gateway: ')
 }
 

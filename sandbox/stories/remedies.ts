@@ -1,0 +1,87 @@
+import { labels } from '../../lib/platform/mac/places.ts'
+import type { Box } from '../box/box.ts'
+import { at } from './witness.ts'
+
+const launchctl = (box: Box, ...words: string[]) => box.run(['launchctl', ...words])
+const target = (box: Box, label: string): string => `gui/${box.state().uid}/${label}`
+const chmod = (mode: string, path: (box: Box) => string) => (box: Box) => box.run(['chmod', mode, path(box)])
+const removed = (path: (box: Box) => string) => (box: Box) => box.run(['rm', '-rf', path(box)])
+const stopped = (label: string) => (box: Box) => launchctl(box, 'bootout', target(box, label))
+const plist = (label: string) => (box: Box) => `${at(box).agents}/${label}.plist`
+
+/** Changes a word in a file. */
+const edited =
+  (path: (box: Box) => string, from: string, to: string, mode = 0o644) =>
+  async (box: Box) =>
+    box.write(path(box), box.read(path(box)).replace(from, to), mode)
+
+/** What a check says is missed after this was done to a machine. */
+export type Harm = (box: Box) => Promise<unknown>
+
+/** What install.ts mends: all of it at once, since it mends whatever it finds. */
+export const byInstall: Record<string, Harm> = {
+  'settings.file': removed((box) => at(box).settings),
+  'runtime.state': chmod('755', (box) => at(box).state),
+  'runtime.logs': chmod('755', (box) => at(box).logs),
+  'runtime.copy': removed((box) => at(box).current),
+  'ollama.job': edited(plist(labels.engine), 'OLLAMA_NO_CLOUD', 'OLLAMA_CLOUD'),
+  'ollama.at-login': edited(plist(labels.engine), '<key>RunAtLoad</key>', '<key>RunNever</key>'),
+  'ollama.service': stopped(labels.engine),
+  'haproxy.folder': chmod('755', (box) => at(box).proxy),
+  'haproxy.run': chmod('755', (box) => at(box).run),
+  'haproxy.config': edited((box) => at(box).config, 'timeout queue', '# mine\n    timeout queue', 0o600),
+  'haproxy.job': edited(plist(labels.gateway), '<key>KeepAlive</key>', '<key>KeepNever</key>'),
+  'haproxy.at-login': async () => {},
+  'haproxy.service': stopped(labels.gateway),
+  'haproxy.engine': async () => {},
+  'haproxy.sockets': async () => {},
+  'haproxy.identities': removed((box) => `${at(box).keyMaps}/people.map`),
+  'haproxy.keys': async (box) => box.write(`${at(box).keyMaps}/budgets.map`, 'nobody 1|1\n', 0o600),
+  'observer.job': edited(plist(labels.observer), '<key>KeepAlive</key>', '<key>KeepNever</key>'),
+  'observer.service': stopped(labels.observer),
+  'models.job': removed(plist(labels.warm)),
+  'models.service': stopped(labels.warm),
+}
+
+/** What the command mends that the remedy names. */
+export const byCommand: Record<string, Harm> = {
+  'tailscale.up': (box) => box.run(['tailscale', 'down']),
+  'tailscale.serve': (box) => box.run(['tailscale', 'serve', '--bg', '--tcp', `${box.port}`, '127.0.0.1:9999']),
+  'ollama.environment': (box) => launchctl(box, 'setenv', 'OLLAMA_ORIGINS', 'example.net'),
+  'observer.log-whole': removed((box) => at(box).access),
+  'models.qwen3:0.6b': (box) =>
+    box.run(['sh', '-c', 'curl -s -X DELETE http://127.0.0.1:11434/api/delete -d \'{"model":"qwen3:0.6b"}\'']),
+}
+
+/** What a story of its own holds, or nothing here can do; with the reason. */
+export const elsewhere: Record<string, string> = {
+  'system.macos': 'no command brings another macOS',
+  'system.chip': 'no command brings another processor',
+  'system.native': 'story bad-input: ./bootstrap.sh passes over the translated Node',
+  'system.user': 'no command makes root somebody else',
+  'system.desktop': 'a person logs in at the screen',
+  'system.home': 'refused before the first question: story bad-input',
+  'system.disk': 'a person makes room',
+  'packages.present': 'install.ts brings it: story install',
+  'packages.index': 'install.ts renews it: story old-homebrew',
+  'packages.ready-made': 'advice',
+  'tailscale.one-variant': 'a person decides which one goes',
+  'tailscale.package': 'install.ts brings it: story install',
+  'runtime.path': 'a person moves the home',
+  'ollama.package': 'story brew-upgrade',
+  'ollama.alone': 'stories foreign and other-ollama',
+  'ollama.loopback-only': 'rests on ollama.service, which runs the job as written',
+  'ollama.nobody-else': 'stories foreign and other-ollama',
+  'ollama.user': 'a launchd of a user starts nothing as another one',
+  'ollama.cloud-off': 'story brew-upgrade: an Ollama before 0.16.2',
+  'haproxy.port': 'story bad-input: somebody else holds the port',
+  'haproxy.peers-port': 'story bad-input: somebody else holds the port',
+  'haproxy.package': 'story brew-upgrade',
+  'haproxy.foreign': 'story foreign',
+  'haproxy.ipv6': 'story ipv6',
+  'haproxy.valid': 'a configuration that is not ours: haproxy.config',
+  'haproxy.recent': 'advice',
+  'haproxy.address': 'story login: another tailnet',
+  'observer.port': 'story bad-input: somebody else holds the port',
+  'observer.works': 'story observer: what its log says',
+}
