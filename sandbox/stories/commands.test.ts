@@ -9,7 +9,7 @@ let said: string
 beforeAll(async () => {
   box = await readyBox()
   const { code, stdout } = await install(box)
-  expect(code).toBe(0)
+  expect(code, stdout).toBe(0)
   said = stdout.slice(stdout.indexOf('Next steps'))
 })
 afterAll(() => box?.close())
@@ -80,12 +80,15 @@ describe('the other commands printed', () => {
     expect(stdout.trim()).toMatch(/^\{"version":"\d+\.\d+\.\d+"\}$/)
   })
 
-  it('every client is given the real address and an installed model', () => {
+  it('every client is given the real address and an installed model, and a grant this very machine', async () => {
     for (const client of ['Claude Code', 'Codex', 'opencode', 'Continue', 'Aider', 'Qwen Code', 'SDKs'])
       expect(said).toContain(client)
     expect(said).toContain(`ANTHROPIC_BASE_URL=http://studio.tail0lab.ts.net:${box.port}`)
     expect(said).toContain('aider --model openai/qwen3:0.6b')
     expect(said).not.toMatch(/\bMODEL\b|100\.x|undefined/)
-    expect(said).toContain('"grants"')
+    const [, grants = ''] = /^ *("grants": .*)$/m.exec(said) ?? []
+    const dst = (JSON.parse(`{${grants}}`) as { grants: { dst: string[] }[] }).grants.flatMap((one) => one.dst)
+    expect(dst[0]).toBe(box.address)
+    expect(dst.join(' ')).toMatch(/^[0-9a-f.: ]+$/)
   })
 })

@@ -26,7 +26,7 @@ describe('what is taken away from the gateway', () => {
       'connections | tailnet: tcp-request connection reject if !known_source !own_source',
       'rows | routes.map: GET:/api/tags',
       'queue | inference: maxconn 8 of server engine',
-      'shape | tailnet: { req.hdrs,length gt 16384 } of',
+      'shape | tailnet: http-request deny status 400',
       'keys | tailnet: !keyless of',
       'rewrite | tailnet: http-request set-header host',
     ])

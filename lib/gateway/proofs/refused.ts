@@ -1,6 +1,7 @@
 import { engineLoad } from '../../haproxy/runtime.ts'
 import type { Look, RawAnswer } from '../../host/host.ts'
 import { type Check, missed, ok, skipped, unexplained } from '../../steps/step.ts'
+import { familyOf } from '../base-urls.ts'
 import { bearer, json, type Target } from './target.ts'
 
 /** Bodies that a row answers without a model doing anything. */
@@ -39,8 +40,7 @@ export function isRefusal(answer: RawAnswer, path: string): boolean {
   if (answer.status !== 403) return false
   if (answer.body === '') return true
   const body = json(answer) as { error?: unknown } | undefined
-  // Clients with a slash too many mean the same family.
-  const text = /^\/+api\//.test(path) ? body?.error : (body?.error as { message?: string } | undefined)?.message
+  const text = familyOf(path) === 'api' ? body?.error : (body?.error as { message?: string } | undefined)?.message
   return typeof text === 'string' && text.startsWith('Gateway: ')
 }
 

@@ -1,4 +1,4 @@
-import { closedRows, gatewayRows, openable, openRows, target } from '../../../lib/site/endpoints.ts'
+import { closedRows, endpoints, gatewayRows, openable, openRows, target } from '../../../lib/site/endpoints.ts'
 import { openGroups } from '../../../lib/site/settings.ts'
 import { illegal } from '../../lab/judge.ts'
 import { exchange } from '../../lab/raw.ts'
@@ -36,12 +36,42 @@ async function closedRowsAreNamed(patient: Patient): Promise<void> {
   }
 }
 
-const hints: [string, string][] = [
+const natives = [
+  'chat',
+  'generate',
+  'embed',
+  'tags',
+  'show',
+  'ps',
+  'version',
+  'pull',
+  'push',
+  'create',
+  'copy',
+  'delete',
+]
+const others = ['chat/completions', 'completions', 'responses', 'messages', 'models', 'embeddings']
+
+/** A line of each mistake, what its refusal says, and in whose shape. */
+const hints: [line: string, words: string, family?: 'api' | 'v1'][] = [
   ['POST /v1/v1/chat/completions', 'has /v1 twice'],
-  ...['/chat/completions', '/completions', '/responses', '/messages', '/models', '/embeddings'].map(
-    (path): [string, string] => [`POST ${path}`, 'lacks /v1'],
-  ),
-  ['POST /api/v1/chat/completions', 'without /api'],
+  ...others.map((name): [string, string] => [`POST /${name}`, 'lacks /v1']),
+  ...natives.flatMap((name): [string, string, 'api'][] => [
+    [`POST /${name}`, 'lacks /api', 'api'],
+    [`POST /v1/${name}`, 'mixes two APIs; give this client the base URL http://HOST:PORT,', 'api'],
+  ]),
+  ...others.slice(0, 5).map((name): [string, string, 'v1'] => [`POST /api/${name}`, 'without /api', 'v1']),
+  ['POST /api/v1/chat/completions', 'without /api', 'v1'],
+  ['POST /api/api/chat', 'has /api twice'],
+  ['POST /v1/api/chat', 'has /v1 before /api', 'api'],
+  ['POST /ollama/api/chat', 'has something before /api', 'api'],
+  ['POST //api/chat', 'two slashes', 'api'],
+  ['GET /openai/v1/models', 'has something before /v1'],
+  ['GET /v1/models/', 'ends in a slash'],
+  ['GET /v1', 'no more than a base URL'],
+  ['PATCH /v1/chat/completions', 'takes POST only', 'v1'],
+  ['PATCH /v1/embeddings', 'takes POST only', 'v1'],
+  ['PATCH /v1/models/m', 'takes GET only'],
   ['POST /v1beta/models/m:generateContent', 'Gemini'],
   ['POST /v1/messages/count_tokens?beta=true', 'clients then estimate'],
   ['GET /nothing', 'GET /nothing is not an endpoint'],
@@ -49,14 +79,15 @@ const hints: [string, string][] = [
   ['GET /v1/messages/count_tokens', 'is not an endpoint'],
 ]
 
+/** Paths without a variable part that some settings open. */
+const paths = [
+  ...new Set(endpoints.filter((row) => row.answer !== 'refuse' && openable(row.group)).map(({ path }) => path)),
+]
+
 async function refusalsHelp(patient: Patient): Promise<void> {
-  for (const [line, words] of hints)
-    refusal(
-      await ask(patient, line),
-      403,
-      words,
-      words.includes('without /api') ? 'v1' : familyOf(line.split(' ')[1] ?? ''),
-    )
+  const wrong = paths.filter((path) => !path.includes('{')).map((path): [string, string] => [`PATCH ${path}`, 'takes'])
+  for (const [line, words, family] of [...hints, ...wrong])
+    refusal(await ask(patient, line), 403, words, family ?? familyOf(line.split(' ')[1] ?? ''))
 }
 
 async function ownAnswers(patient: Patient): Promise<void> {
@@ -97,7 +128,7 @@ async function pagesAreListed(patient: Patient): Promise<void> {
   must((await ask(patient, 'OPTIONS /v1/messages')).status === 403, 'OPTIONS without a page')
   for (const more of [['Origin: https://evil.example'], [...given, ...given], [...given, 'Origin: null']])
     must((await ask(patient, 'GET /v1/models', more)).status === 403, `page ${more.join()}`)
-  refusal(await ask(patient, 'GET /api/tags', ['Origin: null']), 403, 'origins in settings.yaml', 'api')
+  refusal(await ask(patient, 'GET /api/tags', ['Origin: null']), 403, 'one without an address', 'api')
 }
 
 const upgrade = [
@@ -108,8 +139,19 @@ const upgrade = [
 ]
 
 async function formsAreRefused(patient: Patient): Promise<void> {
-  const old = await exchange(patient.gateway, `GET /api/tags HTTP/1.0\r\nHost: ${patient.gateway.host}\r\n\r\n`)
-  must(old.status === 400 && old.body.includes('Gateway: the request could not be understood'), `says ${old.body}`)
+  const { host, version } = patient.gateway
+  const forms: [string, string][] = [
+    ['GET /api/tags HTTP/1.0', 'only HTTP/1.1'],
+    [`GET http://${host}/api/tags HTTP/1.1`, 'not as proxy'],
+    [`GET /api/tags?${'x'.repeat(4096)} HTTP/1.1`, 'over 4 KB'],
+    [`${'A'.repeat(25)} /api/tags HTTP/1.1`, 'over 24 letters'],
+  ]
+  if (version[0] * 100 + version[1] < 304)
+    forms.push([`GET /api/tags HTTP/1.1\r\nX: ${'x'.repeat(16_384)}`, 'over 16 KB'])
+  const star = await exchange(patient.gateway, `GET * HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
+  must(star.status === 400 && star.body.includes('"Gateway: the request could not'), `says ${star.body}`)
+  for (const [line, words] of forms)
+    refusal(await exchange(patient.gateway, `${line}\r\nHost: ${host}\r\n\r\n`), 400, words, 'api')
   for (const path of ['/v1/responses', '/api/show']) {
     const family = familyOf(path)
     refusal(await ask(patient, `POST ${path}`, ['Content-Encoding: gzip']), 415, 'compressed', family)
