@@ -27,7 +27,7 @@ const extract = [
     when: ['{ req.fhdr_cnt(authorization) gt 1 }', '{ req.fhdr_cnt(x-api-key) gt 1 }'],
   }),
   'http-request set-var(txn.key) http_auth_bearer if { req.fhdr(authorization) -m found }',
-  'http-request unset-var(txn.key) if { var(txn.key) -m str ollama } or { var(txn.key) -m len 0 }',
+  'http-request unset-var(txn.key) if { var(txn.key) -m str ollama }',
   'http-request set-var(txn.key) req.fhdr(x-api-key) if !{ var(txn.key) -m found } { req.fhdr(x-api-key),length gt 0 } !{ req.fhdr(x-api-key) -m str ollama }',
   'http-request set-var(txn.offered) bool(true) if { var(txn.key) -m found }',
   'http-request set-var(txn.hash) var(txn.key),sha2(256),hex if { var(txn.key) -m found }',
