@@ -3,6 +3,7 @@ import { swap } from '../../lib/haproxy/reload.ts'
 import { engineLoad } from '../../lib/haproxy/runtime.ts'
 import { bans, unban } from '../../lib/people/bans.ts'
 import { generateKey, hashKey } from '../../lib/people/key.ts'
+import { probing } from '../../lib/people/records.ts'
 import { keep } from '../../lib/people/store.ts'
 import { places } from '../../lib/platform/mac/places.ts'
 import type { Entry, Registry } from '../../lib/site/limits.ts'
@@ -272,5 +273,22 @@ describe('limits that everybody shares', () => {
     await eventually('it runs', () => engine.received.length > before)
     expect(message(await post(secrets.bob))).toBe('Gateway: all people together may have 1 requests running at once.')
     await reloaded('access: keys')
+  })
+
+  test('what test.ts asks is given back to everybody', async (context) => {
+    const haproxy = older() ? await haproxyOf('sid').catch(() => undefined) : gateway.program
+    if (!haproxy) return context.skip('no HAProxy that follows more than three counters is to be had')
+    const key = generateKey()
+    const own = await startGateway({
+      ...{ enginePort: engine.port, haproxy, settings: `${yaml}{ all: { per_minute: 2 } }` },
+      registry: { version: 1, keys: { ...registry().keys, [`${probing}+one`]: entry(key) } },
+    })
+    context.onTestFinished(() => own.stop())
+    const post = async (secret: string) => {
+      const head = [`Host: ${own.host}`, bearer(secret)]
+      return (await exchange(own, request('POST /v1/messages HTTP/1.1', head, '{"model":"m"}'))).status
+    }
+    for (let at = 0; at < 5; at += 1) expect(await post(key)).toBe(200)
+    expect([await post(secrets.bob), await post(secrets.bob), await post(secrets.bob)]).toEqual([200, 200, 429])
   })
 })
