@@ -72,7 +72,9 @@ describe.skipIf(why)(`models on another disk ${why && `(skipped: ${why})`}`, () 
     box.write(settingsFile, box.read(settingsFile).replace(/^models_folder:.*/m, `models_folder: ${disk}/other`), 0o600)
     const { code, stdout } = await box.script('apply.ts', [])
     expect([code, stdout]).toEqual([0, expect.stringContaining('restart of Ollama')])
-    expect(await names()).toEqual([])
+    const manifests = async (folder: string) => (await box.run(['sh', '-c', `find ${folder}/manifests -type f`])).stdout
+    expect(await manifests(`${disk}/other`)).toContain('qwen3')
+    expect(await manifests('~/.ollama/models')).toContain('qwen3')
     box.write(
       settingsFile,
       box.read(settingsFile).replace(/^models_folder:.*/m, 'models_folder: ~/.ollama/models'),

@@ -10,9 +10,17 @@ export function keyOf(kind: 'nodekey' | 'mkey' | 'discokey', nodeId: number): st
   return `${kind}:${nodeId.toString(16).padStart(4, '0').repeat(16).slice(0, 64)}`
 }
 
+/** A host name as a label: separators become hyphens, and what no name may have is left out (tailscale: util/dnsname). */
+const label = (hostName: string): string =>
+  hostName
+    .toLowerCase()
+    .replace(/[ .@_]/g, '-')
+    .replace(/[^a-z0-9-]/g, '')
+    .replace(/^-+|-+$/g, '')
+
 /** The full MagicDNS name, with its dot. */
 export function fullName(hostName: string, tailscale: TailscaleMac): string {
-  return `${hostName}.${tailscale.suffix}.`
+  return `${label(hostName)}.${tailscale.suffix}.`
 }
 
 /** The lines under "Health": what the recorded program said in each state. */
