@@ -53,7 +53,8 @@ export async function findTarget(look: Look, machine: Machine, setup: Setup, wan
   const port = setup.mode === 'proxy' ? setup.settings.port : engine.port
   const names = await candidates(look, engine, setup.settings.models, wanted)
   const model = await firstThatChats(look, engine, names)
-  return { address, port, host: `${address}:${port}`, engine, groups: openGroups(setup.settings), model }
+  const { body_limit: bodyLimit } = setup.settings
+  return { address, port, host: `${address}:${port}`, engine, groups: openGroups(setup.settings), bodyLimit, model }
 }
 
 /** Installed models: those in memory, then those of the settings, then the rest from the smallest on; or the one named. */

@@ -43,6 +43,12 @@ const model = z.object({ id: z.string().min(1), object: z.literal('model'), crea
 /** Ollama says null where it has no models. */
 const models = z.object({ object: z.literal('list'), data: z.array(model).nullable() })
 
+/** A question whose JSON has so many bytes. */
+function sized(question: object, bytes: number): object {
+  const bare = JSON.stringify({ ...question, messages: [user('')] }).length
+  return { ...question, messages: [user('All work and no play. '.repeat(bytes / 22).slice(0, bytes - bare))] }
+}
+
 /** The OpenAI-compatible routes: lists, chat, streams, errors, and responses. */
 export function openai(target: Target): Check[] {
   const ask = asker(target, budget)
@@ -215,6 +221,7 @@ function errors(target: Target): Check[] {
   const base = { group: 'openai', inference: false, model: false, path } as const
   const missing = { model: 'no-such-model', messages: [user('Say hello.')] }
   const sent = (body: object) => once((look: Look) => send(look, target, path, body))
+  const large = Math.min(60 * 1024, target.bodyLimit ?? 60 * 1024)
   const unknown = (answer: RawAnswer) => errorSeen(answer, openaiError, 'not_found_error')
   const rows: [string, string, number, Trial['answer'], Trial['see']][] = [
     ['unknown-model', 'An unknown model is 404 in the OpenAI shape', 404, sent(missing), unknown],
@@ -225,13 +232,7 @@ function errors(target: Target): Check[] {
       sent({ ...missing, stream: true }),
       unknown,
     ],
-    [
-      'large-body',
-      'A conversation of 60 KB reaches Ollama',
-      404,
-      sent({ ...missing, messages: [user('All work and no play. '.repeat(2800))] }),
-      unknown,
-    ],
+    ['large-body', `A conversation of ${large / 1024} KB reaches Ollama`, 404, sent(sized(missing, large)), unknown],
     [
       'model-unknown',
       'GET /v1/models/{model} of an unknown model is 404',

@@ -108,7 +108,7 @@ async function report(
 export function verdict(results: Result[], checks: Check[], skippedOnPurpose = false): { code: number; text: string } {
   const { passed, missed, advice, skipped } = counts(results)
   const numbers = `${passed} passed, ${missed} missed, ${advice} advice, ${skipped} skipped`
-  const asked = checks.filter((check) => check.inference).map((check) => check.id)
+  const asked = checks.filter((check) => check.inference && !check.closed).map((check) => check.id)
   const unproven = results.filter((result) => asked.includes(result.id) && result.state === 'skipped').length
   if (missed > 0) return { code: exitCodes.failed, text: `NOT AS PROMISED: ${numbers}.` }
   if (skippedOnPurpose || (asked.length > 0 && unproven === asked.length)) {
@@ -140,14 +140,20 @@ export async function status(ui: Ui, flags: Flags): Promise<number> {
   return code
 }
 
+/** With three answers of a model at most; with one where other groups are open than most clients ask. */
+function fewAnswers(checks: Check[]): Check[] {
+  const open = checks.filter(({ inference, closed }) => inference && !closed)
+  const named = open.filter(({ id }) => quick.includes(id))
+  const asking = named.length > 0 ? named : open.slice(0, 1)
+  return checks.filter((check) => !check.inference || asking.includes(check))
+}
+
 /** The end of install: everything that does not disturb, with three inferences at most. */
 export async function prove(ui: Ui, look: Host, mode: Mode, before: Machine): Promise<Proof> {
   const { machine, setup } = await prepare(look, ui, { mode, before })
   const target = await findTarget(look, machine, setup)
   const checksFor = (keys?: ProbeKeys) =>
-    everyCheck(machine, setup, { ...target, keys }).filter(
-      (check) => !check.disturbs && (!check.inference || quick.includes(check.id)),
-    )
+    fewAnswers(everyCheck(machine, setup, { ...target, keys }).filter((check) => !check.disturbs))
   const checks = checksFor()
   const results = await withProbeKeys(look, setup.settings, (keys, renew) =>
     observeAll(checksFor(keys), look, (result) => ui.result(afterInstall(result)), renew),

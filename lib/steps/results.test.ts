@@ -54,6 +54,11 @@ describe('the verdict', () => {
     expect(said.code).toBe(5)
     expect(said.text).toMatch(/^NOT PROVEN: 1\./)
   })
+  it('of what the settings do not open leaves nothing unproven', () => {
+    const all = [result('a.ok', 'ok'), result('a.skipped', 'skipped')]
+    expect(verdict(all, [{ ...inference, closed: true }]).code).toBe(0)
+    expect(verdict(all, [{ ...inference, closed: true }, { ...inference }]).code).toBe(5)
+  })
   it('of all that passed is exit 0, advice or not', () =>
     expect(verdict([result('a.ok', 'ok'), result('b', 'advice')], []).code).toBe(0))
 })

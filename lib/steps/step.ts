@@ -24,6 +24,8 @@ export interface Check {
   ahead?: boolean
   /** asks a model for an answer */
   inference?: boolean
+  /** the settings do not open what it asks, so it is skipped and leaves nothing unproven */
+  closed?: boolean
   check(look: Look): Promise<Finding>
 }
 

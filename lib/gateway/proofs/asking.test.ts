@@ -164,6 +164,25 @@ describe('the list of checks', () => {
     expect(answers.filter((id) => id.startsWith('anthropic.')).length).toBeGreaterThanOrEqual(6)
   })
 
+  it('knows which of them the settings do not open', () => {
+    const [chat] = openai({ ...target, groups: ['native'] }).filter(({ id }) => id === 'openai.chat')
+    expect(chat?.closed).toBe(true)
+    expect(all(target).filter(({ closed }) => closed)).toEqual([])
+  })
+
+  it('sends a conversation as long as the settings take, and of 60 KB at most', async () => {
+    for (const [bodyLimit, bytes] of [
+      [undefined, 60 * 1024],
+      [1024, 1024],
+      [1024 ** 3, 60 * 1024],
+    ]) {
+      const { look, sent } = answering({ status: 404 })
+      const at = openai({ ...target, bodyLimit })
+      await observe(at.find(({ id }) => id === 'openai.large-body') as Check, look)
+      expect(sent.map(({ body = '' }) => body.length)).toEqual([bytes])
+    }
+  })
+
   it('has the three with which an install ends', () => {
     expect(quick).toHaveLength(3)
     for (const id of quick) expect(withModel().map((check) => check.id)).toContain(id)

@@ -87,6 +87,7 @@ export function trial(target: Target, it: Trial): Check {
     title: it.title,
     needs: [...(it.needs ?? ['haproxy.service'])],
     ...(it.inference === false ? {} : { inference: true }),
+    ...(target.groups.includes(it.group) ? {} : { closed: true }),
     async check(look) {
       const idle = unasked(target, it)
       if (idle) return idle

@@ -11,6 +11,8 @@ export interface Target {
   /** the engine itself, past the gateway */
   engine: { address: string; port: number }
   groups: Group[]
+  /** bytes that a body may have, where that may be less than a test asks */
+  bodyLimit?: number
   /** API keys of this run alone, where the gateway asks for one or counts */
   keys?: ProbeKeys
   /** the model to ask; absent when none is installed */

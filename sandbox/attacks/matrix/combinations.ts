@@ -1,5 +1,5 @@
-import covertable from 'covertable'
 import { type Examples, limitExamples, settingExamples } from '../../../lib/site/examples.ts'
+import { covering } from './covering.ts'
 import { type Combination, refusals } from './refusals.ts'
 
 /** Left out: the default counts. */
@@ -17,20 +17,20 @@ const surroundings = {
 const said = (row: Combination): Combination =>
   Object.fromEntries(Object.entries(row).filter(([, value]) => value !== absent && value !== undefined))
 
-/** Every two values that can be set together, in few combinations; the same for the same seed. */
-export function combinations(seed: string, versions: string[]): Combination[] {
-  const factors = {
-    haproxy: versions,
-    ...optional(settingExamples),
-    ...surroundings,
-    ...optional(limitExamples, 'key.'),
-  }
-  const rows = covertable.make(factors, {
-    ...{ sorter: covertable.sorters.hash, criterion: covertable.criteria.simple, seed },
-    preFilter: (row: Combination) => refusals.every(({ when }) => !when?.(said(row))),
-  })
-  return rows.map(said)
+const allowed = (row: Combination): boolean => refusals.every(({ when }) => !when?.(said(row)))
+
+/** What is combined: every value of each, but for those that none of these HAProxy has; the first is that nothing was said. */
+export function factors(versions: string[]): Record<string, unknown[]> {
+  const all = { ...optional(settingExamples), ...surroundings, ...optional(limitExamples, 'key.') }
+  const here = (name: string, value: unknown) =>
+    versions.some((haproxy) => allowed({ haproxy, access: 'keys', [name]: value }))
+  const kept = Object.entries(all).map(([name, values]) => [name, values.filter((value) => here(name, value))])
+  return { haproxy: versions, ...Object.fromEntries(kept) }
 }
+
+/** Every two values that can be set together, in few combinations; the same for the same seed. */
+export const combinations = (seed: string, versions: string[]): Combination[] =>
+  covering(factors(versions), seed, allowed).map(said)
 
 /** One combination for each kind of refusal, with the oldest of these HAProxy that shows it. */
 export const refused = (versions: string[]): Combination[] =>

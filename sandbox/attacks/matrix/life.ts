@@ -84,7 +84,8 @@ interface Told {
 function reported(outcome: Outcome): string | undefined {
   if (outcome.code === 0) return undefined
   const found = misses(outcome.stdout)
-  return outcome.code === 1 && slow(found) ? undefined : found.join('\n') || told(outcome)
+  const summary = /"summary": "(.*)"/.exec(outcome.stdout)?.[1]
+  return outcome.code === 1 && slow(found) ? undefined : found.join('\n') || (summary ?? told(outcome))
 }
 
 function misses(text: string): string[] {

@@ -8,10 +8,10 @@ import { smallest } from './smallest.ts'
 const usage = `npm run matrix -- [options]: combinations of settings, keys, people and HAProxy, each of two values at least once, lived through in a Mac in a box.
 
   --seed TEXT          other combinations; the same for the same text (1 unless told)
-  --count N            the first N of them, and no refusals
+  --count N            the first N of them
   --from N             begin with combination N
   --only N             combination N alone, on a Mac of its own
-  --haproxy VERSIONS   such as 2.6,3.4; all that can be had unless told
+  --haproxy VERSIONS   those with one of these, such as 2.6,3.4
   --list               says them and runs nothing
   --as-found           looks for no smallest reproduction of a red one
 `
@@ -32,11 +32,13 @@ interface Numbered {
 /** Those that are asked for, by HAProxy, so that few Macs are made. */
 function chosen(versions: string[]): Numbered[] {
   const all = [...combinations(values.seed, versions), ...refused(versions)]
-  const numbered = all.map((combination, at) => ({ number: at + 1, combination }))
+  const wanted = values.haproxy?.split(',') ?? versions
   const first = Number(values.only ?? values.from)
-  const last = values.only ?? values.count
-  return numbered
-    .slice(first - 1, last === undefined ? undefined : values.only ? first : first - 1 + Number(last))
+  return all
+    .map((combination, at) => ({ number: at + 1, combination }))
+    .filter(({ number }) => (values.only ? number === first : number >= first))
+    .filter(({ combination }) => wanted.includes(`${combination.haproxy}`))
+    .slice(0, values.count === undefined ? undefined : Number(values.count))
     .sort((one, other) => `${one.combination.haproxy}`.localeCompare(`${other.combination.haproxy}`))
 }
 
@@ -57,9 +59,9 @@ async function shrink(macs: Macs, { number, combination }: Numbered, { step }: {
 
 async function all(): Promise<void> {
   const found = await programs(say)
-  const versions = values.haproxy?.split(',') ?? [...found.keys()]
+  const versions = [...found.keys()]
   const list = chosen(versions)
-  say(`${list.length} combinations; the same again: npm run matrix -- --seed ${values.seed} --haproxy ${versions}`)
+  say(`${list.length} combinations; the same again: npm run matrix -- --seed ${values.seed}, with HAProxy ${versions}`)
   if (values.list) {
     for (const { number, combination } of list) say(`${number}  ${spelled(combination)}`)
     return
