@@ -53,7 +53,8 @@ export async function findTarget(look: Look, machine: Machine, setup: Setup, wan
   const port = setup.mode === 'proxy' ? setup.settings.port : engine.port
   const names = await candidates(look, engine, setup.settings.models, wanted)
   const model = await firstThatChats(look, engine, names)
-  const { body_limit: bodyLimit } = setup.settings
+  // Ollama itself holds none back.
+  const bodyLimit = setup.mode === 'proxy' ? setup.settings.body_limit : undefined
   return { address, port, host: `${address}:${port}`, engine, groups: openGroups(setup.settings), bodyLimit, model }
 }
 

@@ -1,4 +1,4 @@
-import { Stop } from '../host/command.ts'
+import { exitCodes, Stop } from '../host/command.ts'
 import type { Host, Look } from '../host/host.ts'
 import { jobPath, jobsOf, oldLogs, places, platformOf } from '../platform/here.ts'
 import type { Job, JobFile, PackageKind } from '../platform/platform.ts'
@@ -158,7 +158,7 @@ export function packaged(spec: PackageSpec): Step {
     async apply(host) {
       const found = await check(host)
       if (found.is === 'missed' && (await host.find(spec.program)))
-        throw new Stop(1, `${found.saw}; upgrade it (${upgrade}) and run install.ts again.`)
+        throw new Stop(exitCodes.precondition, `${found.saw}; upgrade it (${upgrade}) and run install.ts again.`)
       await packages.install(host, packager, name, kind, spec.attended)
     },
   }

@@ -108,7 +108,7 @@ describe.skipIf(cannot)(titled('changed settings'), () => {
       change('limits: { all: { concurrent: 8 }, per_second: 1MB }\ntimeouts: { queue: 30s }\n')
       const { code, stderr } = await run(box, 'apply.ts')
       expect([code, stderr]).toEqual([
-        1,
+        3,
         expect.stringMatching(
           /^haproxy 2\.\S+: too old for limits\.all in settings\.yaml, limits\.per_second in settings\.yaml, timeouts\.queue in settings\.yaml, 3\.4 is needed; upgrade it/,
         ),

@@ -166,7 +166,7 @@ describe.skipIf(cannot)(titled('what is there already'), () => {
       await brew('install', 'ollama')
       const before = box.snapshot('.')
       const outcome = await run(box, 'install.ts', '--yes')
-      expect(outcome.code, told(outcome)).toBe(1)
+      expect(outcome.code, told(outcome)).toBe(3)
       expect(outcome.stderr).toMatch(/ollama .*too old.*brew upgrade ollama/)
       expect(outcome.stderr).not.toContain('    at ')
       expect([...box.snapshot('.').keys()].filter((path) => !before.has(path) && !/Logs/.test(path))).toEqual([])

@@ -28,7 +28,7 @@ function older({ haproxy }: Combination, [major, minor]: [number, number]): bool
 const tooOld = (what: string, since: [number, number], asked: (one: Combination) => boolean) => ({
   why: `HAProxy has ${what} from ${since.join('.')} on, and a limit that does not hold would be none`,
   exit: 3,
-  says: new RegExp(`is too old for .*${since.join('\\.')} is needed`),
+  says: new RegExp(`too old for .*${since.join('\\.')} is needed`),
   when: (one: Combination) => older(one, since) && asked(one),
 })
 
@@ -53,14 +53,21 @@ export const refusals: Refusal[] = [
     when: (one) => any(one, 'key.admin') && any(one, 'key.models'),
   },
   {
-    ...tooOld('a time in the queue for each request', [3, 4], (one) => any(one, 'timeouts.queue', 'key.queue')),
+    ...tooOld(
+      'a time in the queue for each request',
+      [3, 4],
+      (one) => any(one, 'timeouts.queue', 'key.queue') || within(one['timeouts.groups'], 'queue'),
+    ),
     example: { 'timeouts.queue': '35m' },
   },
   {
     ...tooOld(
       'a limit of bytes a second',
       [3, 0],
-      (one) => any(one, 'limits.per_second', 'key.perSecond') || within(one.people, 'per_second'),
+      (one) =>
+        any(one, 'limits.per_second', 'key.perSecond') ||
+        within(one.people, 'per_second') ||
+        within(one['limits.groups'], 'per_second'),
     ),
     example: { 'limits.per_second': '1GB' },
   },
