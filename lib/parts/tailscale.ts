@@ -28,6 +28,10 @@ const addressed =
 const withoutIpv4 = ({ ipv6 }: Pick<Tailscale, 'ipv6'>): string =>
   `the tailnet gives this machine ${ipv6 ? `an IPv6 address alone (${ipv6})` : 'no address'}, and the gateway needs one of IPv4`
 
+/** A sentence whose commands work as they stand there. */
+const asTyped = (sentence: string, tailscale: Pick<Tailscale, 'cli'>): string =>
+  sentence.replaceAll('`tailscale ', `\`${typedTailscale(tailscale)} `)
+
 export function upFinding(tailscale: Omit<Tailscale, 'serves'>): Finding {
   if (tailscale.state === 'Running' && tailscale.ipv4)
     return ok(
@@ -37,7 +41,10 @@ export function upFinding(tailscale: Omit<Tailscale, 'serves'>): Finding {
   const saw = tailscale.expired ? 'the key of this machine has expired' : `Tailscale is ${tailscale.state}`
   return missed(
     saw,
-    tailscale.expired ? 'Log in again: `tailscale up`.' : (remedies[tailscale.state] ?? 'See `tailscale status`.'),
+    asTyped(
+      tailscale.expired ? 'Log in again: `tailscale up`.' : (remedies[tailscale.state] ?? 'See `tailscale status`.'),
+      tailscale,
+    ),
   )
 }
 
@@ -89,22 +96,28 @@ async function wakeApp(host: Host, machine: Machine, setup: Setup): Promise<void
 const refused = /changing settings via 'tailscale up'[\s\S]*?\n\ttailscale up(.*)/
 
 /** Why it did not connect, in our own words. */
-function notUp(error: Error, login: boolean, minutes: number): Error {
+function notUp(error: Error, login: boolean, minutes: number, cli: string): Error {
   if (!(error instanceof Unexpected)) return error
   const { code, stderr } = error.output
   const flags = refused.exec(stderr)?.[1]?.replace(/ --timeout=\S+/, '')
   if (flags !== undefined)
     return new Stop(
       3,
-      `Tailscale has settings of your own, which a login from here would have to repeat; log in from its menu (or run \`tailscale up${flags}\`), and run install.ts again.`,
+      asTyped(
+        `Tailscale has settings of your own, which a login from here would have to repeat; log in from its menu (or run \`tailscale up${flags}\`), and run install.ts again.`,
+        { cli },
+      ),
     )
   // At its own deadline it says so; ended at ours it says that it was cancelled.
   if (code !== 124 && !/timeout waiting for|context canceled/.test(stderr)) return error
   return new Stop(
     3,
-    login
-      ? `Nobody logged in to Tailscale within ${minutes} minutes; run \`tailscale up\`, open the address it shows, and run install.ts again.`
-      : `Tailscale did not connect within ${minutes} minutes; see \`tailscale status\`, connect in its menu, and run install.ts again.`,
+    asTyped(
+      login
+        ? `Nobody logged in to Tailscale within ${minutes} minutes; run \`tailscale up\`, open the address it shows, and run install.ts again.`
+        : `Tailscale did not connect within ${minutes} minutes; see \`tailscale status\`, connect in its menu, and run install.ts again.`,
+      { cli },
+    ),
   )
 }
 
@@ -117,7 +130,7 @@ async function connect(host: Host, { cli = 'tailscale', state }: Omit<Tailscale,
   const login = state === 'NeedsLogin'
   const up = ['env', 'TAILSCALE_BE_CLI=1', cli, 'up', ...(login ? [`--timeout=${minutes}m`] : [])]
   await host.run(up, { shows: true, timeoutMs: (login ? minutes + 1 : minutes) * 60_000 }).catch((error: Error) => {
-    throw notUp(error, login, minutes)
+    throw notUp(error, login, minutes, cli)
   })
 }
 

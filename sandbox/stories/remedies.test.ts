@@ -2,12 +2,13 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Box } from '../box/box.ts'
 import { checkout } from '../box/paths.ts'
 import { byCommand, byInstall } from './remedies.ts'
-import { installed, modest, quickBox, run, told } from './witness.ts'
+import { at, installed, modest, quickBox, run, told } from './witness.ts'
 
 let box: Box
 
 beforeAll(async () => {
-  box = await quickBox({ files: { '.config/remote-ollama-proxy/settings.yaml': modest } })
+  box = await quickBox()
+  box.write(at(box).settings, `${modest}access: either\npeople: { ann@example.com: {} }\n`)
   await installed(box)
 })
 afterAll(() => box?.close())
@@ -21,9 +22,11 @@ async function missed(ids: string[]): Promise<Map<string, string>> {
   return new Map(results.filter(({ state }) => state === 'missed').map(({ id, remedy = '' }) => [id, remedy]))
 }
 
-/** The command in a remedy: what stands in backticks, behind a colon, or before three blanks. */
-const typed = (remedy: string): string =>
-  (/`([^`]+)`/.exec(remedy)?.[1] ?? /: (.+)$/.exec(remedy)?.[1] ?? remedy).split('   ')[0] ?? ''
+/** The command in a remedy: what stands before three blanks, in backticks or behind a colon. */
+function typed(remedy: string): string {
+  const [words = ''] = remedy.split('   ')
+  return /`([^`]+)`/.exec(words)?.[1] ?? /: (.+)$/.exec(words)?.[1] ?? words
+}
 
 test('everything that install.ts brings about is missed when it is harmed, and there again after install.ts', async () => {
   const ids = Object.keys(byInstall)

@@ -2,6 +2,7 @@ import { labels } from '../../lib/platform/mac/places.ts'
 import type { Box } from '../box/box.ts'
 import { at } from './witness.ts'
 
+const cli = '/Applications/Tailscale.app/Contents/MacOS/Tailscale'
 const launchctl = (box: Box, ...words: string[]) => box.run(['launchctl', ...words])
 const target = (box: Box, label: string): string => `gui/${box.state().uid}/${label}`
 const chmod = (mode: string, path: (box: Box) => string) => (box: Box) => box.run(['chmod', mode, path(box)])
@@ -20,7 +21,9 @@ export type Harm = (box: Box) => Promise<unknown>
 
 /** What install.ts mends: all of it at once, since it mends whatever it finds. */
 export const byInstall: Record<string, Harm> = {
-  'settings.file': removed((box) => at(box).settings),
+  // The observer would mend some of what follows.
+  'observer.service': stopped(labels.observer),
+  'settings.file': chmod('644', (box) => at(box).settings),
   'runtime.state': chmod('755', (box) => at(box).state),
   'runtime.logs': chmod('755', (box) => at(box).logs),
   'runtime.copy': removed((box) => at(box).current),
@@ -34,19 +37,17 @@ export const byInstall: Record<string, Harm> = {
   'haproxy.at-login': async () => {},
   'haproxy.service': stopped(labels.gateway),
   'haproxy.engine': async () => {},
-  'haproxy.sockets': async () => {},
-  'haproxy.identities': removed((box) => `${at(box).keyMaps}/people.map`),
-  'haproxy.keys': async (box) => box.write(`${at(box).keyMaps}/budgets.map`, 'nobody 1|1\n', 0o600),
+  'haproxy.keys': chmod('644', (box) => `${at(box).keyMaps}/keys.map`),
   'observer.job': edited(plist(labels.observer), '<key>KeepAlive</key>', '<key>KeepNever</key>'),
-  'observer.service': stopped(labels.observer),
   'models.job': removed(plist(labels.warm)),
   'models.service': stopped(labels.warm),
 }
 
 /** What the command mends that the remedy names. */
 export const byCommand: Record<string, Harm> = {
-  'tailscale.up': (box) => box.run(['tailscale', 'down']),
-  'tailscale.serve': (box) => box.run(['tailscale', 'serve', '--bg', '--tcp', `${box.port}`, '127.0.0.1:9999']),
+  'tailscale.up': (box) => box.tailnet(false),
+  'tailscale.serve': (box) =>
+    box.run(['env', 'TAILSCALE_BE_CLI=1', cli, 'serve', '--bg', `--tcp=${box.port}`, '127.0.0.1:9999']),
   'ollama.environment': (box) => launchctl(box, 'setenv', 'OLLAMA_ORIGINS', 'example.net'),
   'observer.log-whole': removed((box) => at(box).access),
   'models.qwen3:0.6b': (box) =>
@@ -62,14 +63,20 @@ export const elsewhere: Record<string, string> = {
   'system.desktop': 'a person logs in at the screen',
   'system.home': 'refused before the first question: story bad-input',
   'system.disk': 'a person makes room',
+  'system.home-name': 'refused before the first question: unit test of the part',
+  'system.folders': 'refused before the first question: unit test of the part',
+  'system.memory': 'advice',
   'packages.present': 'install.ts brings it: story install',
   'packages.index': 'install.ts renews it: story old-homebrew',
   'packages.ready-made': 'advice',
   'tailscale.one-variant': 'a person decides which one goes',
+  'tailscale.key-expiry': 'advice',
+  'tailscale.policy': 'advice',
   'tailscale.package': 'install.ts brings it: story install',
   'runtime.path': 'a person moves the home',
   'ollama.package': 'story brew-upgrade',
   'ollama.alone': 'stories foreign and other-ollama',
+  'ollama.models-folder': 'a person connects the disk: unit test of the part',
   'ollama.loopback-only': 'rests on ollama.service, which runs the job as written',
   'ollama.nobody-else': 'stories foreign and other-ollama',
   'ollama.user': 'a launchd of a user starts nothing as another one',
@@ -77,8 +84,11 @@ export const elsewhere: Record<string, string> = {
   'haproxy.port': 'story bad-input: somebody else holds the port',
   'haproxy.peers-port': 'story bad-input: somebody else holds the port',
   'haproxy.package': 'story brew-upgrade',
+  'haproxy.folders': 'refused before the first question: unit test of the part',
   'haproxy.foreign': 'story foreign',
   'haproxy.ipv6': 'story ipv6',
+  'haproxy.identities': 'the observer and test.ts mend it by themselves: story rules',
+  'haproxy.sockets': 'HAProxy makes them so, and install.ts starts it',
   'haproxy.valid': 'a configuration that is not ours: haproxy.config',
   'haproxy.recent': 'advice',
   'haproxy.address': 'story login: another tailnet',
