@@ -8,7 +8,7 @@ import { runningFingerprint, workerInfo } from '../haproxy/runtime.ts'
 import { exitCodes, Stop } from '../host/command.ts'
 import type { Host, Look } from '../host/host.ts'
 import { saveRegistry } from '../people/registry.ts'
-import { publish } from '../people/store.ts'
+import { publish, tooLongFor } from '../people/store.ts'
 import { places, platformOf } from '../platform/here.ts'
 import { atLeast, versionNumbers } from '../platform/versions.ts'
 import { fingerprintOf } from '../site/configuration.ts'
@@ -71,6 +71,16 @@ export async function notApart(
   const old = (await versions(look, programs)).find((text) => !atLeast(versionNumbers(text), [...apartNeeds]))
   const what = `HAProxy ${old} has one limit for the time to the first byte and for silence after it`
   return old ? whose.map((one) => `${what}: ${one}.`) : []
+}
+
+/** Throws `Stop` (exit 3) when somebody gets a list of models that is too long for a gateway without the observer. */
+export async function listsFit(look: Look, { settings }: Setup, registry: Registry, before: Registry): Promise<void> {
+  const who = await tooLongFor(look, registry, settings)
+  if (who !== undefined && who !== (await tooLongFor(look, before, settings)))
+    throw new Stop(
+      exitCodes.precondition,
+      `${who} may use so many models that the gateway cannot know the list whole without the observer; set observer: on in settings.yaml, or name fewer models. Nothing was changed.`,
+    )
 }
 
 /** Tells the gateway. What cannot be written for HAProxy is not kept either: a key that was never shown would be nobody's. False when it is kept, but not in force everywhere, which is said. */

@@ -16,7 +16,7 @@ import { contextLength } from '../site/settings.ts'
 import type { Setup } from '../site/setup.ts'
 import { takeLock } from '../steps/receipt.ts'
 import type { Flags, Ui } from './cli.ts'
-import { answered, fewSpeeds, newEnough, notApart, pending, putInForce, reloadFor } from './in-force.ts'
+import { answered, fewSpeeds, listsFit, newEnough, notApart, pending, putInForce, reloadFor } from './in-force.ts'
 import { graceOf, oneName, withFlags } from './key-options.ts'
 import { baseUrl, clients } from './next-steps.ts'
 import { installed, prepare } from './prepare.ts'
@@ -62,6 +62,7 @@ async function change<T>({ host, machine, setup }: Call, edit: (registry: Regist
     const result = edit(registry)
     fewSpeeds(registry, before)
     await newEnough(host, machine, setup, keyNeeds(registry, before))
+    await listsFit(host, setup, registry, before)
     await saveRegistry(host, registry)
     const inForce = !(await installed(host)) || (await putInForce(host, setup, registry, before))
     // The key is kept and known by now, so whoever asked for it must be shown it, whatever becomes of the reload.

@@ -41,7 +41,7 @@ export async function warm(ui: Ui, flags: Flags, names: string[]): Promise<numbe
   const fetched: Warmed[] = []
   for (const name of wanted)
     fetched.push(await timed(ui, name, () => fetchOne(ui, host, engine, name, flags['no-pull'] !== true)))
-  await renewLists(host, engine.port)
+  await renewLists(host, setup.settings)
   // The sizes are known now, and nothing is loaded yet.
   await warnTooMany(ui, host, engine, wanted, machine.memory)
   const results: Warmed[] = []

@@ -1,5 +1,17 @@
-/** A map's text, in one order, so that the same keys give the same bytes. */
-export const mapText = (lines: Map<string, string>): string =>
+/** Bytes of a line, its end included: HAProxy takes what is behind them for a line of its own, whatever its buffers are (seen with 2.6.12, 3.2.26, 3.4.7). */
+const longestLine = 16_383
+
+/** Whether HAProxy reads this line of a map whole. */
+export const fitsLine = (key: string, value: string): boolean => Buffer.byteLength(`${key} ${value}\n`) <= longestLine
+
+/** A map's text, in one order, so that the same keys give the same bytes. Throws when a line is too long for HAProxy. */
+export function mapText(lines: Map<string, string>): string {
+  for (const [key, value] of lines)
+    if (!fitsLine(key, value)) throw new Error(`a line of a map is too long for HAProxy: ${key.slice(0, 80)}`)
+  return textOf(lines)
+}
+
+const textOf = (lines: Map<string, string>): string =>
   [...lines]
     .sort(([one], [other]) => (one < other ? -1 : 1))
     .map(([key, value]) => `${key} ${value}\n`)

@@ -1,3 +1,4 @@
+import * as fs from 'node:fs/promises'
 import http from 'node:http'
 
 /** Answers GET requests on one address; what its caller knows, as text. */
@@ -29,6 +30,27 @@ export function serveText(
       }),
     )
   })
+}
+
+/** What is answered to a GET on a socket. */
+export interface Said {
+  status: number
+  text: string
+}
+
+/** Answers GET requests on a socket for its owner alone, with JSON; takes its path over from whoever had it. Rejects when the path cannot be made. */
+export async function serveSocket(path: string, answer: (target: string) => Promise<Said>): Promise<void> {
+  await fs.rm(path, { force: true })
+  const server = http.createServer(async (request, response) => {
+    const { status, text } = await answer(request.url ?? '').catch(() => ({ status: 500, text: '{}' }))
+    response.writeHead(status, { 'content-type': 'application/json', connection: 'close' })
+    response.end(text)
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(path, resolve)
+  })
+  await fs.chmod(path, 0o600)
 }
 
 /** What a program answers to a GET on its unix socket; undefined when nobody does within 2 s. */

@@ -70,7 +70,8 @@ const schema = z.object({
 export function parseEnded(line: string): Ended | undefined {
   const { success, data } = schema.safeParse(parsed(line))
   if (!success) return undefined
-  const end = endOf(data.end, data.status)
+  // A refusal of ours names its policy, also where HAProxy calls its end the server's.
+  const end = data.denied ? 'denied' : endOf(data.end, data.status)
   return { ...data, time: isoTime(data.time), end, denied: end === 'denied' ? deniedBy(data) : '' }
 }
 

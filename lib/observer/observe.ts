@@ -11,7 +11,7 @@ import { type Duty, keep } from './duty.ts'
 import { metrics } from './metrics.ts'
 import { ownLog } from './own-log.ts'
 import { emptying, requests } from './requests.ts'
-import { serving } from './serving.ts'
+import { listing, serving } from './serving.ts'
 import { signs } from './sign.ts'
 import { usage } from './usage.ts'
 
@@ -38,7 +38,7 @@ export async function observe(host: Host = realHost()): Promise<void> {
   const books = [reading, counted, budgets(counted)]
   const kept = keep(host, [settings.duty, ...books, emptying(counted.kept), ownLog], say)
   const helping = [loaded(settings.now), overlong(), identities, ipv6, lists(settings.now), alerts(settings.now)]
-  const others = keep(host, [serving(settings.now, measured), ...helping], say)
+  const others = keep(host, [serving(settings.now, measured), listing(settings.now), ...helping], say)
   const living = keep(host, [signs(() => [...kept.faults(), ...others.faults()], reading.lost)], say)
   say('observing')
   await new Promise((resolve) => {

@@ -7,7 +7,7 @@ import { closeFrontend, engineLoad, engineUp, isDraining, runningFingerprint, wo
 import { exitCodes, Stop } from '../host/command.ts'
 import type { Host, Look } from '../host/host.ts'
 import { identityStep } from '../people/refresh.ts'
-import { keyStep } from '../people/store.ts'
+import { keyStep, tooLongFor } from '../people/store.ts'
 import { jobPath, jobsOf, labels, listeners, places, platformOf } from '../platform/here.ts'
 import { describe } from '../platform/platform.ts'
 import { atLeast, versionNumbers } from '../platform/versions.ts'
@@ -279,6 +279,22 @@ function portsFree(machine: Machine, setup: Setup): Check[] {
   ]
 }
 
+/** Found before anything is changed: HAProxy would cut it. */
+const listsFit = ({ registry, settings }: Setup): Check => ({
+  id: 'haproxy.lists',
+  title: 'Every list of models is short enough for the gateway to know it whole',
+  exit: 3,
+  async check(look) {
+    const who = await tooLongFor(look, registry, settings)
+    return who === undefined
+      ? ok(settings.observer === 'on' ? 'the observer tells them, however long' : 'they fit')
+      : missed(
+          `that of ${who} is not, and no observer runs that could tell it`,
+          `Set observer: on in settings.yaml, or allow ${who} fewer models.`,
+        )
+  },
+})
+
 /** ~/.haproxy with all that is in it; one that is not ours is never removed. */
 function proxyFolder(machine: Machine, setup: Setup): Step {
   const { proxy } = places(machine)
@@ -310,6 +326,7 @@ function withProxy(machine: Machine, setup: Setup): Check[] {
   return [
     ...portsFree(machine, setup),
     writable('haproxy.folders', '~/.haproxy can be written', machine, [at.proxy, at.maps, at.keyMaps, at.run]),
+    listsFit(setup),
     program(machine, setup),
     foreignFolder(machine, setup),
     proxyFolder(machine, setup),

@@ -138,7 +138,7 @@ function absent({ run }: { run: Step }): Step {
     async apply(host) {
       await run.undo?.(host)
       const at = places(host)
-      for (const file of [at.access, `${at.access}.1`, at.observer]) await host.remove(file)
+      for (const file of [at.access, `${at.access}.1`, at.observer, at.listsSocket]) await host.remove(file)
     },
     theirs: run.theirs,
     undone: run.undone,

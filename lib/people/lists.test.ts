@@ -41,7 +41,7 @@ test('models of one second are in a list in one order, whichever Ollama names fi
   await apply()
   expect([await found(), await found(), await found()]).toEqual(['ok', 'ok', 'ok'])
   written.length = 0
-  await renewLists(host, 11434)
+  await renewLists(host, settings)
   expect(written).toEqual([])
 })
 

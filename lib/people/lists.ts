@@ -1,6 +1,6 @@
 import picomatch from 'picomatch'
 import { z } from 'zod'
-import { parseMap } from '../haproxy/map-text.ts'
+import { fitsLine, parseMap } from '../haproxy/map-text.ts'
 import { getAt, type Look } from '../host/host.ts'
 import type { Registry } from '../site/limits.ts'
 import type { Settings } from '../site/settings.ts'
@@ -10,6 +10,7 @@ export interface Catalogue {
   v1: { object: string; data: { id: string }[] }
   api: { models: { name: string }[] }
 }
+export type Family = keyof Catalogue
 
 const card = z.looseObject({ id: z.string(), created: z.number().optional() })
 const tag = z.looseObject({ name: z.string(), modified_at: z.string().optional() })
@@ -31,13 +32,40 @@ const tagOf = ({ name, modified_at = '' }: z.infer<typeof tag>) => ({
 
 /** Both lists of an Ollama on this machine, in an order that only a change changes; undefined when it does not answer. */
 export async function catalogue(look: Look, port: number): Promise<Catalogue | undefined> {
-  const read = async (path: string) => parsed((await getAt(look, { address: '127.0.0.1', port }, path)).body)
-  const [one, other] = [v1.safeParse(await read('/v1/models')), api.safeParse(await read('/api/tags'))]
-  if (!one.success || !other.success) return undefined
-  return {
-    v1: { ...one.data, data: ordered(one.data.data, cardOf) },
-    api: { ...other.data, models: ordered(other.data.models, tagOf) },
-  }
+  const [one, other] = [await families.v1(look, port), await families.api(look, port)]
+  return one && other && { v1: one, api: other }
+}
+
+const read = async (look: Look, port: number, path: string): Promise<unknown> =>
+  parsed((await getAt(look, { address: '127.0.0.1', port }, path)).body)
+
+const families = {
+  async v1(look: Look, port: number): Promise<Catalogue['v1'] | undefined> {
+    const { data } = v1.safeParse(await read(look, port, '/v1/models'))
+    return data && { ...data, data: ordered(data.data, cardOf) }
+  },
+  async api(look: Look, port: number): Promise<Catalogue['api'] | undefined> {
+    const { data } = api.safeParse(await read(look, port, '/api/tags'))
+    return data && { ...data, models: ordered(data.models, tagOf) }
+  },
+}
+
+const picked = {
+  v1: (list: Catalogue['v1'], models: string[]) => ({ ...list, data: list.data.filter(({ id }) => meant(id, models)) }),
+  api: (list: Catalogue['api'], models: string[]) => ({
+    ...list,
+    models: list.models.filter(({ name }) => meant(name, models)),
+  }),
+}
+
+/** What an Ollama on this machine has of these models, as it would answer itself; undefined when it does not answer. */
+export async function listOf(look: Look, port: number, family: Family, models: string[]): Promise<string | undefined> {
+  const [one, other] = [
+    family === 'v1' ? await families.v1(look, port) : undefined,
+    family === 'api' ? await families.api(look, port) : undefined,
+  ]
+  if (one) return JSON.stringify(picked.v1(one, models))
+  return other && JSON.stringify(picked.api(other, models))
 }
 
 function parsed(text: string): unknown {
@@ -92,20 +120,18 @@ export interface Listed {
 export const listedOf = ({ keys }: Registry, { people }: Pick<Settings, 'people'>): Listed[] =>
   Object.entries({ ...keys, ...people }).flatMap(([name, { models }]) => (models ? [{ name, models }] : []))
 
-/** What HAProxy needs for lists of models; while Ollama is silent, what was known stays for those who still have a list. */
+/** What HAProxy needs for lists of models, without what is too long for it; while Ollama is silent, what was known stays for those who still have a list. */
 export function listMaps(
   listed: Listed[],
   known: Catalogue | undefined,
   before: Record<keyof ListMaps, string>,
 ): ListMaps {
   if (!known) return kept(listed, before)
-  const pick = (models: string[]) => ({
-    v1: { ...known.v1, data: known.v1.data.filter(({ id }) => meant(id, models)) },
-    api: { ...known.api, models: known.api.models.filter(({ name }) => meant(name, models)) },
-  })
   const named = (models: string[]) => models.filter((name) => literal(name) && !cloud.test(tagged(plain(name))))
-  const names = (models: string[]) => [...named(models), ...pick(models).api.models.map(({ name }) => name)]
-  const text = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64')
+  const names = (models: string[]) => [
+    ...named(models),
+    ...picked.api(known.api, models).models.map(({ name }) => name),
+  ]
   return {
     'models.map': new Map(
       listed.flatMap(({ name, models }) =>
@@ -114,10 +140,21 @@ export function listMaps(
           .map((one) => [`${name}|${one}`, 'yes']),
       ),
     ),
-    'list-v1.map': new Map(listed.map(({ name, models }) => [name, text(pick(models).v1)])),
-    'list-api.map': new Map(listed.map(({ name, models }) => [name, text(pick(models).api)])),
+    'list-v1.map': new Map(texts(listed, known, 'v1').filter((line) => fitsLine(...line))),
+    'list-api.map': new Map(texts(listed, known, 'api').filter((line) => fitsLine(...line))),
   }
 }
+
+/** Each one's list, as a line of a map holds it. */
+const texts = (listed: Listed[], known: Catalogue, family: Family): [string, string][] =>
+  listed.map(({ name, models }) => {
+    const list = family === 'v1' ? picked.v1(known.v1, models) : picked.api(known.api, models)
+    return [name, Buffer.from(JSON.stringify(list)).toString('base64')]
+  })
+
+/** The first whose list is too long for a map. */
+export const tooLong = (listed: Listed[], known: Catalogue): string | undefined =>
+  [...texts(listed, known, 'v1'), ...texts(listed, known, 'api')].find((line) => !fitsLine(...line))?.[0]
 
 /** What somebody's list says to who reads it: which models. A file that was touched is no other model. */
 export function meaningOf(list: string): string {

@@ -9,7 +9,7 @@ import { counting } from '../site/settings.ts'
 import { tilde } from '../steps/resources.ts'
 import { advice, again, type Finding, missed, ok, type Step } from '../steps/step.ts'
 import { ruleLines } from './identities.ts'
-import { catalogue, type Listed, listedOf, listMaps, meaningOf } from './lists.ts'
+import { catalogue, type Listed, listedOf, listMaps, meaningOf, tooLong } from './lists.ts'
 import { budgetLines, endOf, keyLines, probing } from './records.ts'
 import { ensureIdentityFiles } from './refresh.ts'
 import { nobodyIn, readRegistry, saveRegistry } from './registry.ts'
@@ -20,6 +20,10 @@ const spentMap = 'spent.map'
 const inForce = 'lists.json'
 const listNames = ['models.map', 'list-v1.map', 'list-api.map'] as const
 type ListName = (typeof listNames)[number]
+/** Which of them HAProxy reads: where the observer runs it is asked for the lists themselves. */
+const readBy = ({ observer }: Pick<Settings, 'observer'>): readonly ListName[] =>
+  observer === 'on' ? ['models.map'] : listNames
+
 /** All maps that the keys and the rules of `people` give, by file name. The lists of models are made from what Ollama has. */
 async function wantedMaps(
   look: Look,
@@ -28,11 +32,12 @@ async function wantedMaps(
 ): Promise<Record<string, Map<string, string>>> {
   const listed = listedOf(registry, settings)
   const known = listed.length > 0 ? await catalogue(look, settings.engine.port) : undefined
+  const lists = listMaps(listed, known, await listTexts(look))
   return {
     [keysMap]: keyLines(registry, settings.limits),
     'budgets.map': budgetLines(registry, settings),
     'rules.map': ruleLines(settings),
-    ...listMaps(listed, known, await listTexts(look)),
+    ...Object.fromEntries(readBy(settings).map((name) => [name, lists[name]])),
   }
 }
 
@@ -75,19 +80,30 @@ export async function keep(host: Host, registry: Registry, settings: Settings): 
 }
 
 /** Makes the lists of models anew, where somebody has one in force: what is installed may have changed. Another run's new keys are not overwritten. */
-export async function renewLists(host: Host, enginePort: number): Promise<void> {
+export async function renewLists(host: Host, settings: Pick<Settings, 'engine' | 'observer'>): Promise<void> {
   for (let tries = 0; tries < 5; tries += 1) {
     const text = (await host.read(fileOf(host, inForce))) ?? '[]'
     const listed = readListed(text)
     if (listed.length === 0) return
-    const wanted = listMaps(listed, await catalogue(host, enginePort), await listTexts(host))
+    const wanted = listMaps(listed, await catalogue(host, settings.engine.port), await listTexts(host))
     await renew(
       host,
-      listNames.map((name) => [name, wanted[name]]),
+      readBy(settings).map((name) => [name, wanted[name]]),
     )
     if ((await host.read(fileOf(host, inForce))) === text) return
   }
 }
+
+/** Whose list of models is too long for a gateway that has it in a map, since no observer runs; undefined when nobody's is, or Ollama does not answer. */
+export async function tooLongFor(look: Look, registry: Registry, settings: Settings): Promise<string | undefined> {
+  const listed = counting(settings) && settings.observer === 'off' ? listedOf(registry, settings) : []
+  const known = listed.length > 0 ? await catalogue(look, settings.engine.port) : undefined
+  return known && tooLong(listed, known)
+}
+
+/** The lists of models that are in force. */
+export const listedNow = async (look: Look): Promise<Listed[]> =>
+  readListed((await look.read(fileOf(look, inForce))) ?? '[]')
 
 function readListed(text: string): Listed[] {
   try {

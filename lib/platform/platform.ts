@@ -47,6 +47,8 @@ export interface Places {
   ipv6: string
   /** where HAProxy's own exporter answers */
   metricsSocket: string
+  /** where the observer answers HAProxy with lists of models */
+  listsSocket: string
   agents: string
   support: string
   runtime: string

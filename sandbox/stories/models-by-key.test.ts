@@ -30,7 +30,7 @@ beforeAll(async () => {
   const registry = { version: 1 as const, keys: { bob: entry(limited, { models: ['qwen3*'] }), alice: entry(free) } }
   gateway = await startGateway({
     enginePort: engine.port,
-    settings: 'access: keys\ngroups: [agents, native]',
+    settings: 'access: keys\ngroups: [agents, native]\nobserver: off',
     registry,
   })
 })

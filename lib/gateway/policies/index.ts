@@ -8,6 +8,7 @@ import { connections } from './connections.ts'
 import { errors } from './errors.ts'
 import { keys } from './keys.ts'
 import { limits } from './limits.ts'
+import { lists } from './lists.ts'
 import { loading } from './loading.ts'
 import { log } from './log.ts'
 import { manage } from './manage.ts'
@@ -58,6 +59,7 @@ const policiesOf = (gateway: Gateway): Policy[] => [
   queue(gateway),
   running(gateway),
   rewrite(gateway),
+  lists(gateway),
   manage(gateway),
   metrics(gateway),
 ]

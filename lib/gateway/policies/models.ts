@@ -26,10 +26,6 @@ export const bodyPattern = [
 
 const kilobytes = (bytes: number): string => `${Math.round(bytes / 1024)} KB`
 
-/** Lists that whoever has a model list is given by the gateway itself; the text lies in the map in base64. */
-const answered = (condition: string, map: string): string =>
-  `http-request return status 200 content-type application/json lf-string '%[var(txn.who),map_str({{keys}}/${map}),b64dec]' if listed ${condition}`
-
 /** Without the rules below a list of models is worth nothing: its list may be younger than the running configuration. */
 const unjudged = refuse({
   status: 503,
@@ -38,22 +34,24 @@ const unjudged = refuse({
   headers: { 'retry-after': '60' },
 })
 
+const told = ({ access, ...settings }: Gateway['settings']): boolean =>
+  access !== 'tailnet' || identifies({ access, ...settings })
+
+/** Whether somebody who is told apart has a list of models. */
+export const judges = ({ settings, listed }: Gateway): boolean => listed === true && told(settings)
+
 /** Keys and people with a list of models: nothing that names another one gets past, and nothing that HAProxy cannot judge whole. */
 export function models(gateway: Gateway): Policy {
-  const { access, judged_body: limit } = gateway.settings
-  if (access === 'tailnet' && !identifies(gateway.settings)) return { name: 'models', lines: {} }
-  if (!gateway.listed) return { name: 'models', lines: { limit: [unjudged] } }
+  const { judged_body: limit } = gateway.settings
+  if (!told(gateway.settings)) return { name: 'models', lines: {} }
+  if (!judges(gateway)) return { name: 'models', lines: { limit: [unjudged] } }
   return {
     name: 'models',
     lines: {
       limit: [
         `http-request set-var(txn.list) ${record.models} if known`,
         'acl listed var(txn.list) -m str list',
-        'acl list_v1 path /v1/models',
-        'acl list_api path /api/tags',
         'acl bodied method POST',
-        answered('list_v1', 'list-v1.map'),
-        answered('list_api', 'list-api.map'),
       ],
       inspect: [
         refuse({

@@ -1,6 +1,6 @@
 import type { Look, RawAnswer } from '../../host/host.ts'
 import { unnamed } from '../../people/own-probes.ts'
-import type { Endpoint } from '../../site/endpoints.ts'
+import { type Endpoint, openRows } from '../../site/endpoints.ts'
 import { type Check, type Finding, missed, ok, unexplained } from '../../steps/step.ts'
 import type { ProbeKeys } from './probe-keys.ts'
 import { busy, probe, taken } from './refused.ts'
@@ -109,6 +109,24 @@ export const spent = (target: Target): Check[] =>
       says: /has used up its 1s of this day/,
     }),
   ])
+
+/** That whoever has a list of models is shown no other: it is empty here. */
+export const ownList = ({ keys, ...rest }: Target): Check[] =>
+  openRows(rest.groups)
+    .filter(({ method, path }) => method === 'GET' && ['/v1/models', '/api/tags'].includes(path))
+    .slice(0, 1)
+    .map(({ path }) => ({
+      id: 'models.own-list',
+      title: 'A key with a list of models sees no other model',
+      needs: ['haproxy.service', 'observer.service'],
+      async check(look) {
+        const answer = await probe(look, rest, 'GET', path, bearer({ keys, ...rest }, 'listed'))
+        const list = json(answer) as { data?: unknown; models?: unknown } | undefined
+        return answer.status === 200 && /^\[\]$/.test(JSON.stringify(list?.data ?? list?.models ?? ''))
+          ? ok('an empty list')
+          : missed(told(answer), unexplained)
+      },
+    }))
 
 /** That the model list of a key is heeded: its list is empty here. */
 export const listed = (target: Target): Check[] =>

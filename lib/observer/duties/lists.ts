@@ -6,5 +6,5 @@ import type { Duty } from '../duty.ts'
 export const lists = (settings: () => Settings): Duty => ({
   name: 'lists',
   everyMs: 10_000,
-  run: (host) => renewLists(host, settings().engine.port),
+  run: (host) => renewLists(host, settings()),
 })
