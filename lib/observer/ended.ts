@@ -70,8 +70,9 @@ const schema = z.object({
 export function parseEnded(line: string): Ended | undefined {
   const { success, data } = schema.safeParse(parsed(line))
   if (!success) return undefined
-  // A refusal of ours names its policy, also where HAProxy calls its end the server's.
-  const end = data.denied ? 'denied' : endOf(data.end, data.status)
+  const said = endOf(data.end, data.status)
+  // An observer that does not answer is no engine that broke: what it would have told is refused (lists.ts).
+  const end = said.startsWith('engine') && data.denied ? 'denied' : said
   return { ...data, time: isoTime(data.time), end, denied: end === 'denied' ? deniedBy(data) : '' }
 }
 

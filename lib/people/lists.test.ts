@@ -4,7 +4,7 @@ import { registry as registryShape } from '../site/limits.ts'
 import { parseSettings } from '../site/settings.ts'
 import { hashKey } from './key.ts'
 import { saveRegistry } from './registry.ts'
-import { keyStep, renewLists } from './store.ts'
+import { keyStep, renewLists, tooLongFor } from './store.ts'
 
 const settings = parseSettings('access: keys', 'settings.yaml')
 const registry = registryShape.parse({
@@ -54,4 +54,21 @@ test('a model whose file was touched is no other model, and one that came is', a
   expect(await found()).toBe('missed')
   await apply()
   expect(await found()).toBe('ok')
+})
+
+const many = Array.from({ length: 500 }, (_, at) => `model-${at}:latest`)
+
+test('without the observer a list that is too long for a map is told before, and no line of a map is longer than HAProxy reads', async () => {
+  const { host, at, apply } = await mac(many)
+  const without = parseSettings('access: keys\nobserver: off', 'settings.yaml')
+  expect(await tooLongFor(host, registry, without)).toBe('bob')
+  expect(await tooLongFor(host, registry, settings)).toBeUndefined()
+  await apply()
+  await keyStep(without).apply(host)
+  const lines = [...host.files].filter(([file]) => file.endsWith('.map')).flatMap(([, text]) => text.split('\n'))
+  expect(lines.length).toBeGreaterThan(500)
+  expect(lines.filter((line) => Buffer.byteLength(`${line}\n`) > 16_383)).toEqual([])
+  at.models = many.slice(0, 100)
+  expect(await tooLongFor(host, registry, without)).toBeUndefined()
+  expect(await tooLongFor(host, registry, parseSettings('observer: off', 'settings.yaml'))).toBeUndefined()
 })
