@@ -83,6 +83,7 @@ export const elsewhere: Record<string, string> = {
   'ollama.cloud-off': 'story brew-upgrade: an Ollama before 0.16.2',
   'haproxy.port': 'story bad-input: somebody else holds the port',
   'haproxy.peers-port': 'story bad-input: somebody else holds the port',
+  'haproxy.lists': 'unit test lists: observer: on, or fewer models',
   'haproxy.package': 'story brew-upgrade',
   'haproxy.folders': 'refused before the first question: unit test of the part',
   'haproxy.foreign': 'story foreign',
