@@ -24,9 +24,9 @@ export class Macs {
     this.#programs = programs
   }
 
-  async live(combination: Combination): Promise<Verdict> {
+  async live(combination: Combination, only?: string): Promise<Verdict> {
     const box = await this.#boxFor(combination.haproxy)
-    const verdict = await live(box, combination).catch(
+    const verdict = await live(box, combination, only).catch(
       (error: Error): Verdict => ({ is: 'red', step: 'the run itself', saw: error.message }),
     )
     if (verdict.is === 'red') await this.close()

@@ -24,6 +24,8 @@ const { values } = parseArgs({
 })
 const say = (text: string) => process.stdout.write(`${text}\n`)
 
+type Red = Extract<Verdict, { is: 'red' }>
+
 interface Numbered {
   number: number
   combination: Combination
@@ -49,12 +51,15 @@ const words = (verdict: Verdict): string =>
       ? `refused: ${verdict.why}`
       : `RED at ${verdict.step}: ${verdict.saw}`
 
-async function shrink(macs: Macs, { number, combination }: Numbered, { step }: { step: string }): Promise<void> {
+/** What was seen first, without its numbers and texts: the id of a check, or the beginning of a sentence. */
+const kind = ({ step, saw }: Red): string => `${step}: ${/^[^:\d]*/.exec(saw)?.[0]}`
+
+async function shrink(macs: Macs, { number, combination }: Numbered, red: Red): Promise<void> {
   const least = await smallest(combination, async (one) => {
-    const found = await macs.live(one)
-    return found.is === 'red' && found.step === step
+    const found = await macs.live(one, red.step)
+    return found.is === 'red' && kind(found) === kind(red)
   })
-  say(`the smallest of ${number} that is red at ${step}: ${spelled(least)}`)
+  say(`the smallest of ${number} that is red at ${kind(red)}: ${spelled(least)}`)
 }
 
 async function all(): Promise<void> {
@@ -77,8 +82,11 @@ async function all(): Promise<void> {
       say(`${one.number}  ${words(verdict)}  (${seconds} s)  ${spelled(one.combination)}`)
     }
     summary(verdicts.map(([, verdict]) => verdict))
-    for (const [one, verdict] of verdicts)
-      if (verdict.is === 'red' && !values['as-found']) await shrink(macs, one, verdict)
+    // One of each kind.
+    const kinds = new Map(
+      verdicts.flatMap(([one, verdict]) => (verdict.is === 'red' ? [[kind(verdict), { one, verdict }]] : [])),
+    )
+    if (!values['as-found']) for (const { one, verdict } of kinds.values()) await shrink(macs, one, verdict)
   } finally {
     await macs.close()
   }
