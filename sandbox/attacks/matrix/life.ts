@@ -8,6 +8,7 @@ import { type Box, createBox, differences, type Outcome } from '../../box/box.ts
 import { everything } from '../../box/everything.ts'
 import { combine } from '../../box/presets.ts'
 import type { Haproxy } from '../../box/tools.ts'
+import { placeModels, withReal } from '../../stories/real.ts'
 import { asked, placeLaptop } from './laptop.ts'
 import { type Combination, refusals } from './refusals.ts'
 
@@ -41,8 +42,9 @@ const lastLine = ({ stdout }: Outcome): string[] => stdout.trim().split('\n').sl
 
 /** A Mac on which install.ts has run, with the models, whose Ollama names them in another order each time. */
 export async function installedMac(haproxy: Haproxy): Promise<Box> {
-  const box = await createBox({ preset: 'ready', haproxy, mac: quick })
+  const box = await createBox(withReal({ preset: 'ready', haproxy, mac: quick }))
   try {
+    placeModels(box)
     placeLaptop(box, {})
     box.write(settingsFile(box.home), `models: ${JSON.stringify(models)}\n`, 0o600)
     const outcome = await run(box, 'install.ts', '--yes')
