@@ -33,8 +33,8 @@ function without(name: string): (text: string) => string {
 
 /** The full gateway, and the same without one policy each. */
 export const ablations: Record<string, Omit<GatewayOptions, 'enginePort'>> = {
-  full: { settings: full, registry: registryOf(10) },
+  full: { settings: full, registry: registryOf(1000) },
   ...Object.fromEntries(
-    separable.map((name) => [`without ${name}`, { settings: full, registry: registryOf(10), alter: without(name) }]),
+    separable.map((name) => [`without ${name}`, { settings: full, registry: registryOf(1000), alter: without(name) }]),
   ),
 }

@@ -5,6 +5,7 @@ import { keep } from '../lib/people/store.ts'
 import { places } from '../lib/platform/mac/places.ts'
 import { type RunningGateway, startGateway } from '../sandbox/lab/gateway.ts'
 import { exchange, request } from '../sandbox/lab/raw.ts'
+import type { Haproxy } from './haproxies.ts'
 import { median } from './load.ts'
 import { residentOf } from './processes.ts'
 import { asTarget, full, registryOf } from './targets.ts'
@@ -44,8 +45,9 @@ async function changes(gateway: RunningGateway): Promise<number[]> {
 }
 
 /** What so many keys cost. */
-export async function keysCost(count: number, enginePort: number): Promise<KeysCost> {
+export async function keysCost(count: number, enginePort: number, one: Haproxy): Promise<KeysCost> {
   const gateway = await startGateway({
+    ...one,
     enginePort,
     settings: full,
     registry: registryOf(count, { perMinute: 100_000 }),

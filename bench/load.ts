@@ -88,12 +88,18 @@ export function quantile(values: number[], share: number): number {
 
 export const median = (values: number[]): number => quantile(values, 0.5)
 
-/** So many rounds of every target in turn, so that a noisy minute hits all alike; the median of each figure. */
-export async function interleaved(targets: Target[], rounds: number, load: Load): Promise<Map<string, Round>> {
+/** What a target showed: the median of each figure, and all rounds. */
+export interface Seen extends Round {
+  rounds: Round[]
+}
+
+/** So many rounds of every target in turn, so that a noisy minute hits all alike. */
+export async function interleaved(targets: Target[], rounds: number, load: Load): Promise<Map<string, Seen>> {
   const all = new Map<string, Round[]>(targets.map(({ name }) => [name, []]))
   for (let at = 0; at < rounds; at += 1)
     for (const target of targets) all.get(target.name)?.push(await round(target, load))
-  const middle = (list: Round[]): Round => ({
+  const middle = (list: Round[]): Seen => ({
+    rounds: list,
     p50: median(list.map(({ p50 }) => p50)),
     p99: median(list.map(({ p99 }) => p99)),
     perSecond: median(list.map(({ perSecond }) => perSecond)),
@@ -101,3 +107,11 @@ export async function interleaved(targets: Target[], rounds: number, load: Load)
   })
   return new Map([...all].map(([name, list]) => [name, middle(list)]))
 }
+
+/** How often one is the other in a figure: the median of what each round shows, since both met the same noise there. */
+export const times = (one: Seen, other: Seen, figure: keyof Round): number =>
+  median(one.rounds.map((round, at) => round[figure] / (other.rounds[at]?.[figure] ?? Number.NaN)))
+
+/** How much more one takes than the other, the same way. */
+export const over = (one: Seen, other: Seen, figure: keyof Round): number =>
+  median(one.rounds.map((round, at) => round[figure] - (other.rounds[at]?.[figure] ?? Number.NaN)))

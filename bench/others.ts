@@ -8,7 +8,17 @@ import { key, local, type Target } from './target.ts'
 
 type Other = (programs: Children, engine: number) => Promise<Target>
 
-/** A map of "Bearer KEY" 1; lines, as nginx gateways for Ollama have it, and a JSON line to a log. */
+/** What our log line tells, but for the queue and the model, which nginx does not know. */
+const logFields = [
+  '"time":"$time_iso8601","id":"$request_id","address":"$remote_addr","who":"$who","login":"","device":""',
+  '"agent":"$http_user_agent","group":"openai","method":"$request_method","path":"$uri","status":$status,"bytes":$bytes_sent',
+  '"firstByteMs":"$upstream_header_time","totalMs":"$request_time","end":"$request_completion","denied":""',
+].join(',')
+
+/**
+ * What nginx can do of the same: 1,000 keys with names, a rate and an at-once limit for each, a JSON line of the same fields for each
+ * request, an id in the answer, open paths alone, and only the headers that we let through. Keys stand there as they are, not hashed.
+ */
 const nginxText = (folder: string, port: number, engine: number): string => `
 pid ${folder}/nginx.pid;
 error_log ${folder}/error.log;
@@ -17,21 +27,32 @@ ${process.getuid?.() === 0 ? 'user root;' : ''}
 events { worker_connections 4096; }
 http {
   client_body_temp_path ${folder}/body; proxy_temp_path ${folder}/proxy; fastcgi_temp_path ${folder}/f; uwsgi_temp_path ${folder}/u; scgi_temp_path ${folder}/s;
-  log_format line escape=json '{"time":"$time_iso8601","address":"$remote_addr","request":"$request","status":$status,"ms":$request_time}';
+  log_format line escape=json '{${logFields}}';
   access_log ${folder}/access.log line;
   client_max_body_size 32m; client_body_buffer_size 128k; keepalive_requests 1000000;
   map_hash_bucket_size 128;
-  map $http_authorization $known { default 0; "Bearer ${key}" 1; ${Array.from({ length: 99 }, (_, at) => `"Bearer other-${at}" 1;`).join(' ')} }
+  map $http_authorization $who { default ""; "Bearer ${key}" asker; ${Array.from({ length: 999 }, (_, at) => `"Bearer rop_${at}" key-${at};`).join(' ')} }
+  limit_req_zone $who zone=rate:10m rate=1000000r/s;
+  limit_conn_zone $who zone=most:10m;
   upstream ollama { server 127.0.0.1:${engine}; keepalive 64; keepalive_requests 1000000; }
   server {
     listen 127.0.0.1:${port};
-    location / {
-      if ($known = 0) { return 401; }
-      proxy_pass http://ollama; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off; proxy_read_timeout 300s;
+    location / { return 403; }
+    location = /v1/chat/completions {
+      if ($who = "") { return 401; }
+      limit_req zone=rate burst=100000 nodelay; limit_conn most 10000;
+      add_header x-request-id $request_id;
+      proxy_pass_request_headers off;
+      proxy_set_header Host 127.0.0.1:${engine}; proxy_set_header Connection "";
+      proxy_set_header Content-Type $content_type; proxy_set_header Accept $http_accept; proxy_set_header User-Agent $http_user_agent;
+      proxy_pass http://ollama; proxy_http_version 1.1; proxy_buffering off; proxy_read_timeout 300s;
     }
   }
 }
 `
+
+/** The nginx that does the same. */
+export const nginxLikeUs = 'nginx, the same'
 
 const nginx: Other = async (programs, engine) => {
   const { bin, libraryPath } = await packages(['nginx-light'])
@@ -49,7 +70,7 @@ const nginx: Other = async (programs, engine) => {
     '-g',
     'daemon off;',
   ]
-  return local('nginx, 100 keys', port, programs.start(argv, { LD_LIBRARY_PATH: libraryPath }))
+  return local(nginxLikeUs, port, programs.start(argv, { LD_LIBRARY_PATH: libraryPath }))
 }
 
 const caddy: Other = async (programs, engine) => {

@@ -57,9 +57,19 @@ export function family(pid: number): number[] {
   return below(pid)
 }
 
-/** Processor time that these processes have used, ms; Linux counts hundredths of a second. */
+const threadsOf = (pid: number): string[] => {
+  try {
+    return readdirSync(`/proc/${pid}/task`).map((thread) =>
+      readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8'),
+    )
+  } catch {
+    return []
+  }
+}
+
+/** Processor time that the threads of these processes have used, ms; to the nanosecond, where /proc/PID/stat counts hundredths of a second. */
 export const cpuOf = (pids: number[]): number =>
-  pids.reduce((sum, pid) => sum + 10 * (Number(statOf(pid)[11] ?? 0) + Number(statOf(pid)[12] ?? 0)), 0)
+  pids.flatMap(threadsOf).reduce((sum, line) => sum + Number(line.split(' ')[0]) / 1e6, 0)
 
 /** Resident memory of a process, MB. */
 export const residentOf = (pid: number): number =>

@@ -1,95 +1,45 @@
 import { cpus, loadavg, release, totalmem } from 'node:os'
-import { program } from '../sandbox/lab/gateway.ts'
 import { ablations } from './ablation.ts'
 import { fairness } from './fairness.ts'
+import { haproxies } from './haproxies.ts'
 import { keysCost } from './keys.ts'
-import { interleaved, median, type Round } from './load.ts'
+import { interleaved, median } from './load.ts'
+import { goal, head, row, say, sayGoals } from './report.ts'
+import { inField, judged, type Rounds, requests } from './requests.ts'
 import { crowd, eventDelay, streamingEngine } from './streams.ts'
-import { type Field, full, openField, ours, registryOf } from './targets.ts'
+import { ours } from './targets.ts'
 
 /** `npm run bench`; `npm run bench -- --quick` looks whether it works. Names choose parts: requests, policies, keys, fairness, streams. */
 const quick = process.argv.includes('--quick')
 const chosen = process.argv.slice(2).filter((word) => !word.startsWith('--'))
-const [rounds, seconds] = quick ? [2, 1] : [5, 2]
+const measured: Rounds = { rounds: quick ? 2 : 5, seconds: 1 }
 
-const say = (text: string) => process.stdout.write(`${text}\n`)
-const row = (...cells: (string | number)[]) => say(`| ${cells.join(' | ')} |`)
-function head(...cells: string[]): void {
-  row(...cells)
-  row(...cells.map(() => '---'))
-}
-const us = (ms: number): string => `${Math.round(ms * 1000)} µs`
-const goal = (what: string, value: string, met: boolean, wanted: string) =>
-  say(`${met ? 'met' : 'MISSED'}: ${what}: ${value} (goal ${wanted})`)
+const { found } = await haproxies()
+const newest = found.at(-1) ?? found[0]
 
-async function inField<T>(options: Parameters<typeof openField>[0], use: (field: Field) => Promise<T>): Promise<T> {
-  const field = await openField(options)
-  try {
-    return await use(field)
-  } finally {
-    await field.stop()
-  }
-}
-
-function table(results: Map<string, Round>): void {
-  const [tcp, bare] = [results.get('HAProxy tcp'), results.get('bare http')]
-  head('target', 'requests/s of bare http', 'p50 over HAProxy tcp', 'p50', 'p99', 'requests/s', 'CPU per request')
-  for (const [name, { p50, p99, perSecond, cpu }] of results) {
-    const ratio = (perSecond / (bare?.perSecond ?? 1)).toFixed(2)
-    row(name, ratio, us(p50 - (tcp?.p50 ?? 0)), us(p50), us(p99), Math.round(perSecond), `${cpu.toFixed(1)} µs`)
-  }
-}
-
-function goalsOf(results: Map<string, Round>, connections: number, bytes: number): void {
-  const [tcp, bare, all] = ['HAProxy tcp', 'bare http', 'full, 1,000 keys'].map((name) => results.get(name))
-  if (!tcp || !bare || !all || bytes > 1000) return
-  const [added, share] = [all.p50 - tcp.p50, all.perSecond / bare.perSecond]
-  if (connections === 1) goal('full policy, p50 over HAProxy tcp', us(added), added <= 0.1, 'at most 100 µs')
-  goal('full policy, throughput of bare http', share.toFixed(2), share >= 0.85, 'at least 0.85')
-}
-
-async function requests(): Promise<void> {
-  await inField({ ours, others: true }, async ({ targets, missing }) => {
-    for (const why of missing) say(`not here: ${why}`)
-    for (const bytes of [80, 50_000])
-      for (const connections of [1, 8, 64]) {
-        say(
-          `\n### ${connections} connection(s), body of ${bytes} bytes: median of ${rounds} interleaved rounds of ${seconds} s\n`,
-        )
-        const results = await interleaved(targets, rounds, { connections, bytes, seconds })
-        table(results)
-        goalsOf(results, connections, bytes)
-      }
-  })
-  await inField(
-    { ours: { full: ours['full, 10 keys'] ?? {}, judged: ours['full, model list'] ?? {} } },
-    async ({ targets }) => {
-      const results = await interleaved(targets, rounds, { connections: 1, bytes: 100_000, seconds })
-      const added = (results.get('judged')?.p50 ?? 0) - (results.get('full')?.p50 ?? 0)
-      goal('judging a body of 100 KB', us(added), added <= 0.2, 'at most 200 µs')
-    },
-  )
-}
-
-/** What each policy costs, by what is saved without it; processor time is steadier than the clock. */
+/** What each policy costs, by what is saved without it. */
 async function costOfPolicies(): Promise<void> {
-  await inField({ ours: ablations }, async ({ targets, missing }) => {
+  await inField({ haproxies: [newest], ours: ablations }, async ({ targets, missing }) => {
     for (const why of missing) say(`not measured: ${why}`)
-    say(`\n### What is saved without a policy: 16 connections, 80 bytes, median of ${rounds} interleaved rounds\n`)
-    const results = await interleaved(targets, rounds, { connections: 16, bytes: 80, seconds })
-    const all = results.get('full')
-    head('gateway', 'CPU per request', 'saved', 'requests/s')
+    say(`\n### What is saved without a policy: HAProxy ${newest.version}, 16 connections, 80 bytes\n`)
+    const results = await interleaved(targets, measured.rounds, {
+      connections: 16,
+      bytes: 80,
+      seconds: measured.seconds,
+    })
+    const all = results.get(`${newest.version} full`)
+    head('gateway', 'processor time', 'saved', 'requests/s')
     for (const [name, { cpu, perSecond }] of results)
       row(name, `${cpu.toFixed(1)} µs`, `${((all?.cpu ?? 0) - cpu).toFixed(1)} µs`, Math.round(perSecond))
   })
 }
 
 async function keys(): Promise<void> {
-  await inField({ ours: {} }, async ({ targets }) => {
-    say('\n### Keys\n')
+  await inField({ haproxies: [newest], ours: {} }, async ({ targets }) => {
+    say(`\n### Keys, HAProxy ${newest.version}\n`)
     head('keys', 'the worker’s memory', '`haproxy -c`, which loads them', 'a key made or revoked counts after')
-    for (const count of [10, 1000, 10_000, 100_000]) {
-      const { memory, load, acts } = await keysCost(count, targets[0]?.port ?? 0)
+    for (const count of quick ? [1000] : [10, 1000, 10_000, 100_000]) {
+      const { memory, load, acts } = await keysCost(count, targets[0]?.port ?? 0, newest)
       row(count.toLocaleString('en'), `${memory.toFixed(0)} MB`, `${load.toFixed(0)} ms`, `${acts.toFixed(0)} ms`)
       if (count === 1000) goal('worker with 1,000 keys', `${memory.toFixed(0)} MB`, memory <= 40, 'at most 40 MB')
       if (count === 1000) goal('a changed key counts', `${acts.toFixed(0)} ms`, acts <= 100, 'within 100 ms')
@@ -103,31 +53,30 @@ async function fairnessOfPeople(): Promise<void> {
   head('beside', 'takes', 'of alone')
   const seen = { nobody: alone, 'twenty, with priorities': fair, 'twenty, without': unfair }
   for (const [name, ms] of Object.entries(seen)) row(name, `${ms.toFixed(0)} ms`, (ms / alone).toFixed(1))
-  goal(
-    'one request beside twenty',
-    `${(fair / alone).toFixed(1)} of alone`,
-    fair < unfair / 2,
-    'half of what it takes without priorities',
-  )
+  const wanted = 'half of what it takes without priorities'
+  goal('one request beside twenty', `${(fair / alone).toFixed(1)} of alone`, fair < unfair / 2, wanted)
 }
 
 async function events(): Promise<void> {
   const engine = await streamingEngine(20)
+  const { tailnet, full } = ours
+  const wanted = { haproxies: found, ours: { tailnet, full }, others: true, enginePort: engine.port }
   try {
-    const gateways = { tailnet: ours.tailnet ?? {}, full: { settings: full, registry: registryOf(1000) } }
-    await inField({ ours: gateways, others: true, enginePort: engine.port }, async ({ targets }) => {
+    await inField(wanted, async ({ targets }) => {
       say(
         '\n### Streams: the first event, and events of 20 streams every 20 ms from the engine’s write to the client’s read\n',
       )
       const seen = new Map(targets.map(({ name }) => [name, [] as Awaited<ReturnType<typeof eventDelay>>[]]))
       for (let at = 0; at < (quick ? 1 : 3); at += 1)
-        for (const target of targets) seen.get(target.name)?.push(await eventDelay(target, engine, 2000))
+        for (const target of targets) seen.get(target.name)?.push(await eventDelay(target, engine, 1000))
       head('target', 'first event', 'event p50', 'event p99')
       const middle = (name: string, of: 'first' | 'p50' | 'p99') => median((seen.get(name) ?? []).map((one) => one[of]))
       for (const name of seen.keys())
         row(name, ...(['first', 'p50', 'p99'] as const).map((of) => `${middle(name, of).toFixed(2)} ms`))
-      const added = middle('full', 'first') - middle('direct', 'first')
-      goal('first event after direct', `${added.toFixed(2)} ms`, added <= 1, 'within 1 ms')
+      for (const { version } of found) {
+        const added = middle(`${version} full`, 'first') - middle('direct', 'first')
+        goal(`${version} first event after direct`, `${added.toFixed(2)} ms`, added <= 1, 'within 1 ms')
+      }
     })
   } finally {
     engine.stop()
@@ -135,24 +84,24 @@ async function events(): Promise<void> {
 }
 
 async function crowds(): Promise<void> {
-  say('\n### Memory with open streams, full policy with 1,000 keys, and a reload in their midst\n')
-  head('streams', 'worker before', 'worker with them', 'reload until the new worker answers', 'lost')
-  for (const count of quick ? [200] : [1000, 5000]) {
-    const { before, during, reloadMs, lost } = await crowd(count)
-    row(
-      count.toLocaleString('en'),
-      `${before.toFixed(0)} MB`,
-      `${during.toFixed(0)} MB`,
-      `${reloadMs.toFixed(0)} ms`,
-      lost,
-    )
-    if (count === 5000) goal('worker with 5,000 streams', `${during.toFixed(0)} MB`, during <= 65, 'at most 65 MB')
-    goal('streams lost by a reload', `${lost}`, lost === 0, '0')
-  }
+  say('\n### Memory with open streams, all policies with 1,000 keys, and a reload in their midst\n')
+  head('HAProxy', 'streams', 'worker before', 'worker with them', 'reload until the new worker answers', 'lost')
+  for (const one of found)
+    for (const count of quick ? [200] : [1000, 5000]) {
+      const { before, during, reloadMs, lost } = await crowd(count, one)
+      const memory = [before, during].map((size) => `${size.toFixed(0)} MB`)
+      row(one.version, count.toLocaleString('en'), ...memory, `${reloadMs.toFixed(0)} ms`, lost)
+      if (count === 5000)
+        goal(`${one.version} worker with 5,000 streams`, `${during.toFixed(0)} MB`, during <= 65, 'at most 65 MB')
+      goal(`${one.version} of ${count.toLocaleString('en')} streams lost by a reload`, `${lost}`, lost === 0, '0')
+    }
 }
 
 const parts: Record<string, () => Promise<void>> = {
-  requests,
+  requests: async () => {
+    await requests(measured)
+    await judged(measured)
+  },
   policies: costOfPolicies,
   keys,
   fairness: fairnessOfPeople,
@@ -161,8 +110,10 @@ const parts: Record<string, () => Promise<void>> = {
     await crowds()
   },
 }
-const { version } = await program()
-say(
-  `Machine: ${cpus().length} × ${cpus()[0]?.model}, ${Math.round(totalmem() / 1024 ** 3)} GB, Linux ${release()}, load ${loadavg()[0]?.toFixed(1)} before; HAProxy ${version.join('.')}; load by wrk`,
-)
+const machine = `${cpus().length} × ${cpus()[0]?.model}, ${Math.round(totalmem() / 1024 ** 3)} GB, Linux ${release()}`
+const versions = found.map(({ version }) => version).join(' and ')
+say(`Machine: ${machine}, load ${loadavg()[0]?.toFixed(1)} before; HAProxy ${versions}; load by wrk`)
+const began = performance.now()
 for (const [name, part] of Object.entries(parts)) if (chosen.length === 0 || chosen.includes(name)) await part()
+sayGoals()
+say(`\nIt took ${Math.round((performance.now() - began) / 1000)} s; load ${loadavg()[0]?.toFixed(1)} at its end.`)

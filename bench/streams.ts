@@ -6,6 +6,7 @@ import { runningFingerprint } from '../lib/haproxy/runtime.ts'
 import { places } from '../lib/platform/mac/places.ts'
 import { emptyReceipt } from '../lib/site/receipt.ts'
 import { eventually, type RunningGateway, startGateway } from '../sandbox/lab/gateway.ts'
+import type { Haproxy } from './haproxies.ts'
 import { quantile } from './load.ts'
 import { residentOf } from './processes.ts'
 import type { Target } from './target.ts'
@@ -114,9 +115,9 @@ const roomFor = (count: number) => (text: string) =>
     .replace(/^ {4}maxconn 2000$/m, `    maxconn ${2000 + count}`)
 
 /** Memory (MB) of the worker with many streams and 1,000 keys, and a reload in their midst: how long, and how many were lost. */
-export async function crowd(count: number): Promise<Crowd> {
+export async function crowd(count: number, one: Haproxy): Promise<Crowd> {
   const engine = await streamingEngine(1000)
-  const wanted = { enginePort: engine.port, settings: full, registry: registryOf(1000), alter: roomFor(count) }
+  const wanted = { ...one, enginePort: engine.port, settings: full, registry: registryOf(1000), alter: roomFor(count) }
   const gateway = await startGateway(wanted)
   try {
     const target = await asTarget('crowd', gateway)

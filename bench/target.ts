@@ -3,6 +3,8 @@ import { generateKey } from '../lib/people/key.ts'
 /** Something to measure: where it listens, what to send, and which processes work for it. */
 export interface Target {
   name: string
+  /** the HAProxy that it runs on, major and minor */
+  version?: string
   address: string
   port: number
   host: string

@@ -11,6 +11,7 @@ import {
   type RunningGateway,
   startGateway,
 } from '../sandbox/lab/gateway.ts'
+import type { Haproxy } from './haproxies.ts'
 import { others } from './others.ts'
 import { type Children, children, family } from './processes.ts'
 import { key, local, type Target } from './target.ts'
@@ -34,19 +35,20 @@ export function registryOf(count: number, more: Partial<Entry> = {}): Registry {
 export const full = 'inference: { slots: 64 }\naccess: keys\nlog: requests\n'
 const sixtyFour = 'inference: { slots: 64 }\n'
 
-/** Our own gateways: as after installing, with all policies and more and more keys, and with a list of models. */
-export const ours: Record<string, Omit<GatewayOptions, 'enginePort'>> = {
+export type Ours = Record<string, Omit<GatewayOptions, 'enginePort'>>
+
+/** Our own gateways: as after installing, with all policies, and with a list of models. */
+export const ours = {
   tailnet: { settings: sixtyFour },
-  'full, 10 keys': { settings: full, registry: registryOf(10) },
-  'full, 1,000 keys': { settings: full, registry: registryOf(1000) },
-  'full, 100,000 keys': { settings: full, registry: registryOf(100_000) },
-  'full, model list': { settings: full, registry: registryOf(10, { models: ['qwen3:0.6b'] }) },
-}
+  full: { settings: full, registry: registryOf(1000) },
+  'full, model list': { settings: full, registry: registryOf(1000, { models: ['qwen3:0.6b'] }) },
+} satisfies Ours
 
 /** A gateway as a target, its newest worker being what works. */
 export async function asTarget(name: string, gateway: RunningGateway): Promise<Target> {
   const pids = (await workersOf(gateway.machine)).map(Number)
-  return { name, address: gateway.address, port: gateway.port, host: gateway.host, key, pids }
+  const version = gateway.version.join('.')
+  return { name, version, address: gateway.address, port: gateway.port, host: gateway.host, key, pids }
 }
 
 const answer = JSON.stringify({
@@ -87,62 +89,90 @@ listen relay
     server engine 127.0.0.1:${to}
 `
 
-async function haproxy({ start, folder }: Children, name: string, text: string): Promise<number> {
-  const { file, libraryPath } = await program()
-  const path = join(folder, `${name}.cfg`)
+async function haproxy(programs: Children, name: string, text: string, one?: Haproxy): Promise<number> {
+  const { file, libraryPath } = await program(one?.haproxy)
+  const path = join(programs.folder, `${name}.cfg`)
   // The engine reads a body whole before it answers.
   const buffer = name === 'engine' ? '    tune.bufsize 262144\n' : ''
   writeFileSync(path, `global\n    noreuseport\n    nbthread 2\n    maxconn 8000\n${buffer}${text}`)
-  return start([file, '-db', '-f', path], { LD_LIBRARY_PATH: libraryPath })
+  return programs.start([file, '-db', '-f', path], { LD_LIBRARY_PATH: libraryPath, ...one?.environment })
 }
 
-/** An engine that answers at once, and what stands before it by HAProxy itself: nothing, mode tcp, mode http. */
-async function plain(programs: Children, enginePort?: number): Promise<Target[]> {
-  const own = enginePort ?? (await freePort('127.0.0.1'))
-  const [tcp, http] = [await freePort('127.0.0.1'), await freePort('127.0.0.1')]
-  const pid = enginePort === undefined ? await haproxy(programs, 'engine', engine(own)) : process.pid
-  return [
-    local('direct', own, pid),
-    local('HAProxy tcp', tcp, await haproxy(programs, 'tcp', relay('tcp', tcp, own))),
-    local('bare http', http, await haproxy(programs, 'http', relay('http', http, own))),
-  ]
+/** An engine that answers at once. */
+async function direct(programs: Children, enginePort?: number): Promise<Target> {
+  const port = enginePort ?? (await freePort('127.0.0.1'))
+  return local('direct', port, enginePort === undefined ? await haproxy(programs, 'engine', engine(port)) : process.pid)
 }
+
+/** What stands before it by HAProxy itself: mode tcp and mode http. */
+async function relays(programs: Children, enginePort: number, one: Haproxy): Promise<Target[]> {
+  const { version } = one
+  return Promise.all(
+    (['tcp', 'http'] as const).map(async (mode) => {
+      const port = await freePort('127.0.0.1')
+      const pid = await haproxy(programs, `${mode}-${version}`, relay(mode, port, enginePort), one)
+      return local(mode === 'tcp' ? tcpOf(version) : bareOf(version), port, pid, { version })
+    }),
+  )
+}
+
+/** The names of what is beside our gateways. */
+export const tcpOf = (version: string): string => `${version} HAProxy tcp`
+export const bareOf = (version: string): string => `${version} bare http`
 
 export interface FieldOptions {
+  haproxies: Haproxy[]
+  /** which of our gateways, on each of them */
+  ours: Ours
   /** an engine that is there already */
   enginePort?: number
-  /** which of our gateways */
-  ours: Record<string, Omit<GatewayOptions, 'enginePort'>>
   /** nginx and whatever else can be had */
   others?: boolean
+}
+
+/** Our gateways on one HAProxy; one that refuses what it should answer is told. */
+async function gatewaysOn(one: Haproxy, wanted: Ours, enginePort: number, started: RunningGateway[]) {
+  const targets: Target[] = []
+  const broken: string[] = []
+  for (const [name, options] of Object.entries(wanted)) {
+    const gateway = await startGateway({ ...options, ...one, enginePort, withinMs: 60_000 })
+    started.push(gateway)
+    const target = await asTarget(`${one.version} ${name}`, gateway)
+    if (await answers(target)) targets.push(target)
+    else broken.push(`${target.name}: it refuses what it should answer`)
+  }
+  return { targets, broken }
+}
+
+/** Those that answer, with all their processes. */
+async function upOnes(found: Target[]): Promise<{ up: Target[]; down: string[] }> {
+  const up = await Promise.all(found.map(soon))
+  return {
+    up: found.filter((_, at) => up[at]).map((target) => ({ ...target, pids: target.pids.flatMap(family) })),
+    down: found.filter((_, at) => !up[at]).map(({ name }) => `${name}: it did not answer`),
+  }
 }
 
 /** The same engine behind all of them; only what stands before it differs. */
 export async function openField(options: FieldOptions): Promise<Field> {
   const programs = children()
   const gateways: RunningGateway[] = []
-  const broken: string[] = []
   const stop = async () => {
     for (const gateway of gateways) await gateway.stop()
     programs.stop()
   }
   try {
-    const targets = await plain(programs, options.enginePort)
-    const enginePort = targets[0]?.port ?? 0
-    await eventually('the engine answers', () => answers(targets[0]))
-    for (const [name, one] of Object.entries(options.ours)) {
-      const gateway = await startGateway({ ...one, enginePort, withinMs: 60_000 })
-      gateways.push(gateway)
-      const target = await asTarget(name, gateway)
-      if (await answers(target)) targets.push(target)
-      else broken.push(`${name}: it refuses what it should answer`)
+    const engine = await direct(programs, options.enginePort)
+    await eventually('the engine answers', () => answers(engine))
+    const [targets, missing] = [[engine], [] as string[]]
+    for (const one of options.haproxies) {
+      const ours = await gatewaysOn(one, options.ours, engine.port, gateways)
+      targets.push(...(await relays(programs, engine.port, one)), ...ours.targets)
+      missing.push(...ours.broken)
     }
-    const { found, missing } = options.others ? await others(programs, enginePort) : { found: [], missing: [] }
-    missing.push(...broken)
-    const up = await Promise.all(found.map((target) => soon(target)))
-    targets.push(...found.filter((_, at) => up[at]).map((target) => ({ ...target, pids: target.pids.flatMap(family) })))
-    missing.push(...found.filter((_, at) => !up[at]).map(({ name }) => `${name}: it did not answer`))
-    return { targets, missing, stop }
+    const { found, missing: absent } = options.others ? await others(programs, engine.port) : { found: [], missing: [] }
+    const { up, down } = await upOnes(found)
+    return { targets: [...targets, ...up], missing: [...missing, ...absent, ...down], stop }
   } catch (error) {
     await stop()
     throw error
@@ -160,10 +190,10 @@ export const headersOf = ({ host, key }: Target): Record<string, string> => ({
   ...(key === undefined ? {} : { Authorization: `Bearer ${key}` }),
 })
 
-const answers = (target: Target | undefined): Promise<boolean> =>
-  fetch(`http://${target?.address}:${target?.port}${target?.path ?? '/v1/chat/completions'}`, {
+const answers = (target: Target): Promise<boolean> =>
+  fetch(`http://${target.address}:${target.port}${target.path ?? '/v1/chat/completions'}`, {
     method: 'POST',
-    headers: { authorization: `Bearer ${target?.key}`, 'content-type': 'application/json' },
+    headers: { authorization: `Bearer ${target.key}`, 'content-type': 'application/json' },
     body: '{"model":"qwen3:0.6b","messages":[]}',
   }).then(
     (response) => response.ok,

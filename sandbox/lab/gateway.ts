@@ -34,6 +34,8 @@ export interface GatewayOptions {
   withinMs?: number
   /** another HAProxy than the usual one, which needs no libraries of the environment */
   haproxy?: string
+  /** more of its environment, as its job may set it */
+  environment?: Record<string, string>
   /** other networks than the tailnet's */
   sources?: string[]
   /** one of so many sockets that HAProxy's processes hand each other gets lost, as on macOS */
@@ -202,7 +204,9 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   await place(machine, configuration)
   await keep(machine, options.registry ?? { version: 1, keys: {} }, made.of(options.settings ?? '').settings)
   const xnu = options.loses ? onXnu(await xnuLibrary(), options.loses) : {}
-  const { master, err } = launch(made.file, home, { LD_LIBRARY_PATH: made.libraryPath, ...xnu })
+  const { master, err } = launch(made.file, home, {
+    ...{ LD_LIBRARY_PATH: made.libraryPath, ...options.environment, ...xnu },
+  })
   const dismiss = watchOver(master.pid ?? 0)
   const written = () => readFileSync(places(home).access, 'utf8')
   let left: string | undefined
