@@ -113,6 +113,8 @@ const parts: Record<string, () => Promise<void>> = {
 const machine = `${cpus().length} × ${cpus()[0]?.model}, ${Math.round(totalmem() / 1024 ** 3)} GB, Linux ${release()}`
 const versions = found.map(({ version }) => version).join(' and ')
 say(`Machine: ${machine}, load ${loadavg()[0]?.toFixed(1)} before; HAProxy ${versions}; load by wrk`)
+if ((loadavg()[0] ?? 0) > 1)
+  say('It has other work as well: processor time a request counts, requests/s and times are noise.')
 const began = performance.now()
 for (const [name, part] of Object.entries(parts)) if (chosen.length === 0 || chosen.includes(name)) await part()
 sayGoals()
