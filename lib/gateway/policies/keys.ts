@@ -74,7 +74,7 @@ const confirmed = [
 /** Groups that need no key know no wrong one: their clients send any word as a key; and a key that has ended is no guess. An address is banned by a mark in the table; nothing more is counted then, so the row, and the ban with it, ends a minute after the last count. */
 const ban = (wrongAMinute: number, own: string): string[] => [
   'acl guessed var(txn.wrong) -m found',
-  'http-request set-var(txn.wrong) bool(true) if offered !known !keyless !{ var(txn.record) -m found }',
+  'http-request set-var(txn.wrong) bool(true) if offered !{ var(txn.record) -m found } !keyless',
   'acl banned src,table_gpt0(strangers) gt 0',
   // Our own wrong keys count, as test.ts proves, but against an address that nobody has (RFC 6666).
   `http-request track-sc2 ipv6(100::1) table strangers if guessed !banned ${own}`,

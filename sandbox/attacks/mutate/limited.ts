@@ -1,7 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { setRunningMap } from '../../../lib/haproxy/runtime.ts'
+import { addRunning, removeRunning, setRunningMap } from '../../../lib/haproxy/runtime.ts'
 import { streamRows } from '../../../lib/haproxy/streams.ts'
+import { generateKey, hashKey } from '../../../lib/people/key.ts'
+import { recordOf } from '../../../lib/people/records.ts'
 import { places } from '../../../lib/platform/mac/places.ts'
+import type { Limits } from '../../../lib/site/limits.ts'
 import { eventually } from '../../lab/gateway.ts'
 import { type Client, dial, type Exchange, request } from '../../lab/raw.ts'
 import { arrived, ask, must, type Patient, refusal } from './asking.ts'
@@ -45,6 +48,21 @@ async function hasABurst(patient: Patient): Promise<void> {
   refusal(over, 429, 'bursty may start 1 requests in 10 seconds')
   must(over.headers['retry-after'] === '10', `told to wait ${over.headers['retry-after']} s`)
   passes(await ask(patient, 'GET /v1/models', bearer(secrets.bursty)), 'a list after too many')
+}
+
+/** What somebody asked before there was a limit is no part of it. */
+async function isLimitedLater(patient: Patient): Promise<void> {
+  const { machine } = patient.gateway
+  const key = generateKey()
+  const told = (limits: Limits) =>
+    addRunning(machine, 'keys/keys.map', new Map([[hashKey(key), recordOf('later', 4_000_000_000, limits)]]))
+  await told({})
+  for (let at = 0; at < 3; at += 1) passes(await ask(patient, messages, bearer(key)), 'no limit yet')
+  await removeRunning(machine, 'keys/keys.map', [hashKey(key)])
+  await told({ perMinute: 2, burst: 2 })
+  for (const at of [1, 2]) passes(await ask(patient, messages, bearer(key)), `request ${at} of 2`)
+  refusal(await ask(patient, messages, bearer(key)), 429, 'later may start 2 requests a minute')
+  await removeRunning(machine, 'keys/keys.map', [hashKey(key)])
 }
 
 async function hasAShare(patient: Patient): Promise<void> {
@@ -200,6 +218,7 @@ async function loadsOneAtATime(patient: Patient): Promise<void> {
 /** What keys may use, beside what keyed.ts asks. */
 export const limited: Expectation[] = [
   ['a key has a burst', hasABurst],
+  ['a key is limited later', isLimitedLater],
   ['a key has a share of the day', hasAShare],
   ['a key waits with few requests', waitsWithFew],
   ['a key and a group have times', hasTimes],
