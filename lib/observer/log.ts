@@ -14,9 +14,8 @@ export function wanted(level: Settings['log'], { end, status, path }: Ended): bo
   return (end !== 'done' || status >= 400) && !quietPaths.includes(path)
 }
 
-/** Writes requests to the log that people read, one JSON object a line. */
+/** Writes requests to the log that people read, one JSON object a line; the file is there from the first request on, whether it is wanted or not. */
 export async function writeLog(host: Host, requests: Ended[]): Promise<void> {
-  if (requests.length === 0) return
   const file = places(host).requestLog
   if (((await host.stat(file))?.size ?? 0) > most) await host.move(file, `${file}.1`)
   await append(file, requests.map((request) => `${JSON.stringify(request)}\n`).join(''))
