@@ -85,7 +85,7 @@ export const settingExamples: Examples = {
   observer: ['on', 'off'],
   'metrics.port': [9411, 19411],
   'alerts.notification': [true, false],
-  'alerts.webhook': ['http://127.0.0.1:9/hook', 'https://example.net/hook'],
+  'alerts.webhook': ['http://127.0.0.1:9999/hook', 'http://127.0.0.1:9999/other?a=b'],
   drain: ['0s', '596h'],
 }
 

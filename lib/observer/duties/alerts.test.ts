@@ -63,6 +63,15 @@ describe('the observer tells of what is unusual', () => {
     expect(posted).toHaveLength(1)
   })
 
+  it('says which address took nothing, in no words of a library', async () => {
+    const { host, level } = machine()
+    host.post = async () => {
+      throw new TypeError('fetch failed')
+    }
+    level.now = '4'
+    await expect(both.run(host)).rejects.toThrow(/^alerts\.webhook: nobody takes them at https:\/\/example\.net\/hook$/)
+  })
+
   it('tells nobody who did not ask for it', async () => {
     const { host, posted, level } = machine()
     level.now = '4'

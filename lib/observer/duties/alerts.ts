@@ -44,6 +44,12 @@ function tell(host: Host, { alerts: wanted }: Settings, { id, title, saw, remedy
   const text = `Not so: ${title} (${saw}). ${remedy ?? ''}`
   return [
     ...(wanted.notification ? [platformOf(host).facts.notify(host, 'remote-ollama-proxy', text)] : []),
-    ...(wanted.webhook !== undefined ? [host.post(wanted.webhook, { event: id, text }, undefined, 10_000)] : []),
+    ...(wanted.webhook !== undefined ? [hooked(host, wanted.webhook, { event: id, text })] : []),
   ]
+}
+
+async function hooked(host: Host, address: string, event: object): Promise<void> {
+  await host.post(address, event, undefined, 10_000).catch(() => {
+    throw new Error(`alerts.webhook: nobody takes them at ${address}`)
+  })
 }

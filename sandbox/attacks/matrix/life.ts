@@ -6,6 +6,7 @@ import { settingExamples } from '../../../lib/site/examples.ts'
 import { settingsFile } from '../../../lib/site/settings.ts'
 import { type Box, createBox, differences, type Outcome } from '../../box/box.ts'
 import { everything } from '../../box/everything.ts'
+import { node } from '../../box/paths.ts'
 import { combine } from '../../box/presets.ts'
 import type { Haproxy } from '../../box/tools.ts'
 import { placeModels, withReal } from '../../stories/real.ts'
@@ -20,6 +21,10 @@ const patience = 240_000
 const quick = { launchd: { throttleMs: 200 }, pmset: { ac: { sleep: 0, autorestart: 1 } } }
 /** Two models whose files are of one second, as in a folder that was copied. */
 const models = ['qwen3:0.6b', 'tiny-loop']
+
+/** Whoever takes alerts: one that reaches nobody is a miss. */
+const taker =
+  "require('http').createServer((asked, answer) => asked.resume() && answer.end()).listen(9999, '127.0.0.1')"
 
 const run = (box: Box, name: string, ...words: string[]): Promise<Outcome> =>
   box.script(name, words, { timeoutMs: patience })
@@ -45,6 +50,7 @@ export async function installedMac(haproxy: Haproxy): Promise<Box> {
   const box = await createBox(withReal({ preset: 'ready', haproxy, mac: quick }))
   try {
     placeModels(box)
+    box.start([node, '-e', taker])
     placeLaptop(box, {})
     box.write(settingsFile(box.home), `models: ${JSON.stringify(models)}\n`, 0o600)
     const outcome = await run(box, 'install.ts', '--yes')
