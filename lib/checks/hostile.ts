@@ -36,7 +36,8 @@ export function hostileChecks(target: Target, gateway: Gateway): Check[] {
   const { host, address, port } = target
   const sizes = {
     limit: gateway.settings.body_limit,
-    chunked: gateway.settings.chunked_body,
+    // The smaller of the two refuses first, and would cut off whoever sends far more.
+    chunked: Math.min(gateway.settings.chunked_body, gateway.settings.body_limit),
     buffer: bufferSize(gateway),
   }
   const aim: Aim = { host, address, port, ...sizes, key: target.keys?.free }

@@ -107,7 +107,7 @@ describe('the hostile checks of test.ts', () => {
     expect(missedOf(without).length).toBeGreaterThan(50)
   })
 
-  test.each(['judged_body: 1MB', 'judged_body: 4MB', 'body_limit: 1KB'])(
+  test.each(['judged_body: 1MB', 'judged_body: 4MB', 'body_limit: 1KB', 'body_limit: 1KB\nchunked_body: 4MB'])(
     'all pass where somebody has a list of models, so that buffers hold whole bodies, with %s',
     async (sizes) => {
       const bob = { created: '2026-01-01T00:00:00.000Z', hashes: [], models: ['qwen3*'] }

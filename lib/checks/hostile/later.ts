@@ -48,7 +48,10 @@ export const later: Hostile[] = [
     name: 'chunked POST of 90 KB, or as much as may come',
     expect: '200 →',
     bytes: (aim) =>
-      chat(['Transfer-Encoding: chunked'], `${chunk(Math.min(90_000, aim.limit, aim.chunked - 8000))}0\r\n\r\n`)(aim),
+      chat(
+        ['Transfer-Encoding: chunked'],
+        `${chunk(Math.min(90_000, aim.limit, Math.max(aim.chunked - 8000, 1000)))}0\r\n\r\n`,
+      )(aim),
   },
   ...[':x', ':99999', ':-1', ':1.evil.example', ':', '.'].map(
     (tail): Hostile => ({
