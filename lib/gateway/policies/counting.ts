@@ -90,9 +90,10 @@ const begun = ({ counted: { counter }, span, age, count }: Limit): string[] => [
  */
 function returned({ counted, span, age: old }: Limit): string[] {
   const same = `{ var(${old}) -m found } { ${age(counted, span)} lt ${span.ms} }`
-  const back = `http-after-response set-var(txn.back) sc_inc_gpc(${span.back},${counted.counter})`
-  const probed = `${back} if !{ status 503 } { var(txn.who) -m beg -- ${probing}+ } ${same}`
-  return [`${back} if { status 503 } ${same}`, ...(counted.key === 'var(txn.who)' ? [] : [probed])]
+  const back = `set-var(txn.back) sc_inc_gpc(${span.back},${counted.counter})`
+  // Not behind the answer: there what is no refusal passes no rule (log.ts).
+  const probed = `http-response ${back} if !{ status 503 } { var(txn.who) -m beg -- ${probing}+ } ${same}`
+  return [`http-after-response ${back} if { status 503 } ${same}`, ...(counted.key === 'var(txn.who)' ? [] : [probed])]
 }
 
 /**

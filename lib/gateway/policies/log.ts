@@ -42,7 +42,7 @@ const chosen = {
 /** The policy whose rule refuses tells its name in a header, which is read and taken off again (`refuse` in refusal.ts). */
 const named = [
   'http-after-response set-header x-request-id %[var(txn.id)]',
-  // The rest of this section is for refusals, and for web pages (names.ts); rules for every answer stand before this one.
+  // The rest is for refusals, and for web pages (names.ts); a rule for every answer stands before it, or is an http-response.
   'http-after-response allow if { status lt 400 } !{ var(txn.origin) -m found }',
   'http-after-response set-var(txn.denied) res.fhdr(x-denied-by) if { status ge 400 }',
   'http-after-response del-header x-denied-by if { var(txn.denied) -m found }',
@@ -60,7 +60,7 @@ export function log({ settings }: Gateway): Policy {
       global: ['log stdout len 8192 format raw daemon err'],
       // A normal line is not even written for the waste basket: it is the dearest part of a request (haproxy-operations.md §7).
       defaults: ['log global', 'option dontlognull', 'option log-separate-errors', ...chosen[level].defaults],
-      inference: ['no log'],
+      inference: ['no log', 'http-after-response allow if { status lt 400 }'],
       metadata: ['no log'],
       prepare: [
         'http-request set-var(txn.agent) req.fhdr(user-agent),bytes(0,128)',

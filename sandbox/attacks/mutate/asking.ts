@@ -42,12 +42,13 @@ const answers: Record<string, Answer> = {
     wire.end()
   },
   busy: json('{"error":"server busy"}', '503 Service Unavailable'),
+  missing: json('{"error":"no such model"}', '404 Not Found'),
 }
 
 /** When the gateway closed the connection that a request came by. */
 const closings = new WeakMap<Received, Promise<number>>()
 
-/** Answers as the query says: `?e=stream`, `silent`, `nonsense`, `large`, `die`, `late`, `pausing` or `busy`; JSON unless told. */
+/** Answers as the query says: `?e=stream`, `silent`, `nonsense`, `large`, `die`, `late`, `pausing`, `busy` or `missing`; JSON unless told. */
 export const byQuery: Answer = (wire, received) => {
   closings.set(received, wire.closed)
   return (answers[/[?&]e=(\w+)/.exec(received.target)?.[1] ?? ''] ?? json())(wire, received)

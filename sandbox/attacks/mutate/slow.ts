@@ -91,6 +91,8 @@ const lateErrors: Expectation = [
     await Promise.all(['/v1/messages', '/api/chat', '/api/show'].map(fails))
     const busy = await ask(patient, 'POST /v1/messages?e=busy')
     must(busy.status === 429 && busy.headers['retry-after'] === '5', `the engine's 503 is ${busy.status}`)
+    const missing = await ask(patient, 'POST /v1/messages?e=missing')
+    must(missing.status === 404 && !('retry-after' in missing.headers), `the engine's 404 is ${missing.status}`)
   },
 ]
 
