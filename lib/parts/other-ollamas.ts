@@ -11,6 +11,8 @@ import { saveReceipt } from '../steps/receipt.ts'
 /** An Ollama (or something else on its port) that is not ours: who starts it, how to stop it for good, and how to bring it back. */
 export interface Other extends Omit<Keeper, 'who'> {
   what: string
+  /** what it is called when its process is gone; `what` unless told */
+  called?: string
   /** where it listens now */
   holds: ListenerFact[]
 }
@@ -72,7 +74,9 @@ async function holder(look: Look, machine: Machine, all: Process[], pid: number,
   const shown = packages.stable(`${held[0]?.command} (process ${pid}) on ${places(held)}${args ? `: ${args}` : ''}`)
   const keeper = await keepers.of(look, machine, all, pid)
   if (!keeper) return { what: shown, holds: held, stop: [['kill', `${pid}`]], back: [] }
-  return { ...keeper, holds: held, what: keeper.job ? `${keeper.who} (${shown})` : shown }
+  return keeper.job
+    ? { ...keeper, holds: held, what: `${keeper.who} (${shown})`, called: keeper.who }
+    : { ...keeper, holds: held, what: shown }
 }
 
 const serving = /(^|[/"'\s])ollama["']?\s+(serve|start)\b/
@@ -130,7 +134,7 @@ export async function stopOthers(
   const { harmless } = platformOf(machine).keepers
   for (const other of found) {
     const known = receipt.stopped.some(({ back }) => back.length > 0 && back.join() === other.back.join())
-    if (!known) receipt.stopped.push({ what: other.what, back: other.back })
+    if (!known) receipt.stopped.push({ what: other.called ?? other.what, back: other.back })
     await saveReceipt(host, receipt)
     for (const argv of other.stop) await host.run(argv, { codes: harmless(argv) })
   }

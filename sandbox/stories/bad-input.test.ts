@@ -152,7 +152,7 @@ describe.skipIf(cannot)(titled('a machine that will not do'), () => {
     const outcome = await run(box, 'install.ts', '--yes')
     refused(outcome, 3, /https:\/\/login\.tailscale\.com\/a\//)
     expect(outcome.stderr.trimEnd().split('\n').at(-1)).toBe(
-      'Stopped at "This machine is on the tailnet": Nobody logged in to Tailscale within 2 minutes; run `tailscale up`, open the address it shows, and run install.ts again.',
+      'Stopped at "This machine is on the tailnet": Nobody logged in to Tailscale within 2 minutes; run `/Applications/Tailscale.app/Contents/MacOS/Tailscale up`, open the address it shows, and run install.ts again.',
     )
   })
 

@@ -207,7 +207,7 @@ describe('what leaks in from elsewhere', () => {
     expect(seen.code).toBe(0)
     expect(seen.of('ollama.environment')).toMatchObject({
       state: 'advice',
-      saw: 'set by launchctl setenv: OLLAMA_MODELS',
+      saw: 'set for the whole session: OLLAMA_MODELS',
       remedy: expect.stringContaining('launchctl unsetenv OLLAMA_MODELS'),
     })
     await installed.run(['launchctl', 'unsetenv', 'OLLAMA_MODELS'])

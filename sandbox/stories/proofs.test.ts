@@ -8,6 +8,7 @@ import { swap } from '../../lib/haproxy/reload.ts'
 import { addRunning, removeRunning, runningMap } from '../../lib/haproxy/runtime.ts'
 import { loaded } from '../../lib/observer/duties/loaded.ts'
 import { overlong } from '../../lib/observer/duties/overlong.ts'
+import { listing } from '../../lib/observer/serving.ts'
 import { generateKey, hashKey } from '../../lib/people/key.ts'
 import { asOwn } from '../../lib/people/own-probes.ts'
 import { recordOf } from '../../lib/people/records.ts'
@@ -27,7 +28,8 @@ let gateway: RunningGateway | undefined
 
 beforeAll(async () => {
   engine = await startRecorder((wire, received) => {
-    if (received.target === '/api/ps') return json('{"models":[]}')(wire, received)
+    if (/^\/api\/(ps|tags)$/.test(received.target)) return json('{"models":[]}')(wire, received)
+    if (received.target === '/v1/models') return json('{"object":"list","data":[]}')(wire, received)
     const stream = received.body.includes('"stream":true')
     // No model begins within a millisecond.
     if (stream) setTimeout(() => events({ count: 200, gap: 20 })(wire, received), 50)
@@ -53,7 +55,7 @@ async function start(options: Omit<GatewayOptions, 'enginePort'>): Promise<Runni
   return gateway
 }
 
-/** What test.ts would report of these checks, with the two duties of the observer that they rest on. */
+/** What test.ts would report of these checks, with the duties of the observer that they rest on. */
 async function report(one: RunningGateway, checks: (target: Target) => Check[]): Promise<Result[]> {
   const target: Target = {
     ...{ address: one.address, port: one.port, host: one.host },
@@ -61,7 +63,9 @@ async function report(one: RunningGateway, checks: (target: Target) => Check[]):
     groups: openGroups(one.gateway.settings),
     model: { name: 'm', capabilities: ['completion'] },
   }
-  const duties = [loaded(() => one.gateway.settings), overlong()]
+  const of = () => one.gateway.settings
+  const lists = listing(() => ({ ...of(), engine: { port: engine.port } }))
+  const duties = [loaded(of), overlong(), lists]
   const once = () => Promise.all(duties.map((duty) => duty.run(one.machine)))
   await once()
   let last = Promise.resolve<unknown>(undefined)
