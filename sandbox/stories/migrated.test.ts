@@ -61,7 +61,7 @@ describe.skipIf(fixed)(`a Mac migrated from Intel${skipped}`, () => {
   it('is told by status.ts which Homebrew does not count, and that Node is Intel’s', async () => {
     const outcome = await run(box, 'status.ts')
     expect(outcome.stdout).toMatch(
-      /✗ Homebrew is installed \[homebrew\.present\]\n\s+the Homebrew in \/usr\/local is not for Apple silicon, and is left as it is/,
+      /✗ Homebrew is installed \[packages\.present\]\n\s+the Homebrew in \/usr\/local is not for Apple silicon, and is left as it is/,
     )
     const translated = await box.run(['/usr/local/bin/node', '--import', 'tsx', 'status.ts'], { cwd: checkout, ...env })
     expect(translated.stdout).toMatch(/\[system\.native\]\n\s+Node runs under Rosetta\n\s+→ Run \.\/bootstrap\.sh/)
