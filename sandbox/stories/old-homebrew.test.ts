@@ -42,14 +42,14 @@ describe.skipIf(cannot)(titled('a Homebrew whose list of packages is old'), () =
     const outcome = await run(box, 'install.ts', '--yes')
     green(outcome.code, told(outcome))
     expect(outcome.stdout).toMatch(
-      /\[homebrew\.index\]\n\s+the old one is used, since [^\n]*local changes[^\n]*\n\s+→ \S+brew update/,
+      /\[packages\.index\]\n\s+the old one is used, since [^\n]*local changes[^\n]*\n\s+→ \S+brew update/,
     )
   })
 
   it('is left alone while there is nothing to install', async () => {
     box = await quickBox({ mac: { ...calm, brew: { old: { days: 200 } } } })
     const outcome = await run(box, 'status.ts')
-    expect(outcome.stdout).toMatch(/✓ [^\n]*\[homebrew\.index\]\n\s+nothing is left to install/)
+    expect(outcome.stdout).toMatch(/✓ [^\n]*\[packages\.index\]\n\s+nothing is left to install/)
   })
 })
 
@@ -75,6 +75,6 @@ describe.skipIf(cannot)(titled('a macOS that Homebrew no longer builds for'), ()
     const outcome = await run(box, 'install.ts', '--yes')
     green(outcome.code, told(outcome))
     expect(outcome.stdout).not.toContain('compiled here')
-    expect(outcome.stdout).toMatch(/\[homebrew\.bottles\]\n\s+ollama, haproxy/)
+    expect(outcome.stdout).toMatch(/\[packages\.ready-made\]\n\s+ollama, haproxy/)
   })
 })
