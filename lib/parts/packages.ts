@@ -86,7 +86,7 @@ function readyMade(machine: Machine, setup: Setup): Check {
       return found.length === 0
         ? ok(formulae.join(', '))
         : advice(
-            `${manager.name} has no ready-made ${found.join(', ')} for this system: compiled here, which may take an hour`,
+            `${manager.name} has no ready-made ${found.join(', ')} for ${manager.release(version)}: compiled here, which may take an hour`,
             manager.compiling,
           )
     },

@@ -171,6 +171,8 @@ export interface Packages {
   renew(host: Host, packager: Packager, attended: boolean): Promise<Output>
   /** which of these packages, and of what they need, would be compiled on this system (its first number); undefined when it does not say */
   compiled(look: Look, packager: Packager, names: string[], version: number): Promise<string[] | undefined>
+  /** a system of this version, as people call it */
+  release(version: number): string
   /** what helps then */
   compiling: string
   /** programs that an app brings along, which conflicts with the package */

@@ -140,6 +140,7 @@ export const packages: Packages = {
   renews: (packager) => `${brewOf(packager)} update`,
   renew: (host, packager, attended) => host.run([brewOf(packager), 'update'], { env: brewEnv, interactive: attended }),
   compiled: (look, packager, names, version) => compiled(look, brewOf(packager), names, version),
+  release: (version) => `macOS ${version}`,
   compiling: 'Upgrade macOS first, or let it compile; that needs Apple’s command line tools (xcode-select --install).',
   bundled: { ollama: '/Applications/Ollama.app/Contents/Resources/ollama' },
   stopsService: (name) => `sudo brew services stop ${name}`,
