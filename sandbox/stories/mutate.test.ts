@@ -54,7 +54,9 @@ describe('docs/mutations.md', () => {
     expect(reasons().length).toBeGreaterThan(10)
     for (const { why } of reasons()) expect(why).toMatch(/^.{25,}\.$/)
     const guards = /deny status (403|421|400)|del-header|routes\.map/
-    expect(reasons().filter(({ pattern }) => guards.test(pattern) && !pattern.includes(' of '))).toEqual([])
+    // What a newer HAProxy refuses by itself may be explained for that one.
+    const everywhere = reasons().filter(({ versions }) => versions === 'all')
+    expect(everywhere.filter(({ pattern }) => guards.test(pattern) && !pattern.includes(' of '))).toEqual([])
   })
 
   test('fails the run by a survivor without a reason, by a reason that was refuted, and by one that explains nothing', () => {
