@@ -149,7 +149,9 @@ async function formsAreRefused(patient: Patient): Promise<void> {
   if (version[0] * 100 + version[1] < 304)
     forms.push([`GET /api/tags HTTP/1.1\r\nX: ${'x'.repeat(16_384)}`, 'over 16 KB'])
   const star = await exchange(patient.gateway, `GET * HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
-  must(star.status === 400 && star.body.includes('"Gateway: the request could not'), `says ${star.body}`)
+  // HAProxy 3.0 refuses it before its rules, in its own HTML (docs/mutations.md, errorfile 422).
+  const unruled = version[0] === 3 && version[1] < 2 && star.body.startsWith('<html>')
+  must(star.status === 400 && (unruled || star.body.includes('"Gateway: the request could not')), `says ${star.body}`)
   for (const [line, words] of forms)
     refusal(await exchange(patient.gateway, `${line}\r\nHost: ${host}\r\n\r\n`), 400, words, 'api')
   for (const path of ['/v1/responses', '/api/show']) {
