@@ -34,10 +34,8 @@ function changed(change: Change, setup: Setup): Step {
 /** What may be changed, by the answer that agrees to it. */
 function changes(machine: Machine, { mode, programs }: Setup): ['power' | 'firewall', Change][] {
   const { power, firewall } = platformOf(machine)
-  return [
-    ['power', power.sleep],
-    ...(mode === 'proxy' ? [['firewall', firewall.lets(programs.haproxy)] as const] : []),
-  ].map(([id, change]) => [id, change] as ['power' | 'firewall', Change])
+  const sleep: ['power', Change] = ['power', power.sleep]
+  return mode === 'proxy' ? [sleep, ['firewall', firewall.lets(programs.haproxy)]] : [sleep]
 }
 
 /** What keeps a machine from being a server: advice, and a change with consent where one command does it. */

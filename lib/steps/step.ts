@@ -70,7 +70,7 @@ export const skipped = (why: string): Finding => ({ is: 'skipped', why })
 export const again = 'Run install.ts again.'
 /** The remedy where everything is as it was written, and the machine does otherwise all the same. */
 export const unexplained =
-  'Everything is written as it should be, so this is a fault of ours or of this HAProxy: please report it with the log of this run.'
+  'Everything is written as it should be, so this is a fault of ours or of this HAProxy: please report it with the log that `npx tsx test.ts` writes.'
 /** The remedy of what install.ts has just done in vain. */
 export const inVain =
   'It was done a moment ago and did not stay: look who else changes it, or report it with the log of this run.'
@@ -82,9 +82,6 @@ export const afterInstall = (result: Result): Result =>
 /** The same checks, each skipped when one of these ids was missed. */
 export const restingOn = <C extends Check>(ids: string[], checks: C[]): C[] =>
   checks.map((check) => ({ ...check, needs: [...(check.needs ?? []), ...ids] }))
-
-/** A step without anything to apply: a precondition, or advice. */
-export const precondition = (check: Check): Check => check
 
 /** Whether a check can also be applied. */
 export const isStep = (check: Check): check is Step => 'apply' in check
