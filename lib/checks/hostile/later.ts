@@ -24,19 +24,20 @@ export const later: Hostile[] = [
     expect: '413',
     bytes: (aim) => chat([`Content-Length: ${aim.limit + 1}`], '')(aim),
   },
+  // Of some megabytes the rest is still on its way when the answer comes, and a reset may overtake that.
   {
     name: 'chunked GET over 100 KB',
-    expect: '413',
+    expect: '413|close',
     bytes: (aim) => get('/api/tags', ['Transfer-Encoding: chunked'])(aim) + chunk(aim.chunked + 50_000),
   },
   {
     name: 'chunked HEAD over 100 KB',
-    expect: '413',
+    expect: '413|close',
     bytes: (aim) => plain('HEAD /api/tags', ['Transfer-Encoding: chunked'])(aim) + chunk(aim.chunked + 50_000),
   },
   {
     name: 'chunked POST over 100 KB',
-    expect: '413',
+    expect: '413|close',
     bytes: (aim) => chat(['Transfer-Encoding: chunked'], chunk(aim.chunked + 50_000))(aim),
   },
   {

@@ -60,8 +60,11 @@ class Stopper {
   }
 }
 
+/** ms before the first token: no model begins at once, and a limit of one millisecond would now and then be kept. */
+const promptMs = 5
+
 const pace = async (count: number, faults: Faults, job: Job, box: string): Promise<void> => {
-  const delay = count === 0 ? (faults.silentMs ?? 0) : (faults.tokenDelayMs ?? 1)
+  const delay = count === 0 ? (faults.silentMs ?? promptMs) : (faults.tokenDelayMs ?? 1)
   if (delay > 0) await wait(delay, job.signal)
   else if (count % 16 === 0) await new Promise((resolve) => setImmediate(resolve))
   if (faults.stalls && count === faults.stalls.afterTokens) await wait(faults.stalls.ms, job.signal)

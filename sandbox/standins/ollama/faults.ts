@@ -10,7 +10,7 @@ export interface Faults {
   tokenDelayMs?: number
   /** How long a cold model takes to load (40 when not set). */
   loadDelayMs?: number
-  /** Silence before the first token of a loaded model. */
+  /** Silence before the first token of a loaded model (5 when not set). */
   silentMs?: number
   /** The model process dies: streams end cleanly without a finish, others get 500; the next request loads again. */
   runnerDies?: { afterTokens: number }
