@@ -1,5 +1,5 @@
 #!/bin/sh
-# A fresh Mac has no Node: finds Node 20.17 or newer, or brings Homebrew and node; then hands over to install.ts with the same arguments.
+# A fresh machine has no Node: finds Node 20.17 or newer, or brings it (a Mac: Homebrew's; Linux: the official one); then hands over to install.ts with the same arguments.
 set -euf
 
 # A terminal under Rosetta would get Intel's programs.
@@ -10,7 +10,8 @@ for argument in "$@"; do
   case $argument in
     --help | -h)
       echo 'Usage: ./bootstrap.sh [options]'
-      echo 'Finds Node 20.17 or newer, or brings it with Homebrew after asking; then runs install.ts with the same options.'
+      echo 'Finds Node 20.17 or newer, or brings it after asking; then runs install.ts with the same options.'
+      echo 'On Linux it is run by sudo.'
       echo 'Those are told by: npx tsx install.ts --help'
       exit 0 ;;
     --version)
@@ -31,7 +32,7 @@ recent() {
 # In all of PATH, since the first one there may be too old or Intel's.
 find_node() (
   IFS=:
-  for folder in $PATH /opt/homebrew/opt/node/bin /opt/homebrew/bin /usr/local/bin; do
+  for folder in $PATH /opt/homebrew/opt/node/bin /opt/homebrew/bin /usr/local/bin /usr/local/lib/remote-ollama-proxy/node/bin; do
     if recent "$folder/node"; then printf '%s\n' "$folder/node"; return 0; fi
   done
   return 1
@@ -79,18 +80,48 @@ bring_node() {
   node=$(find_node) || fail 1 "node was installed, but none that fits was found; see: $brew info node"
 }
 
-[ "$(id -u)" -ne 0 ] || fail 3 'Run this as yourself, without sudo; it asks for your password where macOS needs it.'
+# The newest of the series that this project is tested with; with its hashes over TLS, as nodejs.org offers it.
+bring_official_node() {
+  place=/usr/local/lib/remote-ollama-proxy/node
+  case $(uname -m) in
+    x86_64) chip=x64 ;;
+    aarch64 | arm64) chip=arm64 ;;
+    *) fail 3 "A processor of x86-64 or arm64 is needed; this one is $(uname -m)." ;;
+  esac
+  command -v curl > /dev/null || fail 3 'curl is needed to bring Node; install it (apt-get install curl) and run this again.'
+  echo 'This machine has no Node 20.17 or newer. It will be brought by:'
+  echo "  - the official Node of https://nodejs.org, its hash checked, into $place"
+  [ -d node_modules/zx ] || echo '  - npm ci in this folder (packages from package-lock.json)'
+  consent "$@"
+  folder=$(mktemp -d)
+  get() { curl -fsSL --retry 3 --proto =https -o "$folder/$2" "https://nodejs.org/dist/latest-v20.x/$1" ||
+    fail 3 "https://nodejs.org/dist/latest-v20.x/$1 could not be fetched; look at the network and run this again."; }
+  get SHASUMS256.txt sums
+  line=$(grep "  node-v20\.[0-9.]*-linux-$chip\.tar\.gz\$" "$folder/sums") || fail 3 "nodejs.org has no Node for $chip."
+  get "${line##* }" "${line##* }"
+  (cd "$folder" && printf '%s\n' "$line" | sha256sum -c --status) || fail 3 'What nodejs.org gave has another hash than it says, so nothing was installed; run this again.'
+  mkdir -p "$place"
+  tar -xzf "$folder/${line##* }" -C "$place" --strip-components=1
+  rm -rf "$folder"
+  node=$place/bin/node
+}
+
+case $(uname -s) in
+  Darwin) [ "$(id -u)" -ne 0 ] || fail 3 'Run this as yourself, without sudo; it asks for your password where macOS needs it.' ;;
+  *) [ "$(id -u)" -eq 0 ] || fail 3 'On Linux this is run by sudo, which asks for your password once: sudo ./bootstrap.sh' ;;
+esac
 
 if ! node=$(find_node); then
-  [ "$(uname -s)" = Darwin ] || fail 3 'Node 20.17 or newer is needed; install it with your package manager and run this again.'
-  mac
   for argument in "$@"; do
     case $argument in --dry-run | --json) fail 3 "Node 20.17 or newer is needed for $argument; ./bootstrap.sh --yes brings it." ;; esac
   done
-  bring_node "$@"
+  case $(uname -s) in
+    Darwin) mac && bring_node "$@" ;;
+    *) bring_official_node "$@" ;;
+  esac
 fi
 
-# A Node that PATH finds already is not moved before the Mac's own programs.
+# A Node that PATH finds already is not moved before the system's own programs.
 folder=$(dirname "$node")
 found=$(command -v node || true)
 if [ "$found" != "$node" ]; then
@@ -98,7 +129,8 @@ if [ "$found" != "$node" ]; then
   export PATH
 fi
 packages || npm ci --omit=dev --no-audit --no-fund || fail 1 'npm ci failed; its own words are above.'
-if [ "$found" = "$node" ]; then exec "$node" --import tsx install.ts "$@"; fi
+# On Linux every command is rop afterwards, which has its Node.
+if [ "$found" = "$node" ] || [ "$(uname -s)" != Darwin ]; then exec "$node" --import tsx install.ts "$@"; fi
 
 # What is printed is for this terminal, which does not find that Node.
 trap : INT

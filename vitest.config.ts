@@ -1,24 +1,35 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
     reporters: ['default', './sandbox/stories/counts-reporter.ts'],
-    maxWorkers: 2,
+    // Stories wait for half of their time.
+    maxWorkers: availableParallelism() + 1,
     projects: [
       {
         test: {
           name: 'unit',
           include: ['lib/**/*.test.ts', 'test/**/*.test.ts', 'sandbox/standins/**/*.test.ts'],
           testTimeout: 120_000,
-          hookTimeout: 60_000,
+          hookTimeout: 120_000,
         },
       },
       {
         test: {
           name: 'stories',
           include: ['sandbox/stories/**/*.test.ts'],
+          exclude: ['sandbox/stories/**/*.long.test.ts'],
           testTimeout: 300_000,
           hookTimeout: 300_000,
+        },
+      },
+      {
+        test: {
+          name: 'long',
+          include: ['sandbox/stories/**/*.long.test.ts'],
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
         },
       },
     ],

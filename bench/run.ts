@@ -4,12 +4,13 @@ import { fairness } from './fairness.ts'
 import { haproxies } from './haproxies.ts'
 import { keysCost } from './keys.ts'
 import { interleaved, median } from './load.ts'
+import { nodes } from './nodes.ts'
 import { goal, head, row, say, sayGoals } from './report.ts'
 import { inField, judged, type Rounds, requests } from './requests.ts'
 import { crowd, eventDelay, streamingEngine } from './streams.ts'
 import { ours } from './targets.ts'
 
-/** `npm run bench`; `npm run bench -- --quick` looks whether it works. Names choose parts: requests, policies, keys, fairness, streams. */
+/** `npm run bench`; `npm run bench -- --quick` looks whether it works. Names choose parts: requests, policies, keys, fairness, nodes, streams. */
 const quick = process.argv.includes('--quick')
 const chosen = process.argv.slice(2).filter((word) => !word.startsWith('--'))
 const measured: Rounds = { rounds: quick ? 2 : 5, seconds: 1 }
@@ -105,6 +106,7 @@ const parts: Record<string, () => Promise<void>> = {
   policies: costOfPolicies,
   keys,
   fairness: fairnessOfPeople,
+  nodes: () => nodes(found, measured, quick),
   streams: async () => {
     await events()
     await crowds()

@@ -63,7 +63,8 @@ const lists = {
   api: '{"models":[{"name":"qwen3:0.6b"}]}',
 }
 
-const engine = (port: number): string => `
+/** An engine that answers at once, at each of these ports, as HAProxy's configuration. */
+export const engine = (...ports: number[]): string => `
 defaults
     mode http
     timeout client 1m
@@ -71,7 +72,7 @@ defaults
     timeout connect 1s
 frontend engine
     http-request wait-for-body time 10s
-    bind 127.0.0.1:${port}
+${ports.map((port) => `    bind 127.0.0.1:${port}`).join('\n')}
     http-request return status 200 content-type application/json string '${lists.v1}' if { path /v1/models }
     http-request return status 200 content-type application/json string '${lists.api}' if { path /api/tags }
     http-request return status 200 content-type application/json string '${answer}'
@@ -89,7 +90,8 @@ listen relay
     server engine 127.0.0.1:${to}
 `
 
-async function haproxy(programs: Children, name: string, text: string, one?: Haproxy): Promise<number> {
+/** Starts a HAProxy with a configuration of its own. */
+export async function haproxy(programs: Children, name: string, text: string, one?: Haproxy): Promise<number> {
   const { file, libraryPath } = await program(one?.haproxy)
   const path = join(programs.folder, `${name}.cfg`)
   // The engine reads a body whole before it answers.

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os'
 import { type Box, createBox } from './box/box.ts'
 import { scriptCommand } from './box/layout.ts'
 import { checkout } from './box/paths.ts'
+import { linuxDemo } from './linux/demo.ts'
+import { nodesDemo } from './nodes-demo.ts'
 import { share } from './share.ts'
 
 /** The whole life cycle with the real scripts: bare → install → proof → models → a streamed answer → shared by a key → uninstall → nothing left. */
@@ -101,7 +103,13 @@ async function demo(): Promise<void> {
   }
 }
 
-await demo().catch((error: unknown) => {
+const told = { say, heading }
+const begun = process.argv.includes('--linux')
+  ? linuxDemo(told)
+  : process.argv.includes('--nodes')
+    ? nodesDemo(told)
+    : demo()
+await begun.catch((error: unknown) => {
   process.stderr.write(`The demo stopped: ${error instanceof Error ? error.message : error}\n`)
   process.exitCode = 1
 })

@@ -28,6 +28,7 @@ export function memoryHost(memory: Partial<Memory> = {}): Host & Memory {
     commands,
     ran,
     home: '/Users/ada',
+    system: 'mac',
     query: async (argv) => answer(argv),
     read: async (file) => files.get(file),
     async stat(file) {
@@ -72,6 +73,7 @@ export function memoryHost(memory: Partial<Memory> = {}): Host & Memory {
     post: async () => 200,
     tell: async () => '',
     telling: async () => undefined,
+    async wake() {},
     beside: () => () => {},
   }
 }

@@ -1,49 +1,89 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { type Verb, verbs } from '../lib/commands/verbs.ts'
 import { passedHeaders } from '../lib/gateway/policies/rewrite.ts'
 import { exitCodes } from '../lib/host/command.ts'
 import { consent, consentQuestion } from '../lib/parts/consent.ts'
 import { endpointTable } from '../lib/site/endpoints.ts'
 import { parseSettings } from '../lib/site/settings.ts'
 
-const readme = readFileSync('README.md', 'utf8')
-const template = readFileSync('templates/settings.yaml', 'utf8')
+const read = (file: string): string => readFileSync(file, 'utf8')
+const template = read('templates/settings.yaml')
 
 describe('the README', () => {
-  it('has the table of endpoints as the code has it', () => {
-    expect(readme).toContain(endpointTable())
+  const readme = read('README.md')
+
+  it('is short, and finished', () => {
+    expect(readme.split('\n').length).toBeLessThanOrEqual(151)
+    expect(readme).not.toMatch(/OWNER|TODO|DEMO-OUTPUT/)
   })
 
-  it('has every exit code', () => {
-    const codes = [...readme.matchAll(/^\| (\d+) \| /gm)].map((match) => Number(match[1]))
+  it('says at its beginning what has not been run', () => {
+    const line = readme.split('\n').findIndex((text) => text.includes('on a real Mac'))
+    expect(line).toBeGreaterThan(0)
+    expect(line).toBeLessThan(25)
+  })
+
+  it('begins with commands that work as they are typed', () => {
+    expect([...readme.matchAll(/^```sh\n([\s\S]*?)```/gm)].map(([, text]) => text)).toEqual([
+      './bootstrap.sh\n',
+      expect.stringMatching(/^npm ci && npm run demo .*\nnpm ci && npm test .*\n$/),
+    ])
+  })
+})
+
+describe('the pages say what the code does:', () => {
+  it('the table of endpoints', () => {
+    expect(read('docs/endpoints.md')).toContain(endpointTable())
+  })
+
+  it('every exit code', () => {
+    const [, table = ''] = read('docs/wrong.md').split('## Exit codes')
+    const codes = [...table.matchAll(/^\| (\d+) \| /gm)].map((match) => Number(match[1]))
     expect(codes).toEqual(Object.values(exitCodes))
   })
 
-  it('names every header that passes', () => {
-    expect(passedHeaders.filter((name) => !readme.includes(name))).toEqual([])
+  it('every header that passes', () => {
+    expect(passedHeaders.filter((name) => !read('docs/endpoints.md').includes(name))).toEqual([])
   })
 
-  it('promises the Node that package.json asks for, and so does what looks for one', () => {
-    const wanted = /\d+\.\d+/.exec(JSON.parse(readFileSync('package.json', 'utf8')).engines.node)?.[0]
-    for (const file of ['README.md', 'bootstrap.sh', 'templates/bin/jobs.sh', 'lib/ready.ts']) {
-      const named = [...readFileSync(file, 'utf8').matchAll(/Node (\d+(?:\.\d+)?)/g)].map(([, version]) => version)
+  it('every limit of a key', () => {
+    const limits = [
+      'per-minute',
+      'burst',
+      'concurrent',
+      'waiting',
+      'per-day',
+      'first-byte',
+      'silence',
+      'whole',
+      'queue',
+      'per-second',
+    ]
+    expect(limits.filter((flag) => !read('docs/limit.md').includes(`\`--${flag}`))).toEqual([])
+  })
+
+  it('the Node that package.json asks for, as does what looks for one', () => {
+    const wanted = /\d+\.\d+/.exec(JSON.parse(read('package.json')).engines.node)?.[0]
+    const looks = ['bootstrap.sh', 'templates/bin/jobs.sh', 'lib/ready.ts']
+    for (const file of ['README.md', 'docs/install.md', 'docs/develop.md', ...looks]) {
+      const named = [...read(file).matchAll(/Node (\d+(?:\.\d+)?)/g)].map(([, version]) => version)
       expect([file, ...new Set(named)]).toEqual([file, wanted])
     }
   })
 
-  it('says which scripts write a log of a run, and which write none', () => {
-    const row = /^\| logs \| (.*); (.*) write none \|$/m.exec(readme)
-    const named = (text = '') => [...text.matchAll(/`([\w-]+\.ts)`/g)].map((match) => match[1])
-    const scripts = readdirSync('.').filter((name) =>
-      /runScript/.test(name.endsWith('.ts') ? readFileSync(name, 'utf8') : ''),
+  it('which commands write a log of a run, and which write none', async () => {
+    const row = /^\| logs \| (.*); (.*) write none \|$/m.exec(read('docs/install.md'))
+    const named = (text = '') => [...text.matchAll(/`([a-z]+)`/g)].map((match) => match[1])
+    const logs = await Promise.all(
+      Object.entries<Verb>(verbs).map(async ([verb, { script }]) => ({
+        verb,
+        log: (await script()).log !== undefined,
+      })),
     )
-    const logging = scripts.filter((name) => /^ {4}log: /m.test(readFileSync(name, 'utf8')))
-    expect(named(row?.[1]).sort()).toEqual(logging.sort())
-    expect(named(row?.[2]).sort()).toEqual(scripts.filter((name) => !logging.includes(name)).sort())
-  })
-
-  it('was finished', () => {
-    expect(readme).not.toMatch(/DEMO-OUTPUT|ENDPOINT-TABLE/)
+    const verbsThat = (log: boolean) => logs.filter((one) => one.log === log).map(({ verb }) => verb)
+    expect(named(row?.[1]).sort()).toEqual(verbsThat(true).sort())
+    expect(named(row?.[2]).sort()).toEqual(verbsThat(false).sort())
   })
 })
 
@@ -82,7 +122,7 @@ Install HAProxy proxy? (Y/n)`
     },
     {
       was: '  • All Ollama endpoints reachable (including future ones)',
-      is: '  • Then all Ollama endpoints are reachable from the Tailscale network (including future ones)',
+      is: '  • Then all Ollama endpoints are open to the tailnet (including future ones)',
       since: 'so it is only after that yes',
     },
   ]

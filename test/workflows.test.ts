@@ -97,6 +97,7 @@ describe('the proof on a real Mac', () => {
 describe('the tests', () => {
   it('are the README’s own commands, as a plain user and as root, on Ubuntu and on Debian', () => {
     expect(readFileSync('.ci/run', 'utf8')).toMatch(/npm ci\nnpm test\n$/)
+    expect(readFileSync('README.md', 'utf8')).toContain('npm ci && npm test ')
     expect(commands('ci.yml').filter((command) => command.includes('.ci/run'))).toHaveLength(4)
     expect(text('ci.yml')).toMatch(/sudo env .* \.ci\/run/)
     expect(text('ci.yml')).toMatch(/image: node:20-bookworm[\s\S]*image: debian:13/)

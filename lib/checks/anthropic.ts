@@ -273,7 +273,8 @@ function errors(target: Target): Check[] {
       'A question without max_tokens is 400 in the Anthropic shape',
       400,
       path,
-      { ...missing, max_tokens: undefined },
+      // Of a model that there is: of another one nodes are not asked.
+      { ...missing, ...(target.several ? { model: modelName(target) } : {}), max_tokens: undefined },
       invalid,
     ],
     ['malformed', 'A body that is no JSON is 400 in the Anthropic shape', 400, path, '{"model":', invalid],

@@ -1,16 +1,17 @@
 import { bufferSize } from '../gateway/policies/buffers.ts'
-import type { Gateway } from '../gateway/policy.ts'
+import { publicRate } from '../gateway/policies/connections.ts'
+import type { Gateway, Listener } from '../gateway/policy.ts'
 import type { Target } from '../gateway/proofs/target.ts'
 import { workerInfo } from '../haproxy/runtime.ts'
 import type { Look, RawEnd } from '../host/host.ts'
+import { typed } from '../host/typed.ts'
 import { type Reply, repliesIn } from '../host/wire.ts'
 import { type Endpoint, endpoints } from '../site/endpoints.ts'
-import { type Check, type Finding, missed, ok, skipped, unexplained } from '../steps/step.ts'
+import { alarm, type Check, type Finding, missed, ok, skipped, unexplained } from '../steps/step.ts'
 import { type Aim, hasOwnKey } from './hostile/form.ts'
 import { message, resultOf, unreadable } from './hostile/outcome.ts'
 import { expected, type Hostile, themes, type Version } from './hostile/table.ts'
 
-const alarm = 'Stop the gateway (npx tsx uninstall.ts; your settings and keys stay) and report this.'
 /** Words with hyphens; what stands before the first `: ` is a name of its own. */
 const slug = (name: string): string =>
   name
@@ -32,23 +33,49 @@ function distinct(names: string[]): string[] {
  * Every hostile request as a check of its own, sent as bytes over a connection of its own. On a live machine only the
  * answer can be seen; what the engine gets is shown in the box.
  */
-export function hostileChecks(target: Target, gateway: Gateway): Check[] {
-  const { host, address, port } = target
+export const hostileChecks = (target: Target, gateway: Gateway): Check[] => [
+  ...requestsTo(target, gateway, 'hostile', async () => {}),
+  ...gateway.listeners.flatMap((listener) => overTls(target, gateway, listener)),
+]
+
+/** The same to a listener with https, where a name can be asked for and no client certificate is needed. */
+function overTls(target: Target, gateway: Gateway, { name, addresses, port, tls, certificates }: Listener): Check[] {
+  const tlsName = Object.keys(gateway.settings.tls).find((one) => !one.startsWith('*'))
+  const [address] = addresses
+  if (!tls || tlsName === undefined || address === undefined || certificates === 'required') return []
+  const there = { ...target, address, port, tlsName, host: `${tlsName}:${port}` }
+  const all = requestsTo(there, gateway, `hostile.${name}`, name === 'public' ? paced() : async () => {})
+  // What the gateway says of itself it says to nobody in public.
+  return name === 'public' ? all.filter(({ title }) => !title.endsWith(': answered')) : all
+}
+
+/** Keeps connections as far apart as a public listener wants them; HAProxy estimates rates, so bursts would look like more. */
+function paced(): (look: Look) => Promise<void> {
+  const apart = 10_000 / (publicRate * 0.75)
+  let next = 0
+  return async (look) => {
+    await look.until('', 2 * apart, async () => performance.now() >= next, 10)
+    next = performance.now() + apart
+  }
+}
+
+function requestsTo(target: Target, gateway: Gateway, ids: string, pace: (look: Look) => Promise<void>): Check[] {
+  const { host, address, port, tlsName } = target
   const sizes = {
     limit: gateway.settings.body_limit,
     // The smaller of the two refuses first, and would cut off whoever sends far more.
     chunked: Math.min(gateway.settings.chunked_body, gateway.settings.body_limit),
     buffer: bufferSize(gateway),
   }
-  const aim: Aim = { host, address, port, ...sizes, key: target.keys?.free }
+  const aim: Aim = { host, address, port, tlsName, ...sizes, key: target.keys?.free }
   let version: Promise<Version | undefined> | undefined
   const known = (look: Look) => {
     version ??= workerInfo(look).then((info) => versionOf(info?.version))
     return version
   }
   return Object.entries(themes).flatMap(([theme, requests]) => {
-    const ids = distinct(requests.map(({ name }) => slug(name)))
-    return requests.map((request, at) => toCheck(`hostile.${theme}.${ids[at]}`, request, target, aim, known))
+    const names = distinct(requests.map(({ name }) => slug(name)))
+    return requests.map((request, at) => toCheck(`${ids}.${theme}.${names[at]}`, request, target, aim, known, pace))
   })
 }
 
@@ -63,15 +90,17 @@ function toCheck(
   target: Target,
   aim: Aim,
   version: (look: Look) => Promise<Version | undefined>,
+  pace: (look: Look) => Promise<void>,
 ): Check {
   const fate = !/200/.test(request.expect) ? 'refused' : request.expect.includes('→') ? 'a row, so let in' : 'answered'
   return {
     id,
-    title: `Hostile request "${request.name}": ${fate}`,
+    title: `Hostile request "${request.name}"${aim.tlsName ? ` to https port ${aim.port}` : ''}: ${fate}`,
     needs: ['haproxy.service'],
     async check(look) {
       const running = await version(look)
       if (!running) return skipped('the running HAProxy does not tell its version')
+      await pace(look)
       return judged(request, await send(look, request, aim, running), running, target, aim)
     },
   }
@@ -89,7 +118,13 @@ async function send(look: Look, request: Hostile, aim: Aim, version: Version): P
   const count = Math.max(...expected(request, version).map(({ result }) => result.split('+').length))
   const replies = (come: Buffer, closed: boolean) => repliesIn(come, [head], closed)
   const whole = (come: Buffer) => replies(come, false).filter((reply) => reply.whole).length >= count
-  const { come, end } = await look.raw({ address: aim.address, port: aim.port, bytes, enough: whole })
+  const { come, end } = await look.raw({
+    address: aim.address,
+    port: aim.port,
+    bytes,
+    enough: whole,
+    tlsName: aim.tlsName,
+  })
   return { replies: replies(come, end !== 'open'), end, head }
 }
 
@@ -110,7 +145,7 @@ function judged(request: Hostile, { replies, end, head }: Seen, version: Version
   const [first] = replies
   const statuses = replies.map(({ status }) => status)
   const result = resultOf(statuses, end)
-  if (end === 'refused') return missed('no connection', 'npx tsx status.ts')
+  if (end === 'refused') return missed('no connection', `${typed('status')}`)
   const body = first?.body ?? ''
   const row = rowOf(request, aim)
   const open = row !== undefined && row.answer !== 'refuse' && target.groups.includes(row.group)

@@ -2,11 +2,13 @@ import { policies } from '../gateway/policies/index.ts'
 import type { Gateway } from '../gateway/policy.ts'
 import { json, type ModelFacts, type Target } from '../gateway/proofs/target.ts'
 import type { Look } from '../host/host.ts'
+import { askAll } from '../nodes/store.ts'
 import { anomalies } from '../observer/anomalies.ts'
 import { partsOf } from '../parts/index.ts'
 import { engineAddress } from '../site/engine.ts'
 import type { Machine } from '../site/machine.ts'
-import { running, sameModel, tags } from '../site/models.ts'
+import { embeds, running, sameModel, tags } from '../site/models.ts'
+import { nodesOf, spreads } from '../site/nodes.ts'
 import { openGroups } from '../site/settings.ts'
 import type { Setup } from '../site/setup.ts'
 import { type Check, restingOn } from '../steps/step.ts'
@@ -21,7 +23,7 @@ type Engine = Target['engine']
 
 /** The checks of the parts: what status.ts shows, each with its remedy. */
 export const partChecks = (machine: Machine, setup: Setup): Check[] => [
-  ...partsOf(setup.mode).flatMap((part) => [...part.steps(machine, setup), ...(part.checks?.(machine, setup) ?? [])]),
+  ...partsOf(setup).flatMap((part) => [...part.steps(machine, setup), ...(part.checks?.(machine, setup) ?? [])]),
   ...isolation(machine, setup),
   ...files(machine, setup),
   ...(setup.mode === 'proxy' ? anomalies(setup.settings) : []),
@@ -30,7 +32,7 @@ export const partChecks = (machine: Machine, setup: Setup): Check[] => [
 /** What no step implies: the proof of every policy, and the answers of models through the gateway. */
 export function probes(target: Target, gateway: Gateway): Check[] {
   const proofs = policies(gateway).flatMap((policy) => policy.proof?.(target) ?? [])
-  return [
+  const all = [
     ...proofs.filter(({ inference }) => !inference),
     ...restingOn(
       ['ollama.service'],
@@ -44,18 +46,49 @@ export function probes(target: Target, gateway: Gateway): Check[] {
       ],
     ),
   ]
+  return spreads(gateway.settings) ? all.map(onNodes) : all
 }
+
+/** What rests on the engine of this machine rests on some node, where there are several. */
+const onNodes = (check: Check): Check => ({
+  ...check,
+  needs: check.needs?.map((id) => (id === 'ollama.service' ? 'haproxy.engine' : id)),
+})
 
 /** The gateway of this machine with the model to ask: the one named, else the first of the candidates that chats. */
 export async function findTarget(look: Look, machine: Machine, setup: Setup, wanted?: string): Promise<Target> {
   const engine = { address: engineAddress(machine, setup), port: setup.settings.engine.port }
   const address = setup.mode === 'proxy' ? (machine.tailscale.ipv4 ?? '127.0.0.1') : engine.address
   const port = setup.mode === 'proxy' ? setup.settings.port : engine.port
-  const names = await candidates(look, engine, setup.settings.models, wanted)
-  const model = await firstThatChats(look, engine, names)
+  const nodes = setup.mode === 'proxy' && spreads(setup.settings)
+  const model = nodes
+    ? await modelOfNodes(look, setup, wanted)
+    : await firstThatChats(look, engine, await candidates(look, engine, setup.settings.models, wanted))
+  const engineless = nodes && setup.settings.role === 'gateway'
+  if (engineless) Object.assign(engine, { address, port })
   // Ollama itself holds none back.
   const bodyLimit = setup.mode === 'proxy' ? setup.settings.body_limit : undefined
-  return { address, port, host: `${address}:${port}`, engine, groups: openGroups(setup.settings), bodyLimit, model }
+  return {
+    address,
+    port,
+    host: `${address}:${port}`,
+    engine,
+    groups: openGroups(setup.settings),
+    bodyLimit,
+    model,
+    ...(engineless ? { engineless } : {}),
+    ...(nodes ? { several: nodes } : {}),
+  }
+}
+
+/** What nodes say of the model to ask: the one that is named, else one that is loaded, else any. */
+async function modelOfNodes(look: Look, { settings }: Setup, wanted?: string): Promise<ModelFacts | undefined> {
+  const all = [...(await askAll(look, nodesOf(settings))).values()].flatMap((said) =>
+    'models' in said ? said.models : [],
+  )
+  const named = wanted === undefined ? all : all.filter(({ name }) => sameModel(name, wanted))
+  const first = named.find(({ name, loaded }) => loaded && !embeds(name)) ?? named.find(({ name }) => !embeds(name))
+  return (first ?? named[0]) && { name: (first ?? named[0])?.name ?? '', capabilities: [] }
 }
 
 /** Installed models: those in memory, then those of the settings, then the rest from the smallest on; or the one named. */

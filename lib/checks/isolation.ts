@@ -1,7 +1,9 @@
 import { gatewayOf } from '../gateway/of-site.ts'
+import type { Listener } from '../gateway/policy.ts'
 import { runningIpv6 } from '../haproxy/ipv6.ts'
 import { runningFingerprint, workerInfo } from '../haproxy/runtime.ts'
 import { getAt, type Look } from '../host/host.ts'
+import { called } from '../host/typed.ts'
 import { jobsOf, labels, listeners, places, platformOf } from '../platform/here.ts'
 import { describe, isLoopback } from '../platform/platform.ts'
 import { isTailnet4 } from '../platform/tailscale.ts'
@@ -13,13 +15,12 @@ import { ways } from './ways.ts'
 /** Each address of the machine, and whether the gateway may answer there. */
 export function isolation(machine: Machine, setup: Setup): Check[] {
   if (setup.mode === 'exposed') return [notProtected()]
-  const open =
-    setup.mode === 'proxy' ? gatewayOf(machine, setup).listeners.flatMap((listener) => listener.addresses) : []
+  const listeners = setup.mode === 'proxy' ? gatewayOf(machine, setup).listeners : []
   const others = machine.addresses.filter(
-    ({ address }) => !open.includes(address) && !isLoopback(address) && !address.startsWith('fe80'),
+    ({ address }) => !listeners[0]?.addresses.includes(address) && !isLoopback(address) && !address.startsWith('fe80'),
   )
   return [
-    ...others.map(({ address, device }) => silent(address, device, setup)),
+    ...others.map(({ address, device }) => silent(address, device, setup, listeners.slice(1))),
     enginePort(machine, setup),
     ...ways(machine, setup),
     ...(setup.mode === 'proxy'
@@ -40,19 +41,22 @@ const notProtected = (): Check => ({
   check: async () =>
     missed(
       'not protected: every endpoint is open to your whole tailnet, as you chose',
-      'Run install.ts and agree to the proxy.',
+      `Run ${called('install')} and agree to the proxy.`,
     ),
 })
 
 const ask = (look: Look, address: string, port: number) => getAt(look, { address, port }, '/api/version', 2000)
 
-/** On a LAN address nobody may answer, on either port. */
-function silent(address: string, device: string, setup: Setup): Check {
+/** On a LAN address nobody may answer, on either port, but where a listener was asked for. */
+function silent(address: string, device: string, setup: Setup, listeners: Listener[]): Check {
+  const own = listeners.filter(({ addresses }) => addresses.includes(address))
   return {
     id: `isolation.${address.replaceAll(/[.:]/g, '-')}`,
-    title: `Nothing answers on ${address} (${device})`,
+    title: `Nothing answers on ${address} (${device})${own.map(({ name, port }) => ` but port ${port} (${name})`).join('')}`,
     async check(look) {
-      for (const port of new Set([setup.settings.port, setup.settings.engine.port])) {
+      const all = [setup.settings.port, setup.settings.engine.port, ...listeners.map(({ port }) => port)]
+      for (const port of new Set(all)) {
+        if (own.some((listener) => listener.port === port)) continue
         const answer = await ask(look, address, port)
         if (answer.status)
           return missed(`port ${port} answered ${answer.status}`, `Find it: ${platformOf(look).listeners.typed(port)}`)
@@ -85,25 +89,45 @@ function enginePort(machine: Machine, setup: Setup): Check {
 }
 
 const restart = (machine: Machine): string =>
-  `Restart the gateway, which cuts running answers: ${jobsOf(machine).typed.restart(labels.gateway)}`
+  `Restart the gateway, which cuts running answers: ${jobsOf(machine).typed.restart(labels(machine).gateway)}`
+
+interface Place {
+  address: string
+  port: number
+}
+
+const further = (machine: Machine, setup: Setup): Listener[] => gatewayOf(machine, setup).listeners.slice(1)
 
 function listens(machine: Machine, setup: Setup): Check {
   return {
     id: 'haproxy.listens',
-    title: 'HAProxy listens on the tailnet address, and nowhere else',
+    title:
+      further(machine, setup).length > 0
+        ? 'HAProxy listens where settings.yaml says, and nowhere else'
+        : 'HAProxy listens on the tailnet address, and nowhere else',
     // A socket stays when its address goes, and nobody reaches it.
     needs: ['tailscale.up', 'haproxy.service'],
     async check(look) {
-      const wanted = gatewayOf(machine, setup).listeners.flatMap((listener) => listener.addresses)
-      const facts = (await listeners(look, setup.settings.port)).filter((fact) => fact.command?.includes('haproxy'))
-      const strange = facts.filter((fact) => !wanted.includes(fact.address))
+      const { listeners: all } = gatewayOf(machine, setup)
       const without6 = (await runningIpv6(look)) === 'off'
-      const absent = wanted.filter(
-        (address) => !(without6 && address.includes(':')) && !facts.some((fact) => fact.address === address),
+      const wanted = all.flatMap(({ name, addresses, port }) =>
+        addresses
+          .filter((address) => !(without6 && name.startsWith('tailnet') && address.includes(':')))
+          .map((address) => ({ address, port })),
       )
-      if (absent.length) return missed(`nothing of HAProxy on ${absent.join(', ')}`, restart(machine))
+      const found = await Promise.all([...new Set(all.map(({ port }) => port))].map((port) => listeners(look, port)))
+      const facts = found.flat().filter((fact) => fact.command?.includes('haproxy'))
+      const at = (one: Place) => (two: Place) => one.address === two.address && one.port === two.port
+      const known = all.flatMap(({ addresses, port }) => addresses.map((address) => ({ address, port })))
+      const strange = facts.filter((fact) => !known.some(at(fact)))
+      const absent = wanted.filter((place) => !facts.some(at(place)))
+      if (absent.length)
+        return missed(
+          `nothing of HAProxy on ${absent.map(({ address, port }) => (further(machine, setup).length > 0 ? `${address} port ${port}` : address)).join(', ')}`,
+          restart(machine),
+        )
       return strange.length
-        ? missed(strange.map(describe).join(', '), restart(machine))
+        ? missed(`HAProxy listens elsewhere, too: ${strange.map(describe).join(', ')}`, restart(machine))
         : ok(facts.map(describe).join(', '))
     },
   }
@@ -117,7 +141,7 @@ function bySockets(machine: Machine, setup: Setup): Check {
     needs: ['haproxy.listens'],
     async check(look) {
       const worker = await workerInfo(look)
-      const job = await jobsOf(machine).job(look, labels.gateway)
+      const job = await jobsOf(machine).job(look, labels(machine).gateway)
       const pids = new Set(
         (await listeners(look, setup.settings.port))
           .filter((fact) => fact.address === machine.tailscale.ipv4)
@@ -127,7 +151,7 @@ function bySockets(machine: Machine, setup: Setup): Check {
       return known && pids.size > 0
         ? ok(`worker ${worker?.pid}, job ${job?.pid}`)
         : missed(
-            `listening: ${[...pids].join(', ')}; ours: ${worker?.pid}`,
+            `processes ${[...pids].join(', ')} listen, and ours is ${worker?.pid}`,
             `Another HAProxy shares the port; find it (${platformOf(look).listeners.typed(setup.settings.port)}) and stop it.`,
           )
     },
@@ -171,8 +195,8 @@ function noForgery(machine: Machine): Check {
       return others.length === 0
         ? ok('100.64.0.0/10 is the tunnel’s alone')
         : missed(
-            others.map(({ address, device }) => `${address} on ${device}`).join(', '),
-            `Its neighbours look like tailnet devices; leave that network, or switch the gateway off: ${jobsOf(machine).typed.stop(labels.gateway)}`,
+            `an address of Tailscale’s range is not Tailscale’s: ${others.map(({ address, device }) => `${address} on ${device}`).join(', ')}`,
+            `Its neighbours look like tailnet devices; leave that network, or switch the gateway off: ${jobsOf(machine).typed.stop(labels(machine).gateway)}`,
           )
     },
   }

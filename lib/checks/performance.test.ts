@@ -22,7 +22,7 @@ describe('the cost of the gateway', () => {
   it('is what is left when the way to the address is taken off twice: to connect, and to be answered', async () => {
     expect(await found([1, 0.1], [7.5, 3.1])).toEqual({
       is: 'ok',
-      saw: 'adds 0.50 ms (directly p50 1.00 ms, p99 1.00 ms; through the gateway p50 7.50 ms, p99 7.50 ms, of which Tailscale’s way to this Mac’s own address takes 6.00 ms)',
+      saw: 'adds 0.50 ms (directly p50 1.00 ms, p99 1.00 ms; through the gateway p50 7.50 ms, p99 7.50 ms, of which Tailscale’s way to this machine’s own address takes 6.00 ms)',
     })
   })
 

@@ -1,5 +1,7 @@
 import { bearer, type Target } from '../gateway/proofs/target.ts'
 import type { Look, RawAnswer } from '../host/host.ts'
+import { typed } from '../host/typed.ts'
+import { platformOf } from '../platform/here.ts'
 import { type Check, type Finding, missed, ok, skipped } from '../steps/step.ts'
 
 const rounds = 3
@@ -26,6 +28,7 @@ export const performance = (target: Target): Check[] => [
     needs: ['haproxy.service'],
     async check(look) {
       if (!target.groups.includes('metadata')) return skipped('group metadata is not open')
+      if (target.engineless) return skipped('this machine has no engine to compare it with')
       return measure(look, target)
     },
   },
@@ -40,7 +43,10 @@ async function measure(look: Look, target: Target): Promise<Finding> {
     seen.push(inWords(round))
     if (costs(round).added < allowed) return ok(seen.at(-1) ?? '')
   }
-  return missed(seen.join('; '), 'Close what else runs on this Mac and test again; then see npx tsx status.ts.')
+  return missed(
+    seen.join('; '),
+    `Close what else runs on ${platformOf(look).words.here} and test again; then see ${typed('status')}.`,
+  )
 }
 
 async function oneRound(look: Look, target: Target): Promise<Round | Finding> {
@@ -52,7 +58,7 @@ async function oneRound(look: Look, target: Target): Promise<Round | Finding> {
     if (direct.status !== 200 || proxied.status !== 200)
       return missed(
         `GET /api/version: ${direct.status || direct.error} directly, ${proxied.status || proxied.error} through the gateway`,
-        'npx tsx status.ts',
+        `${typed('status')}`,
       )
     take(round.direct, direct)
     take(round.proxied, proxied)
@@ -97,5 +103,5 @@ function take(side: Side, { ms, connectMs = 0 }: RawAnswer): void {
 function inWords(round: Round): string {
   const figures = ({ whole }: Side) => `p50 ${median(whole).toFixed(2)} ms, p99 ${percentile(whole, 99).toFixed(2)} ms`
   const { way, added } = costs(round)
-  return `adds ${added.toFixed(2)} ms (directly ${figures(round.direct)}; through the gateway ${figures(round.proxied)}, of which Tailscale’s way to this Mac’s own address takes ${way.toFixed(2)} ms)`
+  return `adds ${added.toFixed(2)} ms (directly ${figures(round.direct)}; through the gateway ${figures(round.proxied)}, of which Tailscale’s way to this machine’s own address takes ${way.toFixed(2)} ms)`
 }

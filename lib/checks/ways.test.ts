@@ -11,6 +11,7 @@ import { ways } from './ways.ts'
 
 const machine = {
   home: '/Users/ada',
+  system: 'mac',
   uid: 501,
   addresses: [
     { family: 4, address: '127.0.0.1', device: 'lo0' },

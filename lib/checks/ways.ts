@@ -34,10 +34,13 @@ export function reached(machine: Machine, setup: Setup, to: Destination | 'any')
   if (to === 'any') return 'Ollama'
   if ('socket' in to) return to.socket.startsWith(`${places(machine).run}/`) ? 'control' : undefined
   const { name, hostName = '' } = machine.tailscale
-  const open =
-    setup.mode === 'proxy' ? gatewayOf(machine, setup).listeners.flatMap((listener) => listener.addresses) : []
+  const listeners = setup.mode === 'proxy' ? gatewayOf(machine, setup).listeners : []
   const { port, engine } = setup.settings
-  const onTailnet = [...open, name?.toLowerCase(), name?.split('.')[0]?.toLowerCase()].includes(to.host)
+  const onTailnet = [
+    ...(listeners[0]?.addresses ?? []),
+    name?.toLowerCase(),
+    name?.split('.')[0]?.toLowerCase(),
+  ].includes(to.host)
   const here =
     onTailnet ||
     isLoopback(to.host) ||
@@ -46,6 +49,7 @@ export function reached(machine: Machine, setup: Setup, to: Destination | 'any')
     [hostName.toLowerCase(), `${hostName.toLowerCase()}.local`].includes(to.host) ||
     machine.addresses.some(({ address }) => address === to.host)
   if (!here) return undefined
+  if (listeners.some((one) => one.port === to.port && one.addresses.includes(to.host))) return 'the gateway'
   if (setup.mode === 'proxy' && onTailnet && to.port === port) return 'the gateway'
   if (to.port === engine.port) return 'Ollama'
   return setup.mode === 'proxy' && to.port === port ? 'the gateway' : undefined
@@ -102,7 +106,7 @@ const whose = (to: Reached): string =>
 
 /** Everybody comes by this Mac’s own address there, which is of the tailnet and no person’s. */
 const round =
-  'whoever comes that way has this Mac’s own address, so the guard by source lets everybody in, and rules for people, limits and bans by address take them all for this Mac'
+  'whoever comes that way has this machine’s own address, so the guard by source lets everybody in, and rules for people, limits and bans by address take them all for this machine'
 
 function judged(found: Way[], otherwise: string): Finding {
   const past = found.filter(({ to }) => to !== 'the gateway')
@@ -116,7 +120,7 @@ function judged(found: Way[], otherwise: string): Finding {
 /** Processes by which our jobs work. */
 async function ours(look: Look, machine: Machine, all: Process[]): Promise<(pid: number) => boolean> {
   const jobs = jobsOf(machine)
-  const labelled = [labels.engine, labels.gateway, labels.observer]
+  const labelled = [labels(machine).engine, labels(machine).gateway, labels(machine).observer]
   const pids = await Promise.all(labelled.map(async (label) => (await jobs.job(look, label))?.pid))
   return (pid) => ancestry(all, pid).some((one) => pids.includes(one.pid))
 }

@@ -2,6 +2,9 @@ import { fileURLToPath } from 'node:url'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { exitCodes, Stop } from '../host/command.ts'
 import { type Look, realLook } from '../host/host.ts'
+import { called, typed } from '../host/typed.ts'
+import { nearest } from '../site/nearest.ts'
+import { complain, wrappedHelp } from './screens/wrap.ts'
 
 export type Flags = Record<string, string | boolean | string[] | undefined>
 
@@ -10,6 +13,8 @@ export interface Usage {
   usage: string
   options: NonNullable<ParseArgsConfig['options']>
   positionals?: boolean
+  /** what may stand after it beside options, for the shell's Tab */
+  words?: string[]
 }
 
 /** What a script was told; undefined when that was --help or --version, which is answered here, and nothing else is to be done. Throws `Stop` (exit 2). */
@@ -20,10 +25,14 @@ export async function told(
 ): Promise<{ flags: Flags; names: string[] } | undefined> {
   const { values, positionals } = parse(script, argv)
   const { help, version, ...flags } = values as Flags
-  if (help) process.stdout.write(`${script.usage}\n${general}\n`)
+  if (help) process.stdout.write(`${asHelp(`${script.usage}\n${general}`)}\n`)
   else if (version) process.stdout.write(`remote-ollama-proxy ${await ownVersion(look)}\n`)
   return help || version ? undefined : { flags, names: positionals }
 }
+
+/** At the terminal's width; as it is written where there is none. */
+export const asHelp = (text: string): string =>
+  process.stdout.isTTY ? wrappedHelp(text, process.stdout.columns || 80) : text
 
 const general = `
   --help       this text, and nothing else
@@ -34,11 +43,23 @@ function parse({ options, positionals, usage }: Usage, argv: string[]) {
   try {
     return parseArgs({ args: argv, options: all, allowPositionals: positionals === true, strict: true })
   } catch (error) {
-    throw new Stop(exitCodes.usage, `${(error as Error).message.split('. ')[0]}.\n${usage}`)
+    const [fault = ''] = (error as Error).message.split('. ')
+    const word = /^Unknown option '--([^']*)'/.exec(fault)?.[1]
+    const near = word === undefined ? undefined : nearest(word, Object.keys(all))
+    const meant = near === undefined ? '' : ` Did you mean --${near}?`
+    throw new Stop(exitCodes.usage, `${fault}.${meant}\n${usage.split('\n')[0]}\n--help says what each does.`)
   }
 }
 
-async function ownVersion(look: Look): Promise<string> {
+/** What is wrong with what was given where one file to read is wanted: none, too many, or none that is there. */
+export function notOneFile(command: string, names: string[]): Stop {
+  const [file] = names
+  if (file === undefined) return new Stop(exitCodes.usage, `The file is missing: ${typed(command)} FILE`)
+  const given = names.length > 1 ? `${names.length} were given` : `${JSON.stringify(file.slice(0, 80))} is none`
+  return new Stop(exitCodes.usage, `${called(command)} takes one file; ${given}.`)
+}
+
+export async function ownVersion(look: Look = realLook()): Promise<string> {
   const text = await look.read(fileURLToPath(new URL('../../package.json', import.meta.url)))
   return (JSON.parse(text ?? '{}') as { version?: string }).version ?? 'of an unknown version'
 }
@@ -50,6 +71,6 @@ export function unheard(): void {
 
 function ignored(error: NodeJS.ErrnoException): void {
   if (['EPIPE', 'ERR_STREAM_DESTROYED', 'EIO'].includes(error.code ?? '')) return
-  process.stderr.write(`What is printed cannot be written (${error.code}); see where it goes.\n`)
+  complain(`What is printed cannot be written (${error.code}); see where it goes.`)
   process.exit(exitCodes.failed)
 }

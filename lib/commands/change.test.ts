@@ -18,6 +18,10 @@ describe('what apply.ts leaves to install.ts', () => {
     expect(beside(unseen)).toEqual([])
   })
 
+  it('is the program that loads the rules of a firewall, and not the rules', () => {
+    expect(left('nftables.package', 'firewall.rules', 'firewall.table')).toEqual(['nftables.package'])
+  })
+
   it('is no wait for what it starts itself', () => {
     expect(left('haproxy.service', 'haproxy.engine')).toEqual([])
     expect(left('ollama.service', 'haproxy.engine')).toEqual([])

@@ -4,7 +4,9 @@ import type { Result } from '../steps/step.ts'
 /** What a difference needs, from the least to the most that anybody notices. */
 export const needs = [
   'map edit',
+  'certificate',
   'reload',
+  'rules of the firewall',
   'job at login',
   'restart of the observer',
   'restart of the proxy',
@@ -15,8 +17,12 @@ export type Need = (typeof needs)[number]
 const ofStep: Record<string, Need> = {
   'haproxy.keys': 'map edit',
   'haproxy.identities': 'map edit',
+  'haproxy.nodes': 'map edit',
   'haproxy.config': 'reload',
   'haproxy.ipv6': 'reload',
+  ...Object.fromEntries(
+    ['rules', 'job', 'service', 'table'].map((step) => [`firewall.${step}`, 'rules of the firewall' as const]),
+  ),
   'models.job': 'job at login',
   'models.service': 'job at login',
   'settings.file': 'job at login',
@@ -26,12 +32,15 @@ const ofStep: Record<string, Need> = {
   'observer.service': 'restart of the observer',
   'ollama.job': 'restart of Ollama',
   'ollama.service': 'restart of Ollama',
+  'ollama.absent': 'restart of Ollama',
+  'models.absent': 'job at login',
 }
 
 /** What a planned step needs; undefined when it is more than a change of settings, and so install.ts's to do. */
 export function needOf(planned: Result): Need | undefined {
   // A worker that answers another configuration gets the new one by the reload.
   if (planned.id === 'haproxy.service' && planned.saw.includes('another configuration')) return 'reload'
+  if (planned.id.startsWith('certificates.')) return 'certificate'
   return ofStep[planned.id]
 }
 
@@ -47,7 +56,9 @@ export function unexplained(planned: Result[]): Result[] {
 /** What each kind means for those who are using the server. */
 export const effects: Record<Need, string> = {
   'map edit': 'holds at the next request; nothing is reloaded',
+  certificate: 'a certificate is fetched for a name; connections that stand keep theirs',
   reload: 'a new worker takes over; running answers go on with the old one',
+  'rules of the firewall': 'who begins a connection is judged by the new ones; running answers go on',
   'job at login': 'nobody notices',
   'restart of the observer': 'no request notices; counting goes on where it stopped',
   'restart of the proxy': 'no new connection meanwhile; running answers get their time (drain)',

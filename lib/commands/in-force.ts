@@ -7,6 +7,7 @@ import { swap } from '../haproxy/reload.ts'
 import { runningFingerprint, workerInfo } from '../haproxy/runtime.ts'
 import { exitCodes, Stop } from '../host/command.ts'
 import type { Host, Look } from '../host/host.ts'
+import { called, typed } from '../host/typed.ts'
 import { saveRegistry } from '../people/registry.ts'
 import { publish, tooLongFor } from '../people/store.ts'
 import { places, platformOf } from '../platform/here.ts'
@@ -14,13 +15,14 @@ import { atLeast, versionNumbers } from '../platform/versions.ts'
 import { fingerprintOf } from '../site/configuration.ts'
 import type { Limits, Registry } from '../site/limits.ts'
 import type { Machine } from '../site/machine.ts'
+import { asksKeys } from '../site/settings.ts'
 import type { Setup } from '../site/setup.ts'
 import { currentReceipt } from '../steps/receipt.ts'
 import { installed } from './prepare.ts'
+import { complain } from './screens/wrap.ts'
 
 /** What is not as it should be while a reload is wanting. */
-export const pending =
-  'until apply.ts is run keys with a model list may be refused, and those with bytes a second have no such limit'
+export const pending = `until ${called('apply')} is run keys with a model list may be refused, and those with bytes a second have no such limit`
 
 /** Each is a filter that every answer passes: 16 cost nothing that could be measured, 100 a tenth of a millisecond. */
 const mostSpeeds = 16
@@ -38,7 +40,7 @@ export function fewSpeeds(registry: Registry, before: Registry): void {
 /** A limit that HAProxy does not know would be none. The program is asked, and the worker, which may still be of an older one; where none is installed yet, install.ts asks. */
 export async function newEnough(
   look: Look,
-  machine: Pick<Machine, 'home' | 'packager'>,
+  machine: Pick<Machine, 'system' | 'packager'>,
   { programs }: Setup,
   needs: Need[],
 ): Promise<void> {
@@ -48,7 +50,7 @@ export async function newEnough(
     if (fault)
       throw new Stop(
         exitCodes.precondition,
-        `HAProxy ${version} is ${fault}; upgrade it (${platformOf(machine).packages.typed(machine.packager, 'upgrade', 'haproxy')}) and run install.ts. Nothing was changed.`,
+        `HAProxy ${version} is ${fault}; upgrade it (${platformOf(machine).packages.typed(machine.packager, 'upgrade', 'haproxy')}) and run ${called('install')}. Nothing was changed.`,
       )
   }
 }
@@ -65,8 +67,7 @@ export async function notApart(
   { settings, programs }: Setup,
   keys: Record<string, Limits>,
 ): Promise<string[]> {
-  const whose =
-    settings.access === 'tailnet' ? [] : blended(settings, { keys }).filter((text) => text.includes(' for the key '))
+  const whose = asksKeys(settings) ? blended(settings, { keys }).filter((text) => text.includes(' for the key ')) : []
   if (whose.length === 0) return []
   const old = (await versions(look, programs)).find((text) => !atLeast(versionNumbers(text), [...apartNeeds]))
   const what = `HAProxy ${old} has one limit for the time to the first byte and for silence after it`
@@ -94,7 +95,7 @@ export async function putInForce(
     () => true,
     async (error: Error) => {
       if (error instanceof Stop && error.code === exitCodes.partly) {
-        process.stderr.write(`The change is kept, but ${error.message}\n`)
+        complain(`The change is kept, but ${error.message}`)
         return false
       }
       await saveRegistry(host, before)
@@ -106,17 +107,17 @@ export async function putInForce(
 }
 
 export async function answered(host: Host, { mode, settings }: Setup): Promise<number> {
-  if (mode !== 'proxy' || settings.access === 'tailnet' || !(await installed(host))) return exitCodes.done
+  if (mode !== 'proxy' || !asksKeys(settings) || !(await installed(host))) return exitCodes.done
   if (await runningFingerprint(host)) return exitCodes.done
-  process.stderr.write(
-    'The change is kept, and holds as soon as the gateway answers, which it does not now; see npx tsx status.ts.\n',
+  complain(
+    `The change is kept, and holds as soon as the gateway answers, which it does not now; see ${typed('status')}.`,
   )
   return exitCodes.partly
 }
 
 /** What stands in HAProxy's rules and buffers (the first list of models, a new number of bytes a second) needs a reload, unless other changes wait for apply.ts. */
 export async function reloadFor(host: Host, machine: Machine, setup: Setup, before: Registry): Promise<number> {
-  if (setup.settings.access === 'tailnet' || !(await installed(host))) return exitCodes.done
+  if (!asksKeys(setup.settings) || !(await installed(host))) return exitCodes.done
   const gateway = gatewayOf(machine, setup)
   const wanted = render(gateway, setup.templates)
   const there = fingerprintOf((await host.read(places(machine).config)) ?? '')
@@ -126,7 +127,7 @@ export async function reloadFor(host: Host, machine: Machine, setup: Setup, befo
   const earlier = [demandsOf(before, setup.settings), { listed: !listed, speeds }, { listed, speeds: [] }]
   if (!earlier.some((one) => render({ ...gateway, ...one }, setup.templates).fingerprint === there)) {
     if (!listed && speeds.length === 0) return exitCodes.done
-    process.stderr.write(`The change is kept; but other changes of settings.yaml are not in effect, and ${pending}.\n`)
+    complain(`The change is kept; but other changes of settings.yaml are not in effect, and ${pending}.`)
     return exitCodes.partly
   }
   await swap(host, { receipt: await currentReceipt(host), configuration: wanted, haproxy: setup.programs.haproxy })

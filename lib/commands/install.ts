@@ -1,22 +1,36 @@
 import { isDeepStrictEqual } from 'node:util'
 import { exitCodes, Stop } from '../host/command.ts'
 import { type Host, realHost } from '../host/host.ts'
+import { asRop, called, onPathAs, typed } from '../host/typed.ts'
+import { found } from '../parts/command.ts'
+import { editedFiles } from '../parts/consent.ts'
 import { findModels } from '../parts/models-folder.ts'
+import { keepCopies } from '../parts/runtime.ts'
 import { system } from '../parts/system.ts'
 import { asOwn } from '../people/own-probes.ts'
 import { platformOf } from '../platform/here.ts'
 import type { Machine } from '../site/machine.ts'
+import { modelName } from '../site/model-name.ts'
 import { sameModel } from '../site/models.ts'
-import { modelName, withModelsFolder } from '../site/settings.ts'
+import { withModelsFolder } from '../site/settings.ts'
 import type { Setup } from '../site/setup.ts'
 import { currentReceipt, takeLock } from '../steps/receipt.ts'
 import { tilde } from '../steps/resources.ts'
 import { isStep, observe, type Result } from '../steps/step.ts'
-import type { Flags, Ui } from './cli.ts'
+import type { Flags, Script, Ui } from './cli.ts'
+import { firstNotification } from './first-notification.ts'
 import { nextSteps } from './next-steps.ts'
-import { applyAll, askAll, decideMode, diffs, makePlan, nameModels, nothingToDo, type Plan, planText } from './plan.ts'
+import { applyAll, askAll, decideMode, makePlan, nameModels, nothingToDo, type Plan } from './plan.ts'
 import { installed, prepare } from './prepare.ts'
-import { prove, statement } from './test.ts'
+import { prove } from './prove.ts'
+import { endScreen } from './screens/end.ts'
+import { sentence } from './screens/misses.ts'
+import { folded, planDetails, planPages, planScreen } from './screens/plan.ts'
+import { statement } from './statement.ts'
+
+/** What is said before the first question. */
+export const greeting = `A private AI server: Tailscale decides who, HAProxy what, and Ollama answers.
+Nothing is changed before your yes to a plan; one command takes it away again.`
 
 /** install.ts: questions, plan, one yes, work, proof, next steps. Gives the exit code. */
 export async function install(ui: Ui, flags: Flags): Promise<number> {
@@ -24,15 +38,18 @@ export async function install(ui: Ui, flags: Flags): Promise<number> {
   if (!ui.yes && !dry && !ui.attended) {
     throw new Stop(
       exitCodes.usage,
-      'Nobody can be asked here; run `npx tsx install.ts --yes` to take every default, or --dry-run to see the plan.',
+      `Nobody can be asked here; run \`${typed('install')} --yes\` to take every default, or --dry-run to see the plan.`,
     )
   }
   const host = asOwn(realHost(ui.note, ui.waiting))
   const { machine, setup } = await prepare(host, ui, { config: flags.config as string | undefined })
   applyFlags(setup, flags)
+  setup.answers.firewall = ui.attended && !ui.yes
   await adoptModels(ui, host, machine, setup)
   await preconditions(host, machine, setup)
-  setup.mode = await decideMode(ui, setup, await installed(host), {
+  const known = await installed(host)
+  if (!known && ui.attended && !ui.yes) ui.say(greeting)
+  setup.mode = await decideMode(ui, machine, setup, known, {
     noProxy: flags['no-proxy'] === true,
     expose: flags['expose-unprotected'] === true,
   })
@@ -45,26 +62,46 @@ export async function install(ui: Ui, flags: Flags): Promise<number> {
 async function work(ui: Ui, host: Host, machine: Machine, setup: Setup, plan: Plan): Promise<number> {
   const nothing = !plan.results.some((result) => result.state === 'planned') && setup.mode === setup.receipt.mode
   if (nothing) ui.say(nothingToDo(plan, setup))
-  else {
-    ui.say(planText(plan, machine, setup))
-    for (const diff of diffs(plan, host)) ui.say(diff)
-    if (!(await ui.confirm('Do this?', true))) return declined(ui)
-  }
+  else if (!(await agreed(ui, host, plan, machine, setup))) return declined(ui)
   const release = await takeLock(host)
   const awake = host.beside(platformOf(host).power.awakeWhile(process.pid))
   const copies = setup.receipt.backups.length
   try {
     await stillPlanned(host, setup)
     setup.say = ui.say
+    setup.progress = ui.progress
     if (ui.attended && !ui.yes) setup.confirm = (text) => ui.confirm(text, false)
     const results = nothing ? plan.results : await applyAll(ui, host, machine, setup)
     return await finish(ui, host, machine, setup, results)
   } finally {
-    for (const { original, backup } of setup.receipt.backups.slice(copies))
-      ui.say(`a copy of ${tilde(host, original)} from before is kept in ${tilde(host, backup)}`)
+    tellCopies(ui, host, setup, copies)
     awake()
     await release()
   }
+}
+
+/** Shows the plan and asks for the one yes; whoever wants sees all of it first. */
+async function agreed(ui: Ui, host: Host, plan: Plan, machine: Machine, setup: Setup): Promise<boolean> {
+  ui.say(planScreen(plan, machine, setup, ui.chalk))
+  // What somebody wrote by hand is not replaced unseen.
+  for (const diff of diffsOf(plan, await editedFiles(host, machine, setup))) ui.say(diff.replaceAll(host.home, '~'))
+  const pages = planPages(plan, machine, setup)
+  if (ui.verbose) for (const page of pages.splice(0)) ui.say(page.join('\n'))
+  for (const page of pages) {
+    const answer = await ui.decide('Do this?', ['yes', 'no', 'details'])
+    if (answer !== 'details') return answer === 'yes'
+    ui.say(folded(page, `${typed('install')} --dry-run`))
+  }
+  return (await ui.decide('Do this?', ['yes', 'no'])) === 'yes'
+}
+
+const diffsOf = ({ intents }: Plan, files: string[]): string[] =>
+  intents.flatMap(({ text, diff }) => (diff && files.some((file) => text.startsWith(`${file} (`)) ? [diff] : []))
+
+/** Names what was copied before it was replaced, but for the first so many copies. */
+export function tellCopies(ui: Ui, host: Host, { receipt }: Setup, known: number): void {
+  for (const { original, backup } of receipt.backups.slice(known))
+    ui.say(`a copy of ${tilde(host, original)} from before is kept in ${tilde(host, backup)}`)
 }
 
 /** Another run may have come to its end between the plan and the lock; nobody agreed to what would be done now. */
@@ -72,7 +109,7 @@ async function stillPlanned(host: Host, setup: Setup): Promise<void> {
   if (isDeepStrictEqual(await currentReceipt(host), setup.receipt)) return
   throw new Stop(
     exitCodes.precondition,
-    'Another run changed the installation after this one had made its plan; nothing was changed, run install.ts again.',
+    `Another run changed the installation after this one had made its plan; nothing was changed, run ${called('install')} again.`,
   )
 }
 
@@ -116,28 +153,61 @@ async function preconditions(host: Host, machine: Machine, setup: Setup): Promis
   for (const check of system.steps(machine, setup)) {
     const result = await observe(check, host)
     if (result.state === 'missed' && !isStep(check))
-      throw new Stop(check.exit ?? exitCodes.failed, `${check.title}: not so, ${result.saw}. ${result.remedy ?? ''}`)
+      throw new Stop(check.exit ?? exitCodes.failed, `${sentence(result.saw)} ${result.remedy ?? ''}`)
   }
 }
 
 function showDry(ui: Ui, plan: Plan, machine: Machine, setup: Setup): number {
   if (ui.json) process.stdout.write(`${JSON.stringify({ dryRun: true, mode: setup.mode, ...plan }, null, 2)}\n`)
   else if (plan.results.some((result) => result.state === 'planned')) {
-    ui.say(planText(plan, machine, setup))
-    for (const intent of plan.intents) if (intent.diff) ui.say(intent.diff)
+    ui.say(planScreen(plan, machine, setup, ui.chalk))
+    ui.say(planDetails(plan, machine, setup))
   } else ui.say(nothingToDo(plan, setup))
   ui.say('Dry run: nothing was changed.')
   return exitCodes.done
 }
 
 async function finish(ui: Ui, host: Host, machine: Machine, setup: Setup, applied: Result[]): Promise<number> {
-  ui.say(ui.chalk.bold('\nProof'))
+  const notified = await firstNotification(host, machine, setup)
   const proof = await prove(ui, host, setup.mode, machine)
-  ui.say(`\n${statement(proof)}`)
-  if (!ui.json) ui.say(`\n${nextSteps(proof.machine, setup, proof.target.model?.name)}`)
-  else
+  if (proof.code !== exitCodes.failed) await keepCopies(host, [setup.version])
+  const own = await found(host, proof.machine)
+  if (own) onPathAs('rop')
+  if (ui.verbose) ui.say(`\n${statement(proof)}\n\n${nextSteps(proof.machine, setup, proof.target.model?.name)}`)
+  ui.say(endScreen(proof, own ? asRop : typed, ui.chalk))
+  if (notified) ui.say(notified)
+  if (ui.json)
     process.stdout.write(
       `${JSON.stringify({ mode: setup.mode, applied, proof: proof.results, code: proof.code }, null, 2)}\n`,
     )
   return proof.code
+}
+
+export const script: Script = {
+  usage: `Usage: ${typed('install')} [options]
+Makes this machine a private AI server: Tailscale decides who, HAProxy what, Ollama answers. Asks first, shows the plan, then acts.
+
+  --dry-run               show what would change, with diffs; change nothing
+  --yes                   take every default; needed where nobody sits at the terminal
+  --json                  one JSON document on stdout, never a question (with --yes or --dry-run)
+  --no-proxy              without HAProxy: Ollama stays on this machine only
+  --expose-unprotected    with --no-proxy: open every Ollama endpoint to the whole tailnet
+  --stop-other-ollama     another Ollama that is in the way may be stopped
+  --config FILE           settings from this file
+  --model NAME            a model to load at login, beside those of the settings (may be given several times)
+  --quiet | --verbose     only misses | everything`,
+  options: {
+    'dry-run': { type: 'boolean' },
+    yes: { type: 'boolean' },
+    json: { type: 'boolean' },
+    'no-proxy': { type: 'boolean' },
+    'expose-unprotected': { type: 'boolean' },
+    'stop-other-ollama': { type: 'boolean' },
+    config: { type: 'string' },
+    model: { type: 'string', multiple: true },
+    quiet: { type: 'boolean' },
+    verbose: { type: 'boolean' },
+  },
+  log: 'install',
+  run: install,
 }

@@ -1,4 +1,5 @@
 import { exitCodes, Stop } from '../host/command.ts'
+import { called, typed } from '../host/typed.ts'
 import { keyName } from '../people/registry.ts'
 import { parseBudget } from '../site/budget.ts'
 import { expandGroups, type Group, groups, openable, presets } from '../site/endpoints.ts'
@@ -134,11 +135,16 @@ export const graceOf = (flags: Flags): number => (typeof flags.grace === 'string
 
 /** The name given; throws `Stop` (exit 2) when it is none, or too much is given. */
 export function oneName(names: string[], verb: string): string {
-  const checked = keyName.safeParse(names[0] ?? '')
+  if (names.length === 0)
+    throw new Stop(
+      exitCodes.usage,
+      `The name is missing: ${typed(`keys ${verb}`)} NAME${verb === 'add' ? '' : ` (${called('keys')} list shows those there are)`}; nothing was changed.`,
+    )
+  const checked = keyName.safeParse(names[0])
   if (names.length !== 1 || !checked.success)
     throw new Stop(
       exitCodes.usage,
-      `keys.ts ${verb} takes ${checked.success ? 'one name' : (checked.error.issues[0]?.message ?? 'a name')}, not ${JSON.stringify(names.join(' ').slice(0, 80))}; nothing was changed.`,
+      `${called('keys')} ${verb} takes ${checked.success ? 'one name' : (checked.error.issues[0]?.message ?? 'a name')}, not ${JSON.stringify(names.join(' ').slice(0, 80))}; nothing was changed.`,
     )
   return checked.data
 }

@@ -3,23 +3,32 @@ import { keyNeeds } from '../gateway/needs.ts'
 import { cutStreams } from '../haproxy/cut.ts'
 import { exitCodes, Stop } from '../host/command.ts'
 import { type Host, realHost } from '../host/host.ts'
+import { called, typed } from '../host/typed.ts'
 import { bans, unban } from '../people/bans.ts'
 import { type Left, leftText, readImport } from '../people/import.ts'
 import { generateKey, hashKey } from '../people/key.ts'
+import { meant } from '../people/lists.ts'
 import { asOwn } from '../people/own-probes.ts'
 import { readRegistry, saveRegistry } from '../people/registry.ts'
 import { budgetText } from '../site/budget.ts'
+import { engineAddress } from '../site/engine.ts'
 import type { Entry, Limits, Registry } from '../site/limits.ts'
 import type { Machine } from '../site/machine.ts'
+import { forClients, tags } from '../site/models.ts'
 import { didYouMean } from '../site/nearest.ts'
 import { contextLength } from '../site/settings.ts'
 import type { Setup } from '../site/setup.ts'
 import { takeLock } from '../steps/receipt.ts'
-import type { Flags, Ui } from './cli.ts'
+import { notOneFile } from './arguments.ts'
+import type { Flags, Script, Ui } from './cli.ts'
+import { clientCertificate, type Handed } from './client-certificate.ts'
 import { answered, fewSpeeds, listsFit, newEnough, notApart, pending, putInForce, reloadFor } from './in-force.ts'
 import { graceOf, oneName, withFlags } from './key-options.ts'
 import { baseUrl, clients } from './next-steps.ts'
 import { installed, prepare } from './prepare.ts'
+import { keyScreen } from './screens/key.ts'
+import { complain } from './screens/wrap.ts'
+import { waitingIn } from './waiting.ts'
 
 interface Call {
   ui: Ui
@@ -39,7 +48,7 @@ export async function keys(ui: Ui, flags: Flags, names: string[]): Promise<numbe
   if (!run)
     throw new Stop(
       exitCodes.usage,
-      `keys.ts has no ${JSON.stringify(verb.slice(0, 40))}; it has ${Object.keys(verbs).join(', ')}${didYouMean(verb, Object.keys(verbs))}`,
+      `${called('keys')} has no ${JSON.stringify(verb.slice(0, 40))}; it has ${Object.keys(verbs).join(', ')}${didYouMean(verb, Object.keys(verbs))}`,
     )
   const host = asOwn(realHost(ui.note, ui.waiting))
   return run({ ui, flags, names: rest, host, ...(await prepare(host, ui)) })
@@ -67,7 +76,7 @@ async function change<T>({ host, machine, setup }: Call, edit: (registry: Regist
     const inForce = !(await installed(host)) || (await putInForce(host, setup, registry, before))
     // The key is kept and known by now, so whoever asked for it must be shown it, whatever becomes of the reload.
     const code = await reloadFor(host, machine, { ...setup, registry }, before).catch((error: Error) => {
-      process.stderr.write(`The change is kept, but ${pending}: ${error.message}\n`)
+      complain(`The change is kept, but ${pending}: ${error.message}`)
       return exitCodes.partly
     })
     return { result, inForce, code: code || (inForce ? await answered(host, setup) : exitCodes.partly) }
@@ -78,51 +87,67 @@ async function change<T>({ host, machine, setup }: Call, edit: (registry: Regist
 
 function known(registry: Registry, name: string): Entry {
   const entry = Object.hasOwn(registry.keys, name) ? registry.keys[name] : undefined
-  if (!entry) throw new Stop(exitCodes.usage, `There is no key for ${name}; keys.ts list shows those there are.`)
+  if (!entry)
+    throw new Stop(exitCodes.usage, `There is no key for ${name}; ${called('keys')} list shows those there are.`)
   return entry
 }
 
 /** Said once, when such a key is made. */
 const power =
-  'This key may download, delete, create, copy and upload models for everybody, fill the disk, and push models in the name of this machine’s Ollama account: give it to nobody whom you would not let sit here.\n'
+  'This key may download, delete, create, copy and upload models for everybody, fill the disk, and push models in the name of this machine’s Ollama account: give it to nobody whom you would not let sit here.'
 
 /** Prints a key once, with what clients need; the log of the run does not get it. */
-function tell({ ui, flags, machine, setup }: Call, name: string, key: string, code: number): number {
+async function tell(call: Call, name: string, key: string, code: number, made?: Handed): Promise<number> {
+  const { ui, flags, host, machine, setup } = call
   const base = baseUrl(machine, setup)
   if (ui.json) {
-    process.stdout.write(`${JSON.stringify({ name, key, openai: `${base}/v1`, anthropic: base }, null, 2)}\n`)
+    const certificate = made && { file: made.file, password: made.password }
+    const told = { name, key, openai: `${base}/v1`, anthropic: base, certificate }
+    process.stdout.write(`${JSON.stringify(told, null, 2)}\n`)
     return code
   }
-  ui.say(`The key for ${name}, shown this once and kept nowhere:`)
-  ui.secret(`\n  ${key}\n`)
+  const model = await modelFor(call, name)
+  // What is only written in the settings asks nobody for a key.
+  const settings = (await waitingIn(host, setup))?.inForce ?? setup.settings
+  const [head, secret, next] = keyScreen({ name, key, base, model, setup: { ...setup, settings } }, typed)
+  ui.say(head)
+  ui.secret(secret)
   if (flags.qr) ui.secret(renderUnicodeCompact(`${base}/v1\n${key}`))
-  ui.say(
-    setup.settings.access === 'tailnet'
-      ? '  No key is asked for yet (access: tailnet): whoever the tailnet lets in gets in without one. Settings for clients:\n'
-      : '  Whoever has it gets in by it; only its hash is kept. Settings for clients:\n',
-  )
-  ui.secret(clients(base, setup.settings.models[0] ?? 'MODEL', contextLength(setup.settings, machine.memory), key))
-  if (setup.receipt.folders.length === 0) ui.say('\nNothing is installed here yet; install.ts puts the key in force.')
-  else if (setup.settings.access === 'tailnet')
-    ui.say('\nNo key is asked for yet: set `access: keys` in settings.yaml and run apply.ts.')
+  ui.say(next)
+  if (ui.verbose) ui.secret(`\n${clients(base, model, contextLength(setup.settings, machine.memory), key)}`)
   return code
+}
+
+/** One that is installed and that this key may use. */
+async function modelFor({ host, machine, setup }: Call, name: string): Promise<string> {
+  const there = await tags(host, engineAddress(machine, setup), setup.settings.engine.port)
+  const names = (there ?? setup.settings.models.map((one) => ({ name: one }))).map((one) => one.name)
+  const globs = (await readRegistry(host)).keys[name]?.models
+  const own = globs ? names.filter((one) => meant(one, globs)) : names
+  return forClients(own, setup.settings.models) ?? 'MODEL'
 }
 
 const add: Verb = async (call) => {
   const name = oneName(call.names, 'add')
   const limits = withFlags({}, call.flags)
   const key = generateKey()
+  const certificate = call.flags.certificate === true ? await clientCertificate(call, name) : undefined
   const { code } = await change(call, (registry) => {
     if (Object.hasOwn(registry.keys, name))
       throw new Stop(
         exitCodes.usage,
-        `There is a key for ${name} already; use another name, or keys.ts rotate ${name}.`,
+        `There is a key for ${name} already; use another name, or ${called('keys')} rotate ${name}.`,
       )
-    registry.keys[name] = { ...limits, created: new Date().toISOString(), hashes: [{ sha256: hashKey(key) }] }
+    registry.keys[name] = {
+      ...limits,
+      created: new Date().toISOString(),
+      hashes: [{ sha256: hashKey(key) }],
+      ...(certificate && { certificates: [{ sha256: certificate.sha256 }] }),
+    }
   })
-  if (limits.admin) process.stderr.write(power)
+  if (limits.admin) complain(power)
   await warn(call, name, limits)
-  return tell(call, name, key, code)
+  return tell(call, name, key, code, certificate)
 }
 
 const rotate: Verb = async (call) => {
@@ -166,7 +191,7 @@ const limit: Verb = async (call) => {
 
 /** Says what of these limits the HAProxy that is installed cannot do. */
 async function warn({ host, setup }: Call, name: string, limits: Limits): Promise<void> {
-  for (const text of await notApart(host, setup, { [name]: limits })) process.stderr.write(`${text}\n`)
+  for (const text of await notApart(host, setup, { [name]: limits })) complain(text)
 }
 
 const revoke: Verb = async (call) => {
@@ -189,15 +214,15 @@ const revoke: Verb = async (call) => {
 const cutOff = (host: Host, name: string): Promise<number | undefined> =>
   cutStreams(host, name).catch((error: unknown) => {
     if (!(error instanceof Stop)) throw error
-    process.stderr.write(`Running answers of ${name} may go on; ${error.message}\n`)
+    complain(`Running answers of ${name} may go on; ${error.message}`)
     return undefined
   })
 
 const bring: Verb = async (call) => {
   const file = call.names[0] ?? ''
-  const text = (await call.host.stat(file))?.kind === 'file' ? await call.host.read(file) : undefined
-  if (text === undefined || call.names.length !== 1)
-    throw new Stop(exitCodes.usage, `keys.ts import takes one file; ${JSON.stringify(file)} is none.`)
+  const there = file === '-' || (await call.host.stat(file))?.kind === 'file'
+  const text = there ? await call.host.read(file === '-' ? '/dev/stdin' : file) : undefined
+  if (text === undefined || call.names.length !== 1) throw notOneFile('keys import', call.names)
   const { result, code } = await change(call, (registry) => {
     const found = readImport(text, file, registry)
     const { keys } = found.registry
@@ -216,7 +241,7 @@ const bring: Verb = async (call) => {
 }
 
 function tellLeft(left: Left[]): void {
-  if (left.length > 0) process.stderr.write(`Not imported:\n${left.map(leftText).join('\n')}\n`)
+  if (left.length > 0) complain(`Not imported:\n${left.map(leftText).join('\n')}`)
 }
 
 const hashesOf = (registry: Registry): string[] =>
@@ -244,8 +269,10 @@ const listBans: Verb = async ({ ui, host }) => {
 }
 
 const endBan: Verb = async ({ ui, host, names }) => {
-  const [address = ''] = names
-  await unban(host, names.length === 1 ? address : names.join(' '))
+  const [address] = names
+  if (address === undefined || names.length > 1)
+    throw new Stop(exitCodes.usage, `${called('keys')} unban takes one address; ${called('keys')} bans lists them.`)
+  await unban(host, address)
   if (ui.json) process.stdout.write(`${JSON.stringify({ address, unbanned: true }, null, 2)}\n`)
   else ui.say(`${address} is banned no longer.`)
   return exitCodes.done
@@ -260,7 +287,7 @@ const verbs: Record<string, Verb> = {
 function print(ui: Ui, entries: Registry['keys']): number {
   if (ui.json) process.stdout.write(`${JSON.stringify(entries, null, 2)}\n`)
   for (const [name, entry] of Object.entries(entries)) ui.say(`${name.padEnd(20)} ${described(entry)}`)
-  if (Object.keys(entries).length === 0) ui.say('There are no keys; make one with: npx tsx keys.ts add NAME')
+  if (Object.keys(entries).length === 0) ui.say(`There are no keys; make one with: ${typed('keys')} add NAME`)
   return exitCodes.done
 }
 
@@ -286,4 +313,58 @@ export function described(entry: Entry): string {
     entry.note ?? '',
   ]
   return parts.filter(Boolean).join(' · ')
+}
+
+export const script: Script = {
+  usage: `Usage: ${typed('keys')} add NAME [limits] | list | show NAME | rotate NAME [--grace 24h] | revoke NAME [--cut]
+       limits NAME [limits] | import FILE | export | bans | unban ADDRESS
+API keys for the gateway. A key is shown once, when it is made; only its hash is kept. Changes hold at the next request.
+
+  --models 'qwen3*,…'  only these models; lists and bodies are then judged by the gateway
+  --groups A,B         only these groups or presets of the endpoint table (all that settings.yaml opens)
+  --per-minute N       requests to a model a minute
+  --burst N            requests to a model in any 10 seconds
+  --concurrent N       requests to a model at once
+  --waiting N          requests to a model under way while every slot is taken
+  --per-day 2h,200MB   seconds of generation and bytes of answers from midnight to midnight
+  --first-byte 5m      how long an answer may take to begin; --silence 60s: to go on; --whole 10m: to end
+  --queue 30s          how long a request may wait for a slot (HAProxy 3.4 or newer)
+  --per-second 200KB   bytes of answers a second (HAProxy 3.0 or newer)
+  --expires 30d        when it ends: a time from now, or a day such as 2027-01-31
+  --certificate        a client certificate, too, as a PKCS#12 file in this folder (add)
+  --admin              may also download, delete, create, copy and upload models (add)
+  --note TEXT          a word for yourself
+  --qr                 the base URL and the key as a QR code
+  --grace TIME         how long the old key counts beside the new one (rotate)
+  --cut                ends the answers that run with the key (revoke)
+  --verbose            the settings of the best known clients, with the key in them (add, rotate)
+  --json               one JSON document on stdout
+A limit is taken away by the word none: ${called('keys')} limits NAME --per-minute none`,
+  options: {
+    models: { type: 'string' },
+    groups: { type: 'string' },
+    'per-minute': { type: 'string' },
+    burst: { type: 'string' },
+    concurrent: { type: 'string' },
+    waiting: { type: 'string' },
+    'per-day': { type: 'string' },
+    'first-byte': { type: 'string' },
+    silence: { type: 'string' },
+    whole: { type: 'string' },
+    queue: { type: 'string' },
+    'per-second': { type: 'string' },
+    expires: { type: 'string' },
+    certificate: { type: 'boolean' },
+    admin: { type: 'boolean' },
+    note: { type: 'string' },
+    qr: { type: 'boolean' },
+    grace: { type: 'string' },
+    cut: { type: 'boolean' },
+    verbose: { type: 'boolean' },
+    json: { type: 'boolean' },
+  },
+  positionals: true,
+  // As with status: what changes nothing leaves no log, and an export is a document.
+  log: (argv) => (['list', 'show', 'export', 'bans'].includes(argv[0] ?? 'list') ? undefined : 'keys'),
+  run: keys,
 }

@@ -1,3 +1,6 @@
+import { clients as known } from '../clients/index.ts'
+import { snippetText } from '../clients/text.ts'
+import { called, typed } from '../host/typed.ts'
 import { jobsOf, labels, places, platformOf } from '../platform/here.ts'
 import { reachableAs } from '../platform/tailscale.ts'
 import type { Machine } from '../site/machine.ts'
@@ -7,7 +10,7 @@ import type { Setup } from '../site/setup.ts'
 /** What to type next: addresses, one curl, settings for clients, who may come, how to run the jobs. */
 export function nextSteps(machine: Machine, setup: Setup, model?: string): string {
   if (setup.mode === 'local')
-    return `Next steps\n  Ollama answers on this Mac only: http://127.0.0.1:${setup.settings.engine.port}\n  Run install.ts again to add the proxy and remote access.`
+    return `Next steps\n  Ollama answers on ${platformOf(machine).words.here} only: http://127.0.0.1:${setup.settings.engine.port}\n  Run ${called('install')} again to add the proxy and remote access.`
   const port = portOf(setup)
   const base = baseUrl(machine, setup)
   const key = setup.mode === 'proxy' && setup.settings.access !== 'tailnet' ? 'KEY' : undefined
@@ -27,8 +30,8 @@ export function nextSteps(machine: Machine, setup: Setup, model?: string): strin
     '',
     indent(services(machine)),
     '',
-    '  Upgrades (install.ts upgrades nothing that is new enough; afterwards it reloads HAProxy without dropping a stream):',
-    `    ${platformOf(machine).packages.typed(machine.packager, 'upgrade', 'ollama', 'haproxy')} && npx tsx install.ts`,
+    `  Upgrades (${called('install')} upgrades nothing that is new enough; afterwards it reloads HAProxy without dropping a stream):`,
+    `    ${platformOf(machine).packages.typed(machine.packager, 'upgrade', 'ollama', 'haproxy')} && ${typed('install')}`,
   ].join('\n')
 }
 
@@ -44,53 +47,16 @@ const indent = (text: string): string =>
     .map((line) => (line ? `  ${line}` : line))
     .join('\n')
 
-/** Settings as the clients took them when they were tried (facts: clients.md §9, §12.5). Where no key is asked for, clients still want some word. */
-export function clients(base: string, model: string, context: number, key = 'ollama'): string {
-  return `Claude Code (leave ANTHROPIC_API_KEY unset):
-  export ANTHROPIC_BASE_URL=${base}
-  export ANTHROPIC_AUTH_TOKEN=${key}
-  export ANTHROPIC_MODEL=${model} ANTHROPIC_DEFAULT_OPUS_MODEL=${model} ANTHROPIC_DEFAULT_SONNET_MODEL=${model} ANTHROPIC_DEFAULT_HAIKU_MODEL=${model}
-  export CLAUDE_CODE_MAX_CONTEXT_TOKENS=${context} CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1
-
-Codex (~/.codex/config.toml):
-  model = "${model}"
-  model_provider = "mac"
-  model_context_window = ${context}
-  web_search = "disabled"
-  [model_providers.mac]
-  name = "Mac"
-  base_url = "${base}/v1"
-  wire_api = "responses"
-${key === 'ollama' ? '' : `  env_key = "MAC_API_KEY"   # export MAC_API_KEY=${key}\n`}  request_max_retries = 1
-  stream_max_retries = 2
-  stream_idle_timeout_ms = 900000
-
-opencode (opencode.json):
-  {"model":"mac/${model}","small_model":"mac/${model}","provider":{"mac":{"npm":"@ai-sdk/openai-compatible","name":"Mac","options":{"baseURL":"${base}/v1","apiKey":"${key}"},"models":{"${model}":{"name":"${model}","limit":{"context":${context},"output":8192}}}}}}
-
-Continue (~/.continue/config.yaml):
-  name: mac
-  version: 0.0.1
-  schema: v1
-  models:
-    - name: ${model}
-      provider: openai
-      model: ${model}
-      apiBase: ${base}/v1
-      apiKey: ${key}
-      roles: [chat, edit, apply]
-
-Aider:
-  export OPENAI_API_BASE=${base}/v1 OPENAI_API_KEY=${key}
-  aider --model openai/${model}
-
-Qwen Code (settings: security.auth.selectedType "openai", tools.toolSearch.enabled false):
-  export OPENAI_BASE_URL=${base}/v1 OPENAI_API_KEY=${key} OPENAI_MODEL=${model}
-
-SDKs:
-  new OpenAI({ baseURL: '${base}/v1', apiKey: '${key}' })
-  new Anthropic({ baseURL: '${base}', authToken: '${key}', apiKey: null })`
+/** What the best known clients are told, and where the rest is. */
+export function clients(base: string, model: string, context: number, key?: string): string {
+  const to = { base, model, context, ...(key === undefined ? {} : { key }) }
+  const texts = shown.map((client) => `${client.title}\n${indent(snippetText(client, to))}`)
+  return [...texts, `Others (${known.length} are known): ${typed('connect')}`].join('\n\n')
 }
+
+const shown = ['claude', 'codex', 'opencode', 'continue', 'aider', 'qwen', 'openai', 'anthropic'].flatMap(
+  (name) => known.find((client) => client.name === name) ?? [],
+)
 
 /** Grants add up, and the default policy allows everything (tailscale.com/kb/1542). They name this machine by its addresses: a tag that nobody has set would let nobody in. */
 function policy({ tailscale }: Pick<Machine, 'tailscale'>, port: number): string {
@@ -108,6 +74,6 @@ function services(machine: Machine): string {
       `${label}:`,
       ...Object.entries(typed.all(label, log)).map(([verb, command]) => `  ${verb.padEnd(8)} ${command}`),
     ].join('\n')
-  return `${block(labels.engine, `${at.logs}/ollama.log`)}\n${block(labels.gateway, at.requestLog)}
+  return `${block(labels(machine).engine, `${at.logs}/ollama.log`)}\n${block(labels(machine).gateway, at.requestLog)}
 (${typed.note})`
 }

@@ -5,7 +5,7 @@ import type { Look } from '../host/host.ts'
 import { programsOf } from '../parts/programs.ts'
 import { runtimeVersion } from '../parts/runtime.ts'
 import { readRegistry } from '../people/registry.ts'
-import { jobPath, labels, places } from '../platform/here.ts'
+import { jobPath, labels, places, platformOf } from '../platform/here.ts'
 import { noKeys } from '../site/limits.ts'
 import { type Machine, survey } from '../site/machine.ts'
 import type { Mode } from '../site/receipt.ts'
@@ -28,8 +28,8 @@ export async function prepare(
   ui: Ui,
   options: { config?: string; mode?: Mode; before?: Machine; withoutKeys?: boolean } = {},
 ): Promise<Prepared> {
-  const file = options.config ?? settingsFile(look.home)
-  const template = (await look.read(`${checkout}/templates/settings.yaml`)) ?? ''
+  const file = options.config ?? settingsFile(look)
+  const template = await defaultSettings(look)
   const written = await look.read(file)
   if (written === undefined && options.config !== undefined)
     throw new Stop(exitCodes.usage, `The settings file ${file} is not there; nothing was changed.`)
@@ -41,6 +41,7 @@ export async function prepare(
   const setup: Setup = {
     settings,
     settingsText,
+    defaults: template,
     receipt,
     registry,
     mode: options.mode ?? receipt.mode,
@@ -55,13 +56,19 @@ export async function prepare(
   return { machine, setup }
 }
 
+/** The settings with every default, as they are shipped. */
+export const defaultSettings = async (look: Look): Promise<string> =>
+  (await look.read(`${checkout}/templates/settings.yaml`)) ?? ''
+
 async function templates(look: Look): Promise<Setup['templates']> {
   const read = async (name: string) => (await look.read(`${checkout}/templates/${name}`)) ?? ''
   return { config: await read('haproxy.cfg'), frontend: await read('frontend.cfg') }
 }
 
 async function jobTemplates(look: Look): Promise<Record<string, string>> {
-  const pairs = Object.values(labels).map(
+  const { packetFilter } = platformOf(look)
+  const filter = packetFilter ? [packetFilter.unit] : []
+  const pairs = [...Object.values(labels(look)), ...filter].map(
     async (label) =>
       [label, (await look.read(`${checkout}/templates/${basename(jobPath(look, label))}`)) ?? ''] as const,
   )

@@ -1,12 +1,17 @@
 import { exitCodes, Stop } from '../host/command.ts'
 import { type Host, realHost } from '../host/host.ts'
-import { fits } from '../parts/models.ts'
+import { typed } from '../host/typed.ts'
 import { renewLists } from '../people/store.ts'
 import { engineAddress } from '../site/engine.ts'
-import { gigabytes, loadModel, progress, pullModel, running, sameModel, tags, weightsOf } from '../site/models.ts'
-import { modelName } from '../site/settings.ts'
-import type { Flags, Ui } from './cli.ts'
+import { kindOf } from '../site/engines.ts'
+import { modelName } from '../site/model-name.ts'
+import { fits, gigabytes, loadModel, progress, pullModel, running, sameModel, tags, weightsOf } from '../site/models.ts'
+import { didYouMean } from '../site/nearest.ts'
+import { type Node, nodesOf, placeOf } from '../site/nodes.ts'
+import type { Setup } from '../site/setup.ts'
+import type { Flags, Script, Ui } from './cli.ts'
 import { prepare } from './prepare.ts'
+import { complain } from './screens/wrap.ts'
 
 interface Warmed {
   model: string
@@ -27,30 +32,82 @@ interface Engine {
 export async function warm(ui: Ui, flags: Flags, names: string[]): Promise<number> {
   const host = realHost(ui.note, ui.waiting)
   for (const name of names) checkName(name)
-  const keepAlive = keepAliveOf(flags)
+  keepAliveOf(flags)
   const { machine, setup } = await prepare(host, ui)
+  if (typeof flags.on === 'string') return warmNodes(ui, host, setup, flags, names)
   const wanted = names.length > 0 ? names : setup.settings.models
   if (wanted.length === 0)
+    throw new Stop(exitCodes.usage, `No model is named, and settings.yaml lists none; run: ${typed('warm')} qwen3:0.6b`)
+  if (setup.mode === 'proxy' && setup.settings.role === 'gateway')
     throw new Stop(
       exitCodes.usage,
-      'No model is named, and settings.yaml lists none; run: npx tsx warm-models.ts qwen3:0.6b',
+      `A gateway has no engine of its own; say which node: ${typed('warm')} MODEL --on NODE`,
     )
   const address = engineAddress(machine, setup)
   const engine = { address, port: setup.settings.engine.port, base: `http://${address}:${setup.settings.engine.port}` }
+  const results = await warmed(ui, host, engine, wanted, flags, { setup, memory: machine.memory })
+  return told(ui, results)
+}
+
+/** The same at nodes, which must be Ollamas: others load what they have by themselves. */
+async function warmNodes(ui: Ui, host: Host, setup: Setup, flags: Flags, names: string[]): Promise<number> {
+  if (names.length === 0)
+    throw new Stop(exitCodes.usage, `No model is named; run: ${typed('warm')} MODEL --on ${flags.on}`)
+  const results: Warmed[] = []
+  for (const node of ollamas(setup, `${flags.on}`)) {
+    ui.say(`${node.name}:`)
+    const engine = { address: node.address, port: node.port, base: `http://${placeOf(node)}` }
+    results.push(...(await warmed(ui, host, engine, names, flags, { setup })))
+  }
+  return told(ui, results)
+}
+
+function ollamas({ settings }: Setup, on: string): Node[] {
+  const all = nodesOf(settings)
+  const meant = all.filter(({ name }) => on === 'all' || name === on)
+  const able = meant.filter(({ engine, key, tls }) => engine === 'ollama' && !key && !tls)
+  const [first] = meant
+  if (!first)
+    throw new Stop(
+      exitCodes.usage,
+      `There is no node ${JSON.stringify(on.slice(0, 40))}${didYouMean(on, [...all.map(({ name }) => name), 'all']) || '.'}`,
+    )
+  if (able.length === 0)
+    throw new Stop(
+      exitCodes.precondition,
+      `${first.name} is ${kindOf(first.engine).what}${first.key ? ' behind a key' : ''}: it loads its models itself; type this on that machine.`,
+    )
+  return able
+}
+
+/** Fetches and loads models at one engine. */
+async function warmed(
+  ui: Ui,
+  host: Host,
+  engine: Engine,
+  wanted: string[],
+  flags: Flags,
+  { setup, memory }: { setup: Setup; memory?: number },
+): Promise<Warmed[]> {
   await awake(ui, host, engine)
   const fetched: Warmed[] = []
   for (const name of wanted)
     fetched.push(await timed(ui, name, () => fetchOne(ui, host, engine, name, flags['no-pull'] !== true)))
   await renewLists(host, setup.settings)
   // The sizes are known now, and nothing is loaded yet.
-  await warnTooMany(ui, host, engine, wanted, machine.memory)
+  if (memory !== undefined) await warnTooMany(ui, host, engine, wanted, memory)
   const results: Warmed[] = []
-  for (const before of fetched) results.push(before.error ? before : await loadOne(ui, host, engine, before, keepAlive))
+  for (const before of fetched)
+    results.push(before.error ? before : await loadOne(ui, host, engine, before, keepAliveOf(flags)))
+  return results
+}
+
+function told(ui: Ui, results: Warmed[]): number {
   if (ui.json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`)
   const failed = results.filter((result) => !result.loaded)
   if (failed.length)
-    process.stderr.write(
-      `${failed.length} of ${results.length} not loaded: ${failed.map((result) => `${result.model} (${result.error})`).join('; ')}\n`,
+    complain(
+      `${failed.length} of ${results.length} not loaded: ${failed.map((result) => `${result.model} (${result.error})`).join('; ')}`,
     )
   return failed.length ? exitCodes.partly : exitCodes.done
 }
@@ -81,7 +138,7 @@ async function awake(ui: Ui, host: Host, engine: Engine): Promise<void> {
   if (!up)
     throw new Stop(
       exitCodes.precondition,
-      `Ollama does not answer on ${engine.address}:${engine.port} after 120 s; see: npx tsx status.ts`,
+      `Ollama does not answer on ${engine.address}:${engine.port} after 120 s; see: ${typed('status')}`,
     )
 }
 
@@ -112,7 +169,9 @@ async function timed(ui: Ui, model: string, work: () => Promise<Partial<Warmed>>
 async function fetchOne(ui: Ui, host: Host, engine: Engine, model: string, pull: boolean): Promise<Partial<Warmed>> {
   const there = ((await tags(host, engine.address, engine.port)) ?? []).some((tag) => sameModel(tag.name, model))
   if (!there && !pull) throw new Stop(1, `${model} is not installed, and --no-pull was given`)
-  if (!there) await pullModel(host, engine.base, model, progress(ui.say, model))
+  if (there) return {}
+  const done = ui.busy(`Downloading ${model}`)
+  await pullModel(host, engine.base, model, progress(ui.progress, model)).finally(done)
   return {}
 }
 
@@ -140,4 +199,23 @@ async function loadOne(ui: Ui, host: Host, engine: Engine, before: Warmed, keepA
   const result = await timed(ui, model, load, before.ms)
   if (result.loaded) ui.say(`${model}: loaded, ${gigabytes(result.size ?? 0)}, ${(result.ms / 1000).toFixed(1)} s`)
   return result
+}
+
+export const script: Script = {
+  usage: `Usage: ${typed('warm')} [MODEL...] [options]
+Downloads what is missing and loads the models into memory; without names those of settings.yaml.
+
+  --keep-alive TIME    how long they stay after their last use, e.g. 30m
+  --no-pull            load only what is there
+  --on NODE            at this node (an Ollama), or at all of them: --on all
+  --json               one JSON document on stdout`,
+  options: {
+    'keep-alive': { type: 'string' },
+    'no-pull': { type: 'boolean' },
+    on: { type: 'string' },
+    json: { type: 'boolean' },
+  },
+  positionals: true,
+  log: 'warm-models',
+  run: warm,
 }

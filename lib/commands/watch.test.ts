@@ -29,7 +29,7 @@ describe('what status.ts --watch shows', () => {
     expect(shown).toContain('Running (1), waiting (2)\n  bob                      qwen3:8b                     7 s')
     expect(shown).toContain('in the last minute\n  bob                      3\n')
     expect(shown).toMatch(
-      /Last refusals\n.* 401 no key that counts {2}POST \/v1\/models\n.* 429 limits {2}POST \/v1\/messages {2}\(bob\)$/,
+      /Last refusals\n.* 401 no key that counts {2}POST \/v1\/models\n.* 429 over a limit \(limits\) {2}POST \/v1\/messages {2}\(bob\)$/,
     )
   })
 

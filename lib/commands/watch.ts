@@ -5,6 +5,7 @@ import { engineLoad } from '../haproxy/runtime.ts'
 import { type Stream, streams } from '../haproxy/streams.ts'
 import { exitCodes, Stop } from '../host/command.ts'
 import { type Look, realLook } from '../host/host.ts'
+import { typed } from '../host/typed.ts'
 import { isProbe, ownRequests } from '../observer/own-requests.ts'
 import { places } from '../platform/here.ts'
 import type { Ui } from './cli.ts'
@@ -110,20 +111,40 @@ const streamLine = ({ who, client, model, started, server }: Stream): string => 
   return `${(who === '-' ? client.replace(/:\d+$/, '') : who).padEnd(24)} ${(model === '-' ? '' : model).padEnd(28)} ${state}`
 }
 
-const refusalLine = ({ time, who, method, path, status, denied }: Refusal): string =>
-  `${time}  ${status} ${(denied || reasons[status]) ?? 'failed'}  ${method} ${path}${who ? `  (${who})` : ''}`
+/** As the clock on the wall of this machine says it. */
+const local = (time: string): string => {
+  const at = new Date(time)
+  return Number.isNaN(at.getTime()) ? time : at.toLocaleString('sv-SE')
+}
 
-/** status.ts --watch: the same every second until Ctrl-C; on a terminal in place, else one below the other, with --json a line each. */
+const refusalLine = ({ time, who, method, path, status, denied }: Refusal): string =>
+  `${local(time)}  ${status} ${reasons[status] ?? 'failed'}${denied ? ` (${denied})` : ''}  ${method} ${path}${who ? `  (${who})` : ''}`
+
+/** On a terminal a key is read as it is typed: q leaves, as Ctrl-C does. */
+function leaveWith(q: string): void {
+  if (!process.stdin.isTTY) return
+  process.stdin.setRawMode(true).on('data', (typed) => {
+    if (![q, '\u0003'].includes(`${typed}`)) return
+    process.stdin.setRawMode(false)
+    process.exit(exitCodes.done)
+  })
+}
+
+/** status.ts --watch: the same every second until q or Ctrl-C; on a terminal in place, else one below the other, with --json a line each. */
 export async function watch(ui: Ui): Promise<number> {
   const look = realLook(ui.note)
   // Whoever reads on (`| head`) may stop reading, and whoever watches may stop watching.
   process.stdout.on('error', () => process.exit(exitCodes.done))
+  leaveWith('q')
   process.removeAllListeners('SIGINT').once('SIGINT', () => process.exit(exitCodes.done))
   for (;;) {
     const now = await live(look)
-    if (!now) throw new Stop(exitCodes.precondition, 'The gateway does not answer; see: npx tsx status.ts')
+    if (!now) throw new Stop(exitCodes.precondition, `The gateway does not answer; see: ${typed('status')}`)
     if (ui.json) process.stdout.write(`${JSON.stringify(now)}\n`)
-    else process.stdout.write(`${process.stdout.isTTY ? '\x1b[H\x1b[J' : ''}${picture(now, ui.chalk)}\n`)
+    else
+      process.stdout.write(
+        `${process.stdout.isTTY ? '\x1b[H\x1b[J' : ''}${picture(now, ui.chalk)}\n${process.stdin.isTTY ? ui.chalk.dim('q leaves\n') : ''}`,
+      )
     await sleep(1000)
   }
 }

@@ -1,27 +1,13 @@
-import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { gateway, tailnet, templates } from '../../test/gateway.ts'
 import { spoken } from '../../test/spoken.ts'
 import { fingerprintOf } from '../site/configuration.ts'
 import { type Group, groups, openable } from '../site/endpoints.ts'
 import { parseSettings } from '../site/settings.ts'
 import { render } from './config.ts'
+import { listenersOf } from './listeners.ts'
 import { shared } from './policies/shared.ts'
-import type { Gateway, Listener } from './policy.ts'
-
-const read = (name: string) => readFileSync(new URL(`../../templates/${name}`, import.meta.url), 'utf8')
-const templates = { config: read('haproxy.cfg'), frontend: read('frontend.cfg') }
-
-const tailnet: Listener = {
-  name: 'tailnet',
-  addresses: ['100.64.0.7', 'fd7a:115c:a1e0::7'],
-  port: 11434,
-  sources: ['100.64.0.0/10', 'fd7a:115c:a1e0::/48'],
-}
-
-function gateway(yaml = '', listeners = [tailnet], home = '/Users/ada'): Gateway {
-  const settings = parseSettings(yaml, 'settings.yaml')
-  return { settings, listeners, hosts: ['100.64.0.7', 'fd7a:115c:a1e0::7', 'studio.tail0lab.ts.net'], home }
-}
+import type { Listener } from './policy.ts'
 
 const rendered = (yaml?: string, listeners?: Listener[], home?: string) =>
   render(gateway(yaml, listeners, home), templates)
@@ -43,15 +29,53 @@ const file = (made: ReturnType<typeof rendered>, name: string): string =>
 const everything = (Object.keys(groups) as Group[]).filter(openable)
 
 describe('listeners', () => {
+  const lan = 'listeners: { lan: { addresses: [192.168.7.1], sources: [192.168.7.0/24], port: 12000 } }'
+  const withLan = (more = '') => {
+    const yaml = `${lan}\ntls: { ai.example.net: own-ca, '*.example.net': acme }\n${more}`
+    return rendered(yaml, listenersOf(parseSettings(yaml, 'settings.yaml'), tailnet))
+  }
+
   test('each has the guard of its own sources in front of every other rule', () => {
-    const lan: Listener = { name: 'lan', addresses: ['192.168.7.1'], port: 12000, sources: ['192.168.7.0/24'] }
-    const { text } = rendered('', [tailnet, lan])
-    for (const { name, sources } of [tailnet, lan]) {
-      const lines = section(text, `frontend ${name}`)
-      const rules = lines.filter((line) => /^(tcp|http)-/.test(line))
-      expect(lines).toContain(`acl known_source src 127.0.0.0/8 ::1 ${sources.join(' ')}`)
-      expect(rules[0]).toBe('tcp-request connection reject if !known_source !own_source')
-    }
+    const made = withLan()
+    const rules = section(made.text, 'frontend tailnet').filter((line) => /^(tcp|http)-/.test(line))
+    expect(rules.slice(0, 2)).toEqual([
+      'tcp-request connection reject if { so_name tailnet } !known_source !own_source',
+      'tcp-request connection reject if { so_name lan } !known_to_lan !own_source',
+    ])
+    expect(made.text).toContain('acl known_source src 127.0.0.0/8 ::1 100.64.0.0/10 fd7a:115c:a1e0::/48\n')
+    expect(made.text).toMatch(/acl known_to_lan src -f \S+\/sources-lan\.lst\n/)
+    expect(file(made, 'sources-lan.lst')).toBe('127.0.0.0/8\n::1\n192.168.7.0/24\n')
+  })
+
+  test('are one frontend, and a LAN has https with a list of certificates', () => {
+    const made = withLan()
+    expect(made.text.match(/^frontend /gm)).toHaveLength(2)
+    expect(section(made.text, 'frontend tailnet').filter((line) => line.startsWith('bind'))).toEqual([
+      'bind 100.64.0.7:11434 name tailnet',
+      'bind [fd7a:115c:a1e0::7]:11434 v6only name tailnet',
+      expect.stringMatching(
+        /^bind 192\.168\.7\.1:12000 name lan ssl crt-list \S+\/certificates\.lst strict-sni alpn http\/1\.1 ssl-min-ver TLSv1\.2$/,
+      ),
+    ])
+    const certs = '/Users/ada/.haproxy/certs'
+    expect(file(made, 'certificates.lst')).toBe(
+      `${certs}/ai.example.net.pem ai.example.net\n${certs}/_.example.net.pem *.example.net\n`,
+    )
+    expect(file(made, 'hosts.lst')).toMatch(/^ai\.example\.net\nai\.example\.net:11434\nai\.example\.net:12000$/m)
+    expect(file(made, 'hosts.lst')).not.toContain('*')
+  })
+
+  test('beyond the tailnet that nobody asked for leave no trace', () => {
+    for (const yaml of ['', 'access: keys', 'access: either', `groups: [${everything.join()}]\naccess: keys`])
+      expect(JSON.stringify(rendered(yaml))).not.toMatch(/so_name| name tailnet|ssl|unasked|strict|outside|certificate/)
+  })
+
+  test('take no line over 64 words, however much is listed', () => {
+    const many = Array.from({ length: 200 }, (_, at) => `10.0.${at}.0/24`).join()
+    const yaml = `tls: { a.b: acme }\nlisteners: { lan: { addresses: [10.0.0.1], sources: [${many}] }, public: { addresses: [10.0.0.2] } }`
+    const made = rendered(yaml, listenersOf(parseSettings(yaml, 'settings.yaml'), tailnet))
+    for (const line of made.text.split('\n'))
+      expect(line.replaceAll(/'[^']*'/g, 'x').split(/\s+/).length).toBeLessThan(64)
   })
 
   test('bind exactly the addresses given', () => {
@@ -119,7 +143,7 @@ describe('the text', () => {
 
   test('holds no HTML, and every error of HAProxy’s own has a text', () => {
     const { text, files } = rendered()
-    expect([text, ...Object.values(files)].join('\n')).not.toMatch(/<html|text\/html/i)
+    expect([text, ...Object.values(files)].join('\n')).not.toMatch(/<html|content-type:? text\/html/i)
     const defaults = section(text, 'defaults').join('\n')
     for (const status of [400, 405, 408, 413, 414, 422, 431, 500, 501])
       expect(defaults).toMatch(new RegExp(`errorfile ${status} \\S+/${status}\\.http`))
@@ -130,9 +154,12 @@ describe('the text', () => {
         expect(JSON.parse(content.split('\r\n\r\n')[1] ?? '').error.message).toMatch(/^Gateway: /)
   })
 
-  test('words of the refusals are quoted once, and every body that it writes is JSON', () => {
+  test('words of the refusals are quoted once, and every body that it writes is JSON, but for the one that a browser gets', () => {
     const { text, files } = rendered()
-    const rules = text.split('\n').filter((line) => / deny .*lf-string /.test(line))
+    const all = text.split('\n').filter((line) => / deny .*lf-string /.test(line))
+    const plain = all.filter((line) => line.includes('content-type text/plain'))
+    expect(plain).toEqual([expect.stringMatching(/ if !row .*accept\) -m sub text\/html }$/)])
+    const rules = all.filter((line) => !plain.includes(line))
     expect(rules.length).toBeGreaterThan(15)
     for (const path of ['/', '/api/'])
       for (const rule of rules) {
@@ -325,49 +352,5 @@ describe('the fingerprint', () => {
     expect(rendered("origins: ['https://a.example']").fingerprint).not.toBe(fingerprint)
     const added = render({ ...gateway(), hosts: ['100.64.0.7'] }, templates)
     expect(added.fingerprint).not.toBe(fingerprint)
-  })
-})
-
-describe('what HAProxy reads', () => {
-  /** HAProxy's words: between blanks that are neither escaped nor in quotes. */
-  const wordsOf = (line: string): string[] => line.trim().match(/(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|[^\s\\'"])+/g) ?? []
-  const limits = '{ per_minute: 1, burst: 1, concurrent: 1, waiting: 1 }'
-  const shared = '{ per_minute: 1, burst: 1, concurrent: 1 }'
-  const full = [
-    `groups: [${everything.filter((name) => name !== 'metrics').join()}]`,
-    `keyless: [${everything.filter((name) => name !== 'metrics').join()}]`,
-    `limits: { per_minute: 1, burst: 1, concurrent: 1, waiting: 1, per_day: 1h, per_second: 1MB, all: ${shared}, groups: { openai: ${shared}, native: ${shared} } }`,
-    `hosts: [${Array.from({ length: 200 }, (_, at) => `h${at}.example.net`).join()}]`,
-    `origins: [${Array.from({ length: 200 }, (_, at) => `'https://h${at}.example.net'`).join()}]`,
-    `people: { ${Array.from({ length: 200 }, (_, at) => `a${at}@example.net: ${limits}`).join()} }`,
-    'timeouts: { first_byte: 5m, silence: 5m, whole: 30m }',
-  ].join('\n')
-  const variants = ['tailnet', 'keys', 'either'].flatMap((access) =>
-    ['on', 'off'].flatMap((observer) =>
-      ['', full].flatMap((more) =>
-        ['off', 'errors', 'requests'].map(
-          (level) => `access: ${access}\nobserver: ${observer}\nlog: ${level}\n${more}`,
-        ),
-      ),
-    ),
-  )
-
-  test.each([true, false])(
-    'has no line of over 64 words, and no line of a map of over 16,383 bytes (lists: %s)',
-    (listed) => {
-      const speeds = Array.from({ length: 16 }, (_, at) => at + 1)
-      for (const yaml of variants) {
-        const { text, files } = render({ ...gateway(yaml), listed, speeds }, templates)
-        for (const line of text.split('\n')) expect(wordsOf(line).length, line).toBeLessThanOrEqual(64)
-        for (const line of Object.values(files).join('\n').split('\n'))
-          expect(Buffer.byteLength(`${line}\n`), line.slice(0, 200)).toBeLessThanOrEqual(16_383)
-      }
-    },
-  )
-
-  test('is counted in words as HAProxy does', () => {
-    expect(wordsOf("acl a path /b\\ c 'd e' \"f \\\" g\" h'i j'k")).toEqual([
-      ...['acl', 'a', 'path', '/b\\ c', "'d e'", '"f \\" g"', "h'i j'k"],
-    ])
   })
 })

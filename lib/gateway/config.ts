@@ -4,8 +4,10 @@ import { sha256 } from '../host/command.ts'
 import { places } from '../platform/here.ts'
 import type { Configuration } from '../site/configuration.ts'
 import type { Templates } from '../site/setup.ts'
+import { several } from './listeners.ts'
 import { guard } from './policies/connections.ts'
 import { policies } from './policies/index.ts'
+import { tlsWords } from './policies/tls.ts'
 import { frontendSlots, type Gateway, type Listener, type Policy, type Slot } from './policy.ts'
 
 /**
@@ -19,7 +21,7 @@ export function render(gateway: Gateway, templates: Templates): Configuration {
   const draft = fill(templates.config, {
     global: indent(collect(list, 'global')),
     defaults: indent(collect(list, 'defaults')),
-    frontends: gateway.listeners.map((listener) => frontend(listener, list, templates.frontend)).join('\n\n'),
+    frontends: frontend(gateway, list, templates.frontend),
     inference: indent(collect(list, 'inference')),
     metadata: indent(collect(list, 'metadata')),
     sections: list.flatMap((policy) => policy.sections ?? []).join('\n\n'),
@@ -30,6 +32,7 @@ export function render(gateway: Gateway, templates: Templates): Configuration {
     .replace('global\n', `global\n    setenv CFG_ID ${fingerprint}\n`)
     .replaceAll('{{files}}', `${quoted(folder)}`)
     .replaceAll('{{keys}}', quoted(places(gateway).keyMaps))
+    .replaceAll('{{certs}}', quoted(places(gateway).certs))
   return {
     text: `${text.trimEnd()}\n`,
     files: Object.fromEntries(Object.entries(files).map(([name, content]) => [`${folder}/${name}`, content])),
@@ -47,20 +50,27 @@ function checkAddress(address: string): void {
 /** HAProxy splits words at blanks; a home folder may hold some. */
 const quoted = (path: string): string => path.replaceAll(' ', '\\ ')
 
-function frontend(listener: Listener, list: Policy[], template: string): string {
+/** One for all listeners, so that no rule can be forgotten on one of them. */
+function frontend(gateway: Gateway, list: Policy[], template: string): string {
   const slots = Object.fromEntries(frontendSlots.map((slot) => [slot, collect(list, slot)]))
-  const lines = { ...slots, connection: [...guard(listener), ...(slots.connection ?? [])] }
+  const lines = { ...slots, connection: [...guard(gateway), ...(slots.connection ?? [])] }
   const blocks = Object.fromEntries(Object.entries(lines).map(([slot, rules]) => [slot, indent(rules)]))
-  const binds = listener.addresses.flatMap((address) => bind(address, listener.port))
-  return fill(template, { ...blocks, name: listener.name, binds: indent(binds) })
+  const binds = gateway.listeners.flatMap((listener) => {
+    const words = `${several(gateway) ? ` name ${listener.name}` : ''}${tlsWords(listener)}`
+    return listener.addresses.flatMap((address) => bind(address, listener, words))
+  })
+  return fill(template, { ...blocks, name: gateway.listeners[0]?.name ?? '', binds: indent(binds) })
 }
 
 /**
  * Linux marks a socket on an IPv6 address as v6only. Without that word here a reload does not know the inherited one
  * again, binds anew, pauses the old worker for that, and so closes the IPv4 socket that both share (seen with 2.6.12).
  */
-const bind = (address: string, port: number): string[] =>
-  isIP(address) === 6 ? unlessOff(`bind [${address}]:${port} v6only`) : [`bind ${address}:${port}`]
+const bind = (address: string, { name, port }: Listener, words: string): string[] => {
+  if (isIP(address) !== 6) return [`bind ${address}:${port}${words}`]
+  const line = `bind [${address}]:${port} v6only${words}`
+  return name.startsWith('tailnet') ? unlessOff(line) : [line]
+}
 
 const collect = (list: Policy[], slot: Slot): string[] => list.flatMap((policy) => policy.lines[slot] ?? [])
 

@@ -13,7 +13,7 @@ const keys = registry.parse({ version: 1, keys: { bob } })
 const people = { 'ann@example.com': { models: ['qwen3*'] } }
 
 test('a key asks nothing of HAProxy where no key is asked for; a rule with a list of models does', () => {
-  expect(demandsOf(keys, { access: 'keys', people: {} })).toEqual({ listed: true, speeds: [7168] })
-  expect(demandsOf(keys, { access: 'tailnet', people: {} })).toEqual({ listed: false, speeds: [] })
-  expect(demandsOf(keys, { access: 'tailnet', people })).toEqual({ listed: true, speeds: [] })
+  expect(demandsOf(keys, { access: 'keys', listeners: {}, people: {} })).toEqual({ listed: true, speeds: [7168] })
+  expect(demandsOf(keys, { access: 'tailnet', listeners: {}, people: {} })).toEqual({ listed: false, speeds: [] })
+  expect(demandsOf(keys, { access: 'tailnet', listeners: {}, people })).toEqual({ listed: true, speeds: [] })
 })

@@ -1,15 +1,15 @@
 import { listedOf } from '../people/lists.ts'
 import { noKeys, type Registry } from '../site/limits.ts'
-import type { Settings } from '../site/settings.ts'
+import { asksKeys, type Listening, type Settings } from '../site/settings.ts'
 import type { Gateway } from './policy.ts'
 
 /** What of keys and rules stands in HAProxy's rules and buffers, and not in maps: whether somebody has a list of models (only then it holds whole bodies), and how many bytes a second keys get. */
 export const demandsOf = (
   registry: Registry,
-  settings: Pick<Settings, 'access' | 'people'>,
+  settings: Listening & Pick<Settings, 'people'>,
 ): Required<Pick<Gateway, 'listed' | 'speeds'>> => {
   // Keys that nobody is asked for ask nothing of HAProxy.
-  const counted = settings.access === 'tailnet' ? noKeys : registry
+  const counted = asksKeys(settings) ? registry : noKeys
   return { listed: listedOf(counted, settings).length > 0, speeds: speedsOf(counted) }
 }
 

@@ -63,7 +63,7 @@ it('keys may have 16 different numbers of bytes a second, and one less may alway
 
 describe('a key that asks for what HAProxy has not', () => {
   const setup = { programs: { ollama: '', haproxy: '/brew/haproxy' } } as Setup
-  const machine = { home: '/Users/ada', packager: { prefix: '/brew' } }
+  const machine = { home: '/Users/ada', system: 'mac' as const, packager: { prefix: '/brew' } }
   const refused = (version: string, keys: Record<string, Partial<Limits>>, running?: string) => {
     const host = memoryHost({ commands: { '/brew/haproxy -v': { stdout: `HAProxy version ${version} 2026/10/14` } } })
     const ask = async () => (running ? `Version: ${running}\nPid: 7\n` : undefined)

@@ -5,6 +5,7 @@ import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
 import { render } from './config.ts'
 import { demandsOf } from './demands.ts'
+import { listenersOf } from './listeners.ts'
 import type { Gateway } from './policy.ts'
 
 const unknown4 = '100.64.0.1'
@@ -17,12 +18,14 @@ export function gatewayOf(machine: Machine, setup: Setup): Gateway {
   const names = [...addresses, name, short, hostName?.toLowerCase()].filter((entry) => /^[\w.:-]+$/.test(entry ?? ''))
   return {
     settings: setup.settings,
-    listeners: [
-      { name: 'tailnet', addresses, port: setup.settings.port, sources: ['100.64.0.0/10', 'fd7a:115c:a1e0::/48'] },
-    ],
+    listeners: listenersOf(setup.settings, {
+      ...{ name: 'tailnet', addresses, port: setup.settings.port },
+      sources: ['100.64.0.0/10', 'fd7a:115c:a1e0::/48'],
+    }),
     hosts: [...new Set([...names.flatMap((entry) => entry ?? []), ...setup.settings.hosts])],
     ...demandsOf(setup.registry, setup.settings),
     home: machine.home,
+    system: machine.system,
   }
 }
 
@@ -33,12 +36,15 @@ export const configurationOf = (machine: Machine, setup: Setup): Configuration =
 /** The gateway's job. */
 export function gatewayJob(machine: Machine, setup: Setup): JobFile {
   const at = places(machine)
-  return platformOf(machine).jobFiles.filled(setup.jobs[labels.gateway] ?? '', {
+  return platformOf(machine).jobFiles.filled(setup.jobs[labels(machine).gateway] ?? '', {
     bin: `${at.current}/templates/bin`,
     haproxy: setup.programs.haproxy,
     address: machine.tailscale.ipv4 ?? '100.x.y.z',
     address6: machine.tailscale.ipv6 ?? '',
     log: setup.settings.observer === 'on' ? at.access : at.requestLog,
     logs: at.logs,
+    folder: at.proxy,
+    sockets: at.run,
+    ipv6: at.ipv6,
   })
 }

@@ -1,3 +1,4 @@
+import type { System } from '../host/host.ts'
 import type { Settings } from '../site/settings.ts'
 import type { Check } from '../steps/step.ts'
 import type { Target } from './proofs/target.ts'
@@ -26,13 +27,23 @@ export interface Listener {
   name: string
   addresses: string[]
   port: number
-  /** networks in CIDR form; this machine itself is always among them */
+  /** networks in CIDR form; this machine itself is always among them; none is everybody */
   sources: string[]
+  /** https, with the certificates of the settings */
+  tls?: boolean
+  /** what is asked of whoever connects: nothing more (`from`), a key, or either a key or a rule of `people` */
+  access?: 'from' | 'keys' | 'either'
+  /** groups by name that are open here; absent: all that the settings open */
+  groups?: string[]
+  certificates?: 'none' | 'optional' | 'required'
+  /** addresses of machines that connect for others and say so in a PROXY header */
+  relays?: string[]
 }
 
 /** Everything the configuration is made from. */
 export interface Gateway {
   settings: Settings
+  /** that of the tailnet first; one frontend has them all */
   listeners: Listener[]
   /** names and addresses under which clients reach this machine, without port */
   hosts: string[]
@@ -41,6 +52,7 @@ export interface Gateway {
   /** bytes a second that keys are limited to, each number once */
   speeds?: number[]
   home: string
+  system: System
 }
 
 /** One concern of the gateway: its lines, its files, and the proof that test.ts runs. */

@@ -5,6 +5,7 @@ const types: Record<number, string> = {
   400: 'invalid_request_error',
   401: 'authentication_error',
   403: 'permission_error',
+  404: 'not_found_error',
   405: 'invalid_request_error',
   408: 'invalid_request_error',
   413: 'request_too_large',
@@ -17,6 +18,7 @@ const types: Record<number, string> = {
   502: 'api_error',
   503: 'overloaded_error',
   504: 'api_error',
+  508: 'api_error',
 }
 
 const typeOf = (status: number): string => types[status] ?? (status < 500 ? 'invalid_request_error' : 'api_error')
@@ -34,6 +36,10 @@ export interface Refusal {
   /** conditions, one for each alternative; always when absent */
   when?: string[]
   headers?: Record<string, string>
+  /** in plain words instead of JSON: a person's browser shows it as it is */
+  plain?: boolean
+  /** what an engine would have said, had it been asked: not a word of the gateway's policy */
+  asEngine?: boolean
 }
 
 /** Words of a type of error, to be found by the beginning of the path when a refusal happens: what stands before the message, and what after it. */
@@ -41,9 +47,10 @@ const openFile = (status: number): string => `${typeOf(status)}.open`
 const closeFile = (status: number): string => `${typeOf(status)}.close`
 
 /** The files that refusals name: for each type of error, both families' words around a message. */
-export function refusalFiles(): Record<string, string> {
+export function refusalFiles(without: number[] = []): Record<string, string> {
   const words = Object.keys(types)
     .map(Number)
+    .filter((status) => !without.includes(status))
     .flatMap((status): [string, string][] => {
       const type = typeOf(status)
       return [
@@ -60,16 +67,19 @@ const byFamily = (api: string, v1: string): string => `api ${api}\nv1 ${v1}\n`
 const words = (file: string): string => `%[var(txn.path),map_beg({{files}}/families.map,v1),map_str({{files}}/${file})]`
 
 /** A body in the family of the path, as a log-format string: under /api/ Ollama's own shape, elsewhere the union. */
-export const body = (status: number, message: string): string =>
-  `${words(openFile(status))}Gateway: ${message}${words(closeFile(status))}%[var(txn.id)]"}`
+export const body = (status: number, message: string, from = 'Gateway: '): string =>
+  `${words(openFile(status))}${from}${message}${words(closeFile(status))}%[var(txn.id)]"}`
 
 /** The rule that refuses, in the family of the path. `deny`, since HAProxy's log does not count a `return` as an error. */
-export function refuse({ status, message, when, headers = {} }: Refusal): string {
+export function refuse({ status, message, when, headers = {}, plain, asEngine }: Refusal): string {
   const extra = Object.entries(headers)
     .map(([name, value]) => `hdr ${name} ${value} `)
     .join('')
   const condition = when ? ` if ${when.join(' or ')}` : ''
-  return `http-request deny status ${status} content-type application/json ${extra}lf-string '${body(status, message)}'${condition}`
+  const [type, text] = plain
+    ? ['text/plain', `Gateway: ${message}`]
+    : ['application/json', body(status, message, asEngine ? '' : undefined)]
+  return `http-request deny status ${status} content-type ${type} ${extra}lf-string '${text}'${condition}`
 }
 
 /** A refusal's rule with its policy's name in a header; other rules as they are. */

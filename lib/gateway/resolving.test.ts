@@ -38,6 +38,7 @@ const rendered = (yaml: string, home = '/Users/ada') =>
       ],
       hosts: ['studio.tail0lab.ts.net', 'studio'],
       home,
+      system: 'mac',
     },
     templates,
   ).text

@@ -16,6 +16,10 @@ export const ipv6Text = (is: Ipv6): string => `global\n    setenv ${variable} ${
 /** Lines that count only where IPv6 is not off; HAProxy 2.4 and newer. */
 export const unlessOff = (line: string): string[] => [`.if strneq("$${variable}",off)`, line, '.endif']
 
+/** The lines of a configuration without those that count only where IPv6 is not off. */
+export const withoutIpv6 = (text: string): string =>
+  text.replaceAll(/^\s*\.if strneq\("\$GATEWAY_IPV6",off\)\n[\s\S]*?^\s*\.endif\n/gm, '')
+
 /** Whether the running worker binds it; undefined when none runs, or one of an older install that always does. */
 export async function runningIpv6(look: Look): Promise<Ipv6 | undefined> {
   const answer = await look.ask(places(look).adminSocket, `show env ${variable}`)
@@ -41,6 +45,8 @@ export async function bringInIpv6(host: Host): Promise<void> {
 /** Whether the gateway runs without an IPv6 address that it could bind by now. */
 export async function ipv6Came(look: Look): Promise<boolean> {
   if ((await runningIpv6(look)) !== 'off') return false
-  const configured = /^ {4}bind \[([0-9a-f:]+)\]:\d+/m.exec((await look.read(places(look).config)) ?? '')?.[1]
+  const configured = /^ {4}bind \[([0-9a-f:]+)\]:\d+\b(?! v6only name (?!tailnet))/m.exec(
+    (await look.read(places(look).config)) ?? '',
+  )?.[1]
   return (await platformOf(look).addresses.all(look)).some(({ address, unready }) => address === configured && !unready)
 }

@@ -48,11 +48,7 @@ const mostOldWorkers = 16
 export async function swap(host: Host, change: Change): Promise<void> {
   const at = places(host)
   const { configuration, receipt } = change
-  // Ending them (HAProxy's mworker-max-reloads) would cut their streams.
-  if ((await oldWorkers(host)) >= mostOldWorkers)
-    throw new Error(
-      `Answers are still running under ${mostOldWorkers} earlier configurations, and each holds memory until they end; wait for some to end, then run this again. Nothing was changed.`,
-    )
+  await fewOldWorkers(host)
   await writeFiles(host, configuration)
   const next = `${at.config}.next`
   await host.write(next, configuration.text)
@@ -69,6 +65,22 @@ export async function swap(host: Host, change: Change): Promise<void> {
   await host.move(next, at.config)
   if (await runningFingerprint(host)) await prove(host, change, old)
   await tidy(host, [configuration.text, old])
+}
+
+/** Ending them (HAProxy's mworker-max-reloads) would cut their streams. */
+async function fewOldWorkers(look: Look): Promise<void> {
+  if ((await oldWorkers(look)) < mostOldWorkers) return
+  throw new Error(
+    `Answers are still running under ${mostOldWorkers} earlier configurations, and each holds memory until they end; wait for some to end, then run this again. Nothing was changed.`,
+  )
+}
+
+/** Has a new worker read the configuration that is in place, without dropping a stream: what the old one was told by hand is forgotten. Throws when none takes over. */
+export async function reloadAnew(host: Host): Promise<void> {
+  await fewOldWorkers(host)
+  const before = (await workerInfo(host))?.pid
+  const fault = await reload(host, async () => ![before, undefined].includes((await workerInfo(host))?.pid))
+  if (fault) throw new Error(fault)
 }
 
 async function writeFiles(host: Host, configuration: Configuration): Promise<void> {

@@ -70,10 +70,10 @@ export function loadOf(stat: string): Load | undefined {
   return { running: cell(whole, 'scur') - waiting, waiting }
 }
 
-/** Whether the worker counts the engine as up. */
+/** Whether the worker counts the engine as up, or one of several: the ways back to the choice (`again`) and the loading slots are none. */
 export async function engineUp(look: Look): Promise<boolean> {
   const answer = await look.ask(places(look).adminSocket, 'show stat')
-  return /^inference,engine,.*?,UP[ ,]/m.test(answer ?? '')
+  return /^inference,(?!again\d,|BACKEND,|loading,|[^,]+-load,)[^,]+,.*?,UP[ ,]/m.test(answer ?? '')
 }
 
 /** Switches new inference off (429 with Retry-After) or on again, without a reload. Throws `Stop` (exit 5) where it does not hold. */

@@ -1,6 +1,7 @@
 import { exitCodes, Hangup, Stop } from '../host/command.ts'
 import type { Host, Look } from '../host/host.ts'
 import type { Say } from '../host/look.ts'
+import { typed } from '../host/typed.ts'
 import { places } from '../platform/here.ts'
 
 /** A worker as the master's `show proc` lists it. */
@@ -30,6 +31,14 @@ class Silent extends Error {}
 
 /** What the master answers; for one worker the command begins with `@!PID`. */
 export const askMaster = (look: Look, command: string) => look.ask(places(look).masterSocket, command)
+
+/** For how long the master runs, reloads and all, in seconds; undefined when it does not answer. */
+export async function masterUptime(look: Look): Promise<number | undefined> {
+  const [, days, hours, minutes, seconds] =
+    /^\d+\s+master\s.*?(\d+)d(\d+)h(\d+)m(\d+)s/m.exec((await askMaster(look, 'show proc')) ?? '') ?? []
+  if (days === undefined) return undefined
+  return ((Number(days) * 24 + Number(hours)) * 60 + Number(minutes)) * 60 + Number(seconds)
+}
 
 /** Pids of all workers, old ones included, as `show proc` lists them. */
 export const workers = (text: string): string[] => processesIn(text).map(({ pid }) => pid)
@@ -216,9 +225,9 @@ function unlessHangup(error: unknown): undefined {
 function named(silent: Round<unknown>['silent'], reloaded: string, what: string): string {
   const within = `did not ${what} within ${patience / 1000} s`
   const [first] = silent
-  if (first?.current) return `the gateway (worker ${first.pid}) ${within}; see npx tsx status.ts.`
+  if (first?.current) return `the gateway (worker ${first.pid}) ${within}; see ${typed('status')}.`
   if (first?.pid === '')
-    return `HAProxy’s master process does not name its workers, so what those that finish earlier answers have is unknown; see npx tsx status.ts.`
+    return `HAProxy’s master process does not name its workers, so what those that finish earlier answers have is unknown; see ${typed('status')}.`
   const pids = silent.map(({ pid }) => pid).join(', ')
   return `worker ${pids}, which finishes answers that began before the reload ${ago(reloaded)} ago, ${within}; it takes no new requests, and ends with those answers.`
 }

@@ -58,7 +58,7 @@ export class Stop extends Error {
   }
 }
 
-/** The exit codes of every script; the README's table says the same, and a test compares. */
+/** The exit codes of every script; docs/wrong.md says the same, and a test compares. */
 export const exitCodes = {
   done: 0,
   failed: 1,

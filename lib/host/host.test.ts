@@ -49,7 +49,7 @@ describe('a file', () => {
 
 describe('the whole drive', () => {
   const folder = mkdtempSync(join(tmpdir(), 'flush-'))
-  const host = { ...realHost(), home: folder }
+  const host = { ...realHost(), home: folder, system: 'mac' as const }
   afterAll(() => rmSync(folder, { recursive: true }))
 
   /** How often the work has the disk write down all that it has. */

@@ -1,12 +1,16 @@
+import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs/promises'
 import http from 'node:http'
+import https from 'node:https'
 import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import tls from 'node:tls'
 import { $ } from 'zx/core'
 import { unless } from './appended.ts'
 import { type Output, Unexpected } from './command.ts'
+import { greet } from './handshake.ts'
 import type {
   FileFacts,
   Host,
@@ -17,9 +21,12 @@ import type {
   RawEnd,
   RawRequest,
   RunOptions,
+  System,
   WriteOptions,
 } from './look.ts'
+import { overhear } from './overheard.ts'
 import { conversation, converse } from './runtime-api.ts'
+import { wake } from './wake.ts'
 
 export type * from './look.ts'
 
@@ -38,20 +45,28 @@ $.kill = async (pid, signal = 'SIGTERM') => {
   }
 }
 
-async function execute(argv: string[], options: RunOptions & QueryOptions): Promise<Output> {
+type Note = (line: string) => void
+
+const expected = (code: number, { codes = [0] }: RunOptions): boolean => codes.includes(code)
+
+async function execute(argv: string[], options: RunOptions & QueryOptions, note: Note): Promise<Output> {
+  const { interactive = false, overheard } = options
+  const said = interactive && !overheard ? 'inherit' : 'pipe'
   const shell = $({
     nothrow: true,
     quiet: true,
-    stdio: options.interactive ? 'inherit' : ['pipe', 'pipe', 'pipe'],
+    stdio: [interactive ? 'inherit' : 'pipe', said, said],
     timeout: options.timeoutMs ?? 10_000,
     env: { ...process.env, ...options.env },
-    ...(options.interactive ? {} : { input: options.input ?? '' }),
+    ...(interactive ? {} : { input: options.input ?? '' }),
   })
   const running = shell`${argv}`
-  if (options.shows && !options.interactive) running.stderr.pipe(process.stderr)
+  const ended = overheard && overhear([running.stdout, running.stderr], overheard, interactive, note)
   const result = await running
+  const { stdout, stderr } = result
   const code = result.exitCode ?? (result.signal === 'SIGTERM' ? 124 : 128)
-  return { code, stdout: result.stdout, stderr: result.stderr }
+  ended?.(!expected(code, options))
+  return { code, stdout, stderr }
 }
 
 async function stat(file: string): Promise<FileFacts | undefined> {
@@ -63,7 +78,10 @@ async function stat(file: string): Promise<FileFacts | undefined> {
 }
 
 async function find(candidates: string[]): Promise<string | undefined> {
-  const folders = (process.env.PATH ?? '').split(':').filter((folder) => folder.startsWith('/'))
+  // npm and npx put folders of theirs in front for this process, which no terminal has.
+  const folders = (process.env.PATH ?? '')
+    .split(':')
+    .filter((folder) => folder.startsWith('/') && !folder.endsWith('/node_modules/.bin'))
   const paths = candidates.flatMap((name) =>
     name.startsWith('/') ? [name] : folders.map((folder) => `${folder}/${name}`),
   )
@@ -94,7 +112,12 @@ function probe(request: RawRequest): Promise<RawAnswer> {
       outgoing.destroy()
       resolve({ ...answer, end, error, ms: performance.now() - started })
     }
-    const outgoing = http.request({
+    const { tlsName, tlsRoots } = request
+    // An address is no name that TLS could ask for; the certificate is held against it all the same.
+    const servername = net.isIP(tlsName ?? '') === 0 ? tlsName : ''
+    const named = { servername, rejectUnauthorized: tlsRoots !== undefined, ca: tlsRoots }
+    const outgoing = (tlsName === undefined ? http : https).request({
+      ...(tlsName === undefined ? {} : named),
       host: request.address,
       port: request.port,
       method: request.method,
@@ -126,10 +149,12 @@ function probe(request: RawRequest): Promise<RawAnswer> {
   })
 }
 
-function raw({ address, port, bytes, enough, timeoutMs = 3000 }: RawBytes): Promise<RawEnd> {
+function raw({ address, port, bytes, enough, timeoutMs = 3000, tlsName }: RawBytes): Promise<RawEnd> {
   return new Promise((resolve) => {
     const pieces: Buffer[] = []
-    const connection = net.connect({ host: address, port, noDelay: true, allowHalfOpen: true })
+    const socket = net.connect({ host: address, port, noDelay: true, allowHalfOpen: true })
+    const connection =
+      tlsName === undefined ? socket : tls.connect({ socket, servername: tlsName, rejectUnauthorized: false })
     const finish = (end: RawEnd['end']) => {
       clearTimeout(timer)
       connection.destroy()
@@ -183,12 +208,16 @@ function question(command: string): string {
   return command
 }
 
+/** By its own word, since a Mac's programs and those of Linux lie and behave otherwise. */
+const systemHere = (): System => (spawnSync('uname', ['-s']).stdout?.toString().trim() === 'Darwin' ? 'mac' : 'linux')
+
 /** Reads this machine. `note` hears of every command, for the run's log, and `tell` of every long wait, for the person. */
-export function realLook(note: (line: string) => void = () => {}, tell: (line: string) => void = () => {}): Look {
+export function realLook(note: Note = () => {}, tell: Note = () => {}): Look {
   return {
     home: process.env.HOME ?? os.homedir(),
+    system: systemHere(),
     async query(argv, options = {}) {
-      const output = await execute(argv, options)
+      const output = await execute(argv, options, note)
       note(`query ${argv.join(' ')} -> ${output.code}`)
       return output
     },
@@ -199,6 +228,7 @@ export function realLook(note: (line: string) => void = () => {}, tell: (line: s
     free,
     probe,
     raw,
+    greet,
     ask: async (socket, command) => converse(socket, question(command)).catch(() => undefined),
     asking: (socket, talk) => conversation(socket, (say) => talk(async (command) => say(question(command)))),
     until: waiter(tell),
@@ -269,15 +299,16 @@ async function postLines(
 }
 
 /** Changes this machine. `note` hears of every command and change, for the run's log, and `tell` of every long wait, for the person. */
-export function realHost(note: (line: string) => void = () => {}, tell: (line: string) => void = () => {}): Host {
+export function realHost(note: Note = () => {}, tell: Note = () => {}): Host {
   return {
     ...realLook(note, tell),
     async run(argv, options = {}) {
       note(`run ${argv.join(' ')}`)
-      const output = await execute(argv, { timeoutMs: 3_600_000, ...options })
-      note(`  -> ${output.code} ${output.stderr.trim()}`)
-      if ((options.codes ?? [0]).includes(output.code)) return output
-      throw new Unexpected(argv, options.interactive ? { ...output, stderr: 'its own words are above' } : output)
+      const output = await execute(argv, { timeoutMs: 3_600_000, ...options }, note)
+      note(`  -> ${output.code} ${options.secret || options.overheard ? '' : output.stderr.trim()}`)
+      if (expected(output.code, options)) return output
+      const unseen = options.interactive && !options.overheard
+      throw new Unexpected(argv, unseen ? { ...output, stderr: 'its own words are above' } : output)
     },
     async write(file, text, mode, options) {
       note(`write ${file} (${text.length} bytes)`)
@@ -313,6 +344,7 @@ export function realHost(note: (line: string) => void = () => {}, tell: (line: s
           return say(command, payload)
         }),
       ),
+    wake,
     beside(argv) {
       const child = $({ nothrow: true, quiet: true, detached: true })`${argv}`
       return () => void child.kill('SIGTERM').catch(() => {})
@@ -332,8 +364,10 @@ async function prune(file: string): Promise<void> {
 }
 
 /** Appends to a file, synchronously in order; the run's log. */
-export async function openLog(file: string): Promise<{ note(line: string): void; close(): Promise<void> }> {
-  await fs.mkdir(path.dirname(file), { recursive: true, mode: 0o700 })
+export async function openLog(
+  file: string,
+): Promise<{ note(line: string): void; close(): Promise<void>; discard(): Promise<void> }> {
+  const made = await fs.mkdir(path.dirname(file), { recursive: true, mode: 0o700 })
   const handle = await fs.open(file, 'a', 0o600)
   await prune(file)
   let tail: Promise<unknown> = Promise.resolve()
@@ -345,21 +379,11 @@ export async function openLog(file: string): Promise<{ note(line: string): void;
       await tail
       await handle.close()
     },
-  }
-}
-
-/** Creates a file with its text in one step, only when it is not there; false when it is. */
-export async function claim(file: string, text: string): Promise<boolean> {
-  const temporary = `${file}.new-${process.pid}`
-  await fs.mkdir(path.dirname(file), { recursive: true, mode: 0o700 })
-  await fs.writeFile(temporary, text, { mode: 0o600 })
-  try {
-    await fs.link(temporary, file)
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
-    throw error
-  } finally {
-    await fs.rm(temporary, { force: true })
+    // As if it had never been opened.
+    async discard() {
+      await fs.rm(file, { force: true })
+      for (let at = path.dirname(file); made !== undefined && at.startsWith(made); at = path.dirname(at))
+        await fs.rmdir(at).catch(() => {})
+    },
   }
 }

@@ -1,7 +1,8 @@
 import type { Output } from './command.ts'
+import type { Greeted, Greeting } from './handshake.ts'
 import type { Say } from './runtime-api.ts'
 
-export type { Say }
+export type { Greeted, Greeting, Say }
 
 /** An HTTP/1.1 request that leaves the machine as given: target, Host and headers are not touched. */
 export interface RawRequest {
@@ -13,6 +14,10 @@ export interface RawRequest {
   body?: string
   /** ms until the answer must be complete; 10,000 when absent. */
   timeoutMs?: number
+  /** the name to shake hands for: then it goes over TLS, whatever certificate is shown */
+  tlsName?: string
+  /** who must have signed that certificate (PEM); then another is refused */
+  tlsRoots?: string
 }
 
 /** What came back: `end` tells how; `pieces` are the body's parts with ms since the request was sent. */
@@ -37,6 +42,8 @@ export interface RawBytes {
   enough(come: Buffer): boolean
   /** ms until nothing more is waited for; 3,000 when absent */
   timeoutMs?: number
+  /** the name to shake hands for, as in `RawRequest` */
+  tlsName?: string
 }
 
 /** What came back on the wire, and how the connection stood then: `refused` when there was none. */
@@ -61,9 +68,13 @@ export interface QueryOptions {
   input?: string
 }
 
+/** The systems that there are ways for. */
+export type System = 'mac' | 'linux'
+
 /** Reads the machine and changes nothing. A check is given this and no more. */
 export interface Look {
   home: string
+  system: System
   /** Runs a command that only reads; a missing program is code 127, a deadline (10 s unless told) code 124. */
   query(argv: string[], options?: QueryOptions): Promise<Output>
   read(file: string): Promise<string | undefined>
@@ -78,6 +89,8 @@ export interface Look {
   probe(request: RawRequest): Promise<RawAnswer>
   /** The same below HTTP: malformed requests that must be refused, or that are a row of the table after all. */
   raw(request: RawBytes): Promise<RawEnd>
+  /** Whom a listener shows for a name in a TLS handshake. */
+  greet(greeting: Greeting): Promise<Greeted>
   /** HAProxy's `show …` on a stats or master socket; undefined when nobody answers. */
   ask(socket: string, command: string): Promise<string | undefined>
   /** Several `show …` on one connection to a stats socket, so that one worker answers them all; undefined when nobody does, or not to the end. */
@@ -86,13 +99,26 @@ export interface Look {
   until(what: string, withinMs: number, test: () => Promise<boolean>, everyMs?: number): Promise<boolean>
 }
 
+/** How a person hears of a command's own words. */
+export interface Overheard {
+  /** whose words they are */
+  by: string
+  /** what is to be seen for good, and where nobody sits, too, once this line came; undefined where nothing is */
+  tells?(line: string): string | undefined
+}
+
 export interface RunOptions {
   /** The person's terminal is handed to the command (passwords, logins). */
   interactive?: boolean
-  /** What the command says on stderr is shown at once: where nobody sits, too, a login's address must be seen. */
-  shows?: boolean
+  /**
+   * All that the command says is for the log, line by line as it comes. Where the terminal is handed to it, its last
+   * line is shown in place; all of it, where it fails.
+   */
+  overheard?: Overheard
   env?: Record<string, string>
   timeoutMs?: number
+  /** What it says may repeat a secret that it was given: no log has it. */
+  secret?: boolean
   /** Exit codes that are an answer, not a failure; [0] when absent. */
   codes?: number[]
 }
@@ -124,6 +150,8 @@ export interface Host extends Look {
   tell(socket: string, command: string, payload?: string[]): Promise<string>
   /** The same on one connection, for questions, too: one worker hears them all. Undefined when nobody does, or not to the end. */
   telling<T>(socket: string, talk: (tell: Say) => Promise<T>): Promise<T | undefined>
+  /** Calls a sleeping machine on this machine's own networks: a magic packet with its hardware address (AMD, Magic Packet Technology, 1995). */
+  wake(mac: string): Promise<void>
   /** Starts a command that outlives no one: it ends with this process. Gives back a stop. */
   beside(argv: string[]): () => void
 }

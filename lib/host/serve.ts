@@ -32,25 +32,42 @@ export function serveText(
   })
 }
 
-/** What is answered to a GET on a socket. */
+/** What is answered to a GET on a socket; JSON unless its headers say otherwise. */
 export interface Said {
   status: number
   text: string
+  headers?: Record<string, string>
 }
 
-/** Answers GET requests on a socket for its owner alone, with JSON; takes its path over from whoever had it. Rejects when the path cannot be made. */
-export async function serveSocket(path: string, answer: (target: string) => Promise<Said>): Promise<void> {
+/** What a GET on a socket asks: its target, and the value of one header ('' without it). */
+export interface Asking {
+  target: string
+  header(name: string): string
+}
+
+const asking = ({ url = '', headers }: http.IncomingMessage): Asking => ({
+  target: url,
+  header: (name) => [headers[name] ?? ''].flat().join(),
+})
+
+/** Answers GET requests on a socket of this mode; takes its path over from whoever had it. Rejects when the path cannot be made. */
+export async function serveSocket(path: string, mode: number, answer: (asked: Asking) => Promise<Said>): Promise<void> {
   await fs.rm(path, { force: true })
   const server = http.createServer(async (request, response) => {
-    const { status, text } = await answer(request.url ?? '').catch(() => ({ status: 500, text: '{}' }))
-    response.writeHead(status, { 'content-type': 'application/json', connection: 'close' })
+    const said: Said = await answer(asking(request)).catch(() => ({ status: 500, text: '{}' }))
+    const { status, text, headers = {} } = said
+    const length = `${Buffer.byteLength(text)}`
+    response.writeHead(status, {
+      ...{ 'content-type': 'application/json', 'content-length': length, connection: 'close' },
+      ...headers,
+    })
     response.end(text)
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(path, resolve)
   })
-  await fs.chmod(path, 0o600)
+  await fs.chmod(path, mode)
 }
 
 /** What a program answers to a GET on its unix socket; undefined when nobody does within 2 s. */

@@ -1,67 +1,136 @@
-import { engineLoad, engineUp } from '../haproxy/runtime.ts'
+import { findingOf, isRenewed, standingOf } from '../certificates/checks.ts'
+import { engineLoad, engineUp, isDraining, workerInfo } from '../haproxy/runtime.ts'
+import type { Look } from '../host/host.ts'
+import { typed } from '../host/typed.ts'
 import { bans as listBans } from '../people/bans.ts'
 import { readRegistry } from '../people/registry.ts'
-import { platformOf } from '../platform/here.ts'
-import type { Settings } from '../site/settings.ts'
+import { places, platformOf } from '../platform/here.ts'
+import { noKeys } from '../site/limits.ts'
+import { modelsFolder, type Settings } from '../site/settings.ts'
 import { advice, type Check, ok, skipped } from '../steps/step.ts'
 
 const gigabyte = 1024 ** 3
-const weekMs = 7 * 24 * 3_600_000
+const dayMs = 24 * 3_600_000
 /** Bans at once that are more than somebody's mistyped key. */
 const storm = 3
 
-/** What is not as on other days, though every part is in order; status.ts shows it, the observer can tell it. */
-export const anomalies = (settings: Settings): Check[] => [longQueue(settings), bans(), expiringKeys(), pressure()]
-
-/** The same, with what other checks of status.ts see already. */
-export const alarms = (settings: Settings): Check[] => [engine(), ...anomalies(settings), disk()]
-
-function engine(): Check {
-  return {
-    id: 'anomaly.engine',
-    title: 'Ollama answers the gateway',
-    check: async (look) => ((await engineUp(look)) ? ok('up') : advice('it does not', 'See: npx tsx status.ts')),
-  }
+/** A check that somebody is told of when it finds something. */
+export interface Alarm extends Check {
+  /** how that is told, to be followed by what was seen in brackets */
+  alarm: string
 }
 
-function disk(): Check {
-  return {
-    id: 'anomaly.disk',
-    title: 'The disk has room',
-    async check(look) {
-      const free = await look.free(look.home)
-      const text = `${(free / gigabyte).toFixed(1)} GB free`
-      return free < 5 * gigabyte ? advice(text, 'Remove what is not needed; `ollama rm` removes a model.') : ok(text)
-    },
-  }
+/** What is not as on other days, though every part is in order; status shows it, the observer can tell it. */
+export const anomalies = (settings: Settings): Check[] => [...unusual(settings), expiringKeys()]
+
+const unusual = (settings: Settings): Alarm[] => [longQueue(settings), bans(), pressure()]
+
+/** What the observer tells, the gravest first: that nobody gets an answer, what is unusual, and each key that ends soon. */
+export async function alarms(look: Look, settings: Settings): Promise<Alarm[]> {
+  // Keys that cannot be read are a fault of their own, and no reason to say nothing of a stopped gateway.
+  const { keys } = await readRegistry(look).catch(() => noKeys)
+  const ending = Object.entries(keys).flatMap(([name, { expires }]) => (expires ? [endingKey(name, expires)] : []))
+  const secured = Object.keys(settings.tls).map((name) => certificate(settings, name))
+  return [gateway(), tailnet(), engine(), disk(settings), ...secured, ...unusual(settings), ...ending]
 }
 
-function longQueue({ queue }: Settings): Check {
+const see = `See: ${typed('doctor')}`
+
+const gateway = (): Alarm => ({
+  id: 'anomaly.gateway',
+  title: 'The gateway answers',
+  alarm: 'The gateway is down',
+  check: async (look) => ((await workerInfo(look)) ? ok('it does') : advice('nobody gets an answer', see)),
+})
+
+/** HAProxy keeps its socket when the address goes, and nobody reaches it. */
+const tailnet = (): Alarm => ({
+  id: 'anomaly.tailnet',
+  title: 'This machine is on the tailnet',
+  alarm: 'This machine is off the tailnet',
+  async check(look) {
+    const configured = /^ {4}bind ([\d.]+):\d+(?: name tailnet)?$/m.exec(
+      (await look.read(places(look).config)) ?? '',
+    )?.[1]
+    if (configured === undefined) return skipped('nothing is configured')
+    const there = (await platformOf(look).addresses.all(look)).some(({ address }) => address === configured)
+    return there ? ok(configured) : advice('nobody gets an answer', see)
+  },
+})
+
+const engine = (): Alarm => ({
+  id: 'anomaly.engine',
+  title: 'Ollama answers the gateway',
+  alarm: 'Ollama is down',
+  async check(look) {
+    if (!(await workerInfo(look))) return skipped('the gateway does not answer')
+    if (await isDraining(look)) return skipped('it is being restarted')
+    return (await engineUp(look)) ? ok('up') : advice('no model answers', see)
+  },
+})
+
+const disk = (settings: Settings): Alarm => ({
+  id: 'anomaly.disk',
+  title: 'The disk has room',
+  alarm: 'The disk is nearly full',
+  async check(look) {
+    const free = Math.min(await look.free(look.home), await look.free(modelsFolder(settings, look)))
+    const text = `${(free / gigabyte).toFixed(1)} GB free`
+    return free < 5 * gigabyte ? advice(text, 'Remove what is not needed; `ollama rm` removes a model.') : ok(text)
+  },
+})
+
+/** From a third of its life on, unless it is renewed, and whenever something else is served than what is kept. */
+const certificate = (settings: Settings, name: string): Alarm => ({
+  id: `anomaly.certificate-${name}`,
+  title: `${name} is served with a certificate that lasts`,
+  alarm: `The certificate of ${name} is not as it should be`,
+  async check(look) {
+    if (!(await workerInfo(look))) return skipped('the gateway does not answer')
+    const found = findingOf(await standingOf(look, name), isRenewed(settings, name))
+    return found.is === 'missed' ? advice(found.saw, see) : found
+  },
+})
+
+/** From three days before its end to three days after. */
+const endingKey = (name: string, expires: string): Alarm => ({
+  id: `anomaly.key-${name}`,
+  title: `Nothing is to be done about the key of ${name}`,
+  alarm: `The key of ${name} ${Date.parse(expires) > Date.now() ? 'ends soon' : 'has ended'}`,
+  check: async () =>
+    Math.abs(Date.parse(expires) - Date.now()) < 3 * dayMs
+      ? advice(`on ${expires.slice(0, 10)}`, `Let it go on: ${typed(`keys limits ${name}`)} --expires 90d`)
+      : ok(`until ${expires.slice(0, 10)}`),
+})
+
+function longQueue({ queue }: Settings): Alarm {
   return {
     id: 'anomaly.queue',
     title: 'The queue for a model is short',
+    alarm: 'Many requests wait for a model',
     async check(look) {
       const load = await engineLoad(look)
       if (!load) return skipped('the gateway does not answer')
-      const text = `${load.waiting} wait, ${load.running} are being answered`
+      const text = `${load.waiting} requests wait for a model, ${load.running} are being answered`
       return load.waiting > queue.max / 2
         ? advice(
             text,
-            'See who asks: npx tsx status.ts --watch; limit them: npx tsx keys.ts limits NAME --concurrent 2',
+            `See who asks: ${typed('status')} --watch; limit them: ${typed('keys')} limits NAME --concurrent 2`,
           )
         : ok(text)
     },
   }
 }
 
-function bans(): Check {
+function bans(): Alarm {
   return {
     id: 'anomaly.bans',
     title: 'No crowd of addresses guesses keys',
+    alarm: 'Several devices guess keys',
     async check(look) {
       if (!(await engineLoad(look))) return skipped('the gateway does not answer')
       const banned = (await listBans(look)).map(({ address }) => address)
-      const text = banned.length === 0 ? 'nobody is banned' : `banned: ${banned.join(', ')}`
+      const text = banned.length === 0 ? 'nobody is banned' : `banned for wrong keys: ${banned.join(', ')}`
       return banned.length >= storm ? advice(text, 'See which devices these are: tailscale status') : ok(text)
     },
   }
@@ -75,25 +144,29 @@ function expiringKeys(): Check {
       const { keys } = await readRegistry(look)
       const soon = Object.entries(keys).flatMap(([name, { expires }]) => {
         const left = expires ? Date.parse(expires) - Date.now() : Number.POSITIVE_INFINITY
-        return left > 0 && left < weekMs ? [`${name} on ${expires?.slice(0, 10)}`] : []
+        return left > 0 && left < 7 * dayMs ? [`${name} on ${expires?.slice(0, 10)}`] : []
       })
       return soon.length > 0
-        ? advice(soon.join(', '), 'npx tsx keys.ts limits NAME --expires 90d')
+        ? advice(`keys that end within a week: ${soon.join(', ')}`, `${typed('keys')} limits NAME --expires 90d`)
         : ok(`${Object.keys(keys).length} keys`)
     },
   }
 }
 
-function pressure(): Check {
+function pressure(): Alarm {
   return {
     id: 'anomaly.memory',
     title: 'The system has memory to give',
+    alarm: 'Memory runs out, so answers become slow',
     async check(look) {
       const level = await platformOf(look).facts.pressure(look)
       if (level === undefined) return skipped('this machine does not say')
       return level === 'none'
         ? ok('no pressure')
-        : advice(`memory pressure is ${level}`, 'Use a smaller model or context, or close other programs.')
+        : advice(
+            `memory pressure is ${level}, so answers become slow`,
+            'Use a smaller model or context, or close other programs.',
+          )
     },
   }
 }

@@ -37,6 +37,9 @@ export interface Ended {
   end: End
   /** the policy that refused it, when it ended so */
   denied: string
+  /** the node that served it, and which way it came there; absent where there is one engine */
+  node?: string
+  route?: string
 }
 
 /** A time below zero is none: HAProxy writes -1 for what it does not know. */
@@ -64,6 +67,8 @@ const schema = z.object({
   totalMs: ms,
   end: z.string(),
   denied: text,
+  node: text.optional(),
+  route: text.optional(),
 })
 
 /** Reads a line of the access log; undefined when it is none. */

@@ -1,12 +1,15 @@
 import {
   appendFileSync,
+  closeSync,
   copyFileSync,
   existsSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   rmSync,
   truncateSync,
   utimesSync,
+  writeSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -166,4 +169,31 @@ test('a file that somebody emptied by hand is read from its new beginning', asyn
   truncateSync(file)
   write('c\n')
   expect(await all(one)).toEqual(['c'])
+})
+
+test.each([10, 600_000])(
+  'a writer that goes on where it was in a file that was emptied (%i bytes) leaves a hole, and no line is lost or made up',
+  async (size) => {
+    const writer = openSync(file, 'w')
+    try {
+      writeSync(writer, `${'x'.repeat(size)}\n`)
+      const one = follow(file)
+      expect((await all(one)).join('')).toBe('x'.repeat(size))
+      truncateSync(file)
+      writeSync(writer, 'c\n')
+      expect(await all(one)).toEqual(['c'])
+      writeSync(writer, 'd\n')
+      expect([await all(one), one.gaps()]).toEqual([['d'], 0])
+    } finally {
+      closeSync(writer)
+    }
+  },
+)
+
+test('the empty line of a gateway that begins is none', async () => {
+  write('a\n')
+  const one = follow(file)
+  await all(one)
+  write('\nb\n')
+  expect(await all(one)).toEqual(['b'])
 })

@@ -1,5 +1,9 @@
+import { standingOf } from '../certificates/checks.ts'
+import { left } from '../certificates/renew.ts'
+import { written } from '../certificates/served.ts'
 import { droppedLines, engineLoad, engineUp } from '../haproxy/runtime.ts'
 import type { Look } from '../host/host.ts'
+import { seen, seenBy } from '../nodes/standing.ts'
 import { readRegistry } from '../people/registry.ts'
 import { places, platformOf } from '../platform/here.ts'
 import { running } from '../site/models.ts'
@@ -13,7 +17,9 @@ const only = (label: string, rows: [string, number][]) =>
 /** Reads the numbers that only the moment knows; what cannot be read is absent rather than wrong. */
 export async function readGauges(look: Look, gauges: Gauges): Promise<void> {
   for (const gauge of Object.values(gauges)) gauge.reset()
-  await Promise.allSettled([ofGateway, ofPeople, ofMachine, ofKeys].map((read) => read(look, gauges)))
+  await Promise.allSettled(
+    [ofGateway, ofPeople, ofMachine, ofNodes, ofKeys, ofCertificates].map((read) => read(look, gauges)),
+  )
 }
 
 async function ofGateway(look: Look, gauges: Gauges): Promise<void> {
@@ -41,9 +47,17 @@ async function ofPeople(look: Look, gauges: Gauges): Promise<void> {
 async function ofMachine(look: Look, gauges: Gauges): Promise<void> {
   gauges.memoryBytes.set(await platformOf(look).facts.memory(look))
   gauges.diskFree.set(await look.free(look.home))
-  const { engine } = await readSettings(look)
-  const loaded = (await running(look, '127.0.0.1', engine.port)) ?? []
+  const { engine, role } = await readSettings(look)
+  const loaded = role === 'server' ? ((await running(look, '127.0.0.1', engine.port)) ?? []) : []
   for (const { name, size } of loaded) gauges.modelBytes.set({ model: name }, size)
+}
+
+async function ofNodes(look: Look, gauges: Gauges): Promise<void> {
+  for (const { node, state, running: runs, waiting } of seenBy(await readSettings(look), await seen(look))) {
+    gauges.nodeUp.set({ node: node.name }, state === 'up' ? 1 : 0)
+    gauges.nodeRunning.set({ node: node.name }, runs)
+    gauges.nodeWaiting.set({ node: node.name }, waiting)
+  }
 }
 
 async function ofKeys(look: Look, gauges: Gauges): Promise<void> {
@@ -52,4 +66,16 @@ async function ofKeys(look: Look, gauges: Gauges): Promise<void> {
     expires ? [[name, Date.parse(expires) / 1000]] : [],
   )
   for (const { labels, value } of only('who', ending.slice(0, 200))) gauges.keyExpires.set(labels, value)
+}
+
+async function ofCertificates(look: Look, gauges: Gauges): Promise<void> {
+  const { tls } = await readSettings(look)
+  for (const { name, held, shown } of await Promise.all(Object.keys(tls).map((one) => standingOf(look, one))))
+    for (const { door, facts } of shown) {
+      if (!facts) continue
+      const labels = { name, at: written(door) }
+      gauges.certificateExpires.set({ ...labels, serial: facts.serial }, facts.until.getTime() / 1000)
+      gauges.certificateLeft.set(labels, left(facts))
+      gauges.certificateStale.set(labels, facts.serial === held?.serial ? 0 : 1)
+    }
 }

@@ -35,7 +35,13 @@ export type Gauges = Record<
   | 'modelBytes'
   | 'memoryBytes'
   | 'diskFree'
-  | 'droppedLines',
+  | 'droppedLines'
+  | 'certificateExpires'
+  | 'certificateLeft'
+  | 'certificateStale'
+  | 'nodeUp'
+  | 'nodeRunning'
+  | 'nodeWaiting',
   Gauge
 >
 
@@ -59,6 +65,10 @@ export function metrics(): Metrics {
   const refusals = counter('gateway_refusals_total', 'Requests that the gateway refused, by policy', ['policy'])
   const ends = counter('gateway_ends_total', 'Requests by how they ended', ['end'])
   const generation = counter('gateway_generation_seconds_total', 'Seconds of the engine’s work', ['who', 'model'])
+  const nodes = counter('gateway_node_requests_total', 'Requests by the node that served them, and the way there', [
+    'node',
+    'route',
+  ])
   const bytes = counter('gateway_response_bytes_total', 'Bytes sent to clients', ['who'])
   const queued = histogram('gateway_queue_seconds', 'Time in the gateway’s queue')
   const firstByte = histogram('gateway_first_byte_seconds', 'Time from the engine’s connection to its first byte')
@@ -74,6 +84,7 @@ export function metrics(): Metrics {
       const labels = { who: person(whoOf(request), true), model: model(request.model, answered(request)) }
       requests.inc({ ...labels, group, status: statusClass(request.status) })
       ends.inc({ end: request.end })
+      if (request.node) nodes.inc({ node: request.node, route: request.route || 'none' })
       if (request.end === 'denied') refusals.inc({ policy: request.denied })
       bytes.inc({ who: labels.who }, request.bytes)
       generation.inc(labels, secondsOf(request))
@@ -98,6 +109,16 @@ function gauges(registers: Registry[]): Gauges {
     modelBytes: gauge('loaded_model_bytes', 'Memory that a loaded model takes', ['model']),
     memoryBytes: gauge('memory_bytes', 'Memory of this machine'),
     diskFree: gauge('disk_free_bytes', 'Room on the disk of the home folder'),
+    certificateExpires: gauge('certificate_expires_timestamp_seconds', 'When the certificate ends that is served', [
+      'name',
+      'at',
+      'serial',
+    ]),
+    certificateLeft: gauge('certificate_left_ratio', 'Share of its life that is left, from 1 to 0', ['name', 'at']),
+    certificateStale: gauge('certificate_stale', '1 while another one is served than the one on disk', ['name', 'at']),
+    nodeUp: gauge('node_up', '1 while a node answers and takes requests', ['node']),
+    nodeRunning: gauge('node_running_requests', 'Requests at a node now', ['node']),
+    nodeWaiting: gauge('node_waiting_requests', 'Requests that wait for a node now', ['node']),
     droppedLines: gauge('dropped_log_lines', 'Lines that HAProxy could not write since it started'),
   }
 }

@@ -2,10 +2,12 @@ import { type Host, realHost } from '../host/host.ts'
 import { parseSettings, readSettings } from '../site/settings.ts'
 import { alerts } from './duties/alerts.ts'
 import { budgets } from './duties/budgets.ts'
+import { certificates } from './duties/certificates.ts'
 import { identities } from './duties/identities.ts'
 import { ipv6 } from './duties/ipv6.ts'
 import { lists } from './duties/lists.ts'
 import { loaded } from './duties/loaded.ts'
+import { nodes } from './duties/nodes.ts'
 import { overlong } from './duties/overlong.ts'
 import { type Duty, keep } from './duty.ts'
 import { metrics } from './metrics.ts'
@@ -34,12 +36,21 @@ function current() {
 export async function observe(host: Host = realHost()): Promise<void> {
   const [settings, counted, measured] = [current(), await usage(host), metrics()]
   await settings.duty.run(host).catch(() => {})
-  const reading = requests(host.home, settings.now, counted.start, [counted, measured])
+  const reading = requests(host, settings.now, counted.start, [counted, measured])
   const books = [reading, counted, budgets(counted)]
   const kept = keep(host, [settings.duty, ...books, emptying(counted.kept), ownLog], say)
-  const helping = [loaded(settings.now), overlong(), identities, ipv6, lists(settings.now), alerts(settings.now)]
+  const helping = [
+    loaded(settings.now),
+    nodes(settings.now),
+    overlong(),
+    identities(),
+    ipv6,
+    lists(settings.now),
+    alerts(settings.now),
+  ]
+  const secured = keep(host, [certificates(settings.now)], say)
   const others = keep(host, [serving(settings.now, measured), listing(settings.now), ...helping], say)
-  const living = keep(host, [signs(() => [...kept.faults(), ...others.faults()], reading.lost)], say)
+  const living = keep(host, [signs(() => [kept, others, secured].flatMap((one) => one.faults()), reading.lost)], say)
   say('observing')
   await new Promise((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, resolve)

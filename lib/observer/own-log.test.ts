@@ -12,7 +12,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(home, { recursive: true }))
 
-const host = () => ({ ...realHost(), home })
+const host = () => ({ ...realHost(), home, system: 'mac' as const })
 const file = () => `${places(home).logs}/observer.log`
 
 test('what the observer says stays bounded while it runs, in the file that its job has open', async () => {

@@ -1,6 +1,7 @@
 import { empty, type Position } from '../host/appended.ts'
 import type { Host } from '../host/host.ts'
 import { places } from '../platform/here.ts'
+import type { Somewhere } from '../platform/platform.ts'
 import type { Settings } from '../site/settings.ts'
 import type { Duty } from './duty.ts'
 import { type Ended, parseEnded } from './ended.ts'
@@ -22,12 +23,12 @@ export interface Reading extends Duty {
 
 /** Reads what HAProxy writes down, tells everyone who takes it, and writes what the settings want into the log. */
 export function requests(
-  home: string,
+  at: Somewhere,
   settings: () => Settings,
   start: Position | undefined,
   takers: Taker[],
 ): Reading {
-  const follower = follow(places({ home }).access, start)
+  const follower = follow(places(at).access, start)
   let unreadable = 0
   let written: Set<string> | undefined
   return {

@@ -27,6 +27,8 @@ const schema = z.object({
   who: z.record(z.string(), z.record(z.string(), share)),
   /** by key or person */
   used: z.record(z.string(), use).default({}),
+  /** by node, where there are several engines */
+  nodes: z.record(z.string(), share).optional(),
 })
 /** What everybody had on one day. */
 export type Usage = z.infer<typeof schema>
@@ -108,14 +110,25 @@ export const secondsOf = (request: Timed): number =>
 /** Who it was: by key or identity, else by address. */
 export const whoOf = ({ who, address }: Ended): string => who || address
 
+const nothing = (): Share => ({ requests: 0, refused: 0, seconds: 0, bytes: 0 })
+
+function add(share: Share, request: Ended): void {
+  share.requests += 1
+  share.refused += request.end === 'denied' ? 1 : 0
+  share.seconds = Math.round((share.seconds + secondsOf(request)) * 1000) / 1000
+  share.bytes += request.bytes
+}
+
 /** Adds one request to a day. */
-export function count({ who: people, used }: Usage, request: Ended): void {
+export function count(day: Usage, request: Ended): void {
+  const { who: people, used } = day
   const models = entry(people, whoOf(request), most.who, () => ({}))
-  const own = entry(models, request.model, most.models, () => ({ requests: 0, refused: 0, seconds: 0, bytes: 0 }))
-  own.requests += 1
-  own.refused += request.end === 'denied' ? 1 : 0
-  own.seconds = Math.round((own.seconds + secondsOf(request)) * 1000) / 1000
-  own.bytes += request.bytes
+  const own = entry(models, request.model, most.models, nothing)
+  add(own, request)
+  if (request.node) {
+    day.nodes ??= {}
+    add(entry(day.nodes, request.node, most.models, nothing), request)
+  }
   if (!request.who || !generated(request)) return
   // Not bounded: who it is was known to the gateway.
   const spent = entry(used, whoOf(request), Number.POSITIVE_INFINITY, () => ({ ms: 0, bytes: 0 }))

@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { memoryHost } from '../../test/memory-host.ts'
 import type { Look } from '../host/host.ts'
+import { places } from '../platform/here.ts'
 import type { Machine } from '../site/machine.ts'
 import { parseSettings } from '../site/settings.ts'
 import { noAnswers, type Setup } from '../site/setup.ts'
 import type { Check, Finding } from '../steps/step.ts'
+import { models } from './models.ts'
 import { observer } from './observer.ts'
 import type { Part } from './part.ts'
 import { power } from './power.ts'
@@ -16,7 +18,7 @@ const cellar = (version: string) => `/opt/homebrew/Cellar/haproxy/${version}/bin
 
 /** What a check of a part says on this machine; undefined when the part has no such check. */
 async function says(part: Part, id: string, look: Look, yaml = ''): Promise<Finding | undefined> {
-  const machine = {} as Machine
+  const machine = { system: 'mac' } as Machine
   const setup = {
     ...{ mode: 'proxy', settings: parseSettings(yaml, 'settings.yaml'), programs: { haproxy: stable, ollama: '' } },
     answers: noAnswers,
@@ -58,7 +60,7 @@ describe('the application firewall', () => {
 describe('a home folder', () => {
   const named = async (home: string) =>
     system
-      .steps({ home } as Machine, {} as Setup)
+      .steps({ home, system: 'mac' } as Machine, {} as Setup)
       .find(({ id }) => id === 'system.home-name')
       ?.check(memoryHost())
 
@@ -141,18 +143,55 @@ describe('a full disk', () => {
   })
 })
 
-describe('alerts by notification', () => {
-  const alerts = (yaml: string) => says(observer, 'alerts.notification', memoryHost(), `alerts: ${yaml}`)
+describe('models', () => {
+  const fitting = (size: number, loaded: object[] = []) => {
+    const host = memoryHost()
+    const body = (target: string) => (target === '/api/tags' ? [{ name: 'big:30b', size }] : loaded)
+    host.probe = async ({ target }) => ({
+      ...{ end: 'complete', status: 200, headers: {}, pieces: [], ms: 1 },
+      body: JSON.stringify({ models: body(target) }),
+    })
+    const setup = { mode: 'proxy', settings: parseSettings('models: [big:30b]', '') } as Setup
+    return models.checks?.({ system: 'mac', memory: 64 * 1024 ** 3 } as Machine, setup)[0]?.check(host)
+  }
 
-  it('alone: macOS may drop them without a word, and a webhook does not', async () => {
-    expect(await alerts('{ notification: true }')).toMatchObject({
-      is: 'advice',
-      remedy: expect.stringMatching(/alerts\.webhook.*Script Editor/),
+  it('that fit into memory are named', async () => {
+    expect(await fitting(9e9, [{ name: 'big:30b', size: 10e9, size_vram: 10e9 }])).toMatchObject({
+      is: 'ok',
+      saw: 'big:30b',
     })
   })
 
-  it('beside a webhook need no word, and nobody who did not ask for them gets one', async () => {
-    expect(await alerts('{ notification: true, webhook: "https://example.net/hook" }')).toMatchObject({ is: 'ok' })
-    expect(await alerts('{ webhook: "https://example.net/hook" }')).toBeUndefined()
+  it('too large for it, or held by the GPU in part only, are told before somebody waits for them', async () => {
+    expect(await fitting(60e9)).toMatchObject({
+      is: 'advice',
+      saw: expect.stringMatching(/^big:30b takes 60\.0 GB of 68\.7 GB/),
+    })
+    expect(await fitting(9e9, [{ name: 'other', size: 10e9, size_vram: 6e9 }])).toMatchObject({
+      is: 'advice',
+      saw: expect.stringMatching(/^of other the GPU holds 60 %: answers are many times slower/),
+    })
+  })
+})
+
+describe('alerts by notification', () => {
+  const alerts = (yaml: string) => says(observer, 'alerts.notification', memoryHost(), `alerts: ${yaml}`)
+
+  it('may be dropped by macOS without a word, until one was tried while somebody looked; a webhook is sure', async () => {
+    expect(await alerts('{}')).toMatchObject({
+      is: 'advice',
+      remedy: expect.stringMatching(/alerts\.webhook.*Script Editor/),
+    })
+    const host = memoryHost()
+    host.files.set(`${places(host).state}/notified`, '2026-11-29\n')
+    expect(await says(observer, 'alerts.notification', host, '')).toMatchObject({
+      is: 'ok',
+      saw: expect.stringContaining('2026-11-29'),
+    })
+  })
+
+  it('beside a webhook need no word, and nobody who wants none gets one', async () => {
+    expect(await alerts('{ webhook: "https://example.net/hook" }')).toMatchObject({ is: 'ok' })
+    expect(await alerts('{ notification: false }')).toBeUndefined()
   })
 })

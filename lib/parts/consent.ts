@@ -10,19 +10,15 @@ export const consent = [
   '───────────────────────────────────────',
   'Security Layer: HAProxy Proxy (Highly Recommended)',
   '───────────────────────────────────────',
-  '',
   'This adds a security proxy between clients and Ollama.',
-  '',
   'Benefits:',
   '  • Only allowlisted endpoints exposed (prevents accidental exposure)',
   '  • Kernel-enforced isolation (Ollama unreachable from network)',
   '  • API keys and limits for each person, whenever you want them (settings.yaml)',
-  '',
   'Without proxy:',
   '  • Ollama answers on this Mac only, unless you say yes to the next question',
-  '  • Then all Ollama endpoints are reachable from the Tailscale network (including future ones)',
+  '  • Then all Ollama endpoints are open to the tailnet (including future ones)',
   '  • Higher risk of accidental exposure',
-  '',
 ].join('\n')
 
 export const consentQuestion = 'Install HAProxy proxy?'
@@ -41,7 +37,8 @@ export async function editedFiles(look: Look, machine: Machine, setup: Setup): P
   const at = places(machine)
   const proxied = setup.mode === 'proxy'
   const theirs = proxied && (await look.stat(at.proxy)) !== undefined && !(await ourFolder(look, machine, setup))
-  const written = Object.values(labels).filter((label) => proxied || !label.startsWith(labels.gateway))
+  const all = labels(machine)
+  const written = proxied ? Object.values(all) : [all.engine, all.warm]
   const paths = [...(proxied && !theirs ? [at.config] : []), ...written.map((label) => jobPath(machine, label))]
   const foreign = await Promise.all(
     paths.map(async (path) => ((await isForeign(look, setup.receipt, path)) ? [path] : [])),

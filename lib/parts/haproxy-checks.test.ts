@@ -5,7 +5,7 @@ import { parseSettings } from '../site/settings.ts'
 import type { Setup } from '../site/setup.ts'
 import { gatewayChecks } from './haproxy-checks.ts'
 
-const machine = { packager: { prefix: '/opt' } } as Machine
+const machine = { system: 'mac', packager: { prefix: '/opt' } } as Machine
 
 it.each([
   ['HAProxy version 2.6.12-1+deb12u4 2026/10/17 - https://haproxy.org/', 'ok'],

@@ -1,10 +1,14 @@
 import { apartNeeds, blended } from '../gateway/policies/timeouts.ts'
 import { fault } from '../haproxy/reload.ts'
 import type { Look } from '../host/host.ts'
+import { called, typed } from '../host/typed.ts'
+import { standings } from '../nodes/standing.ts'
 import { labels, places, platformOf } from '../platform/here.ts'
 import { atLeast, versionNumbers } from '../platform/versions.ts'
 import { noKeys } from '../site/limits.ts'
 import type { Machine } from '../site/machine.ts'
+import { nodesOf } from '../site/nodes.ts'
+import { asksKeys } from '../site/settings.ts'
 import type { Setup } from '../site/setup.ts'
 import { advice, again, type Check, missed, ok, skipped } from '../steps/step.ts'
 import { startsAtLogin } from './ollama-checks.ts'
@@ -13,14 +17,41 @@ import { startsAtLogin } from './ollama-checks.ts'
 export const gatewayChecks = (machine: Machine, setup: Setup): Check[] =>
   setup.mode === 'proxy'
     ? [
-        startsAtLogin('haproxy.at-login', labels.gateway),
+        startsAtLogin(machine, 'haproxy.at-login', labels(machine).gateway),
         valid(setup),
         recent(machine, setup),
         sockets(),
         address(machine),
         ...timesApart(machine, setup),
+        ...nodeChecks(setup),
       ]
     : []
+
+/** A node that is down is no miss: the others answer, and it comes back by itself. */
+const nodeChecks = ({ settings }: Setup): Check[] =>
+  nodesOf(settings).length === 0
+    ? []
+    : [
+        {
+          id: 'nodes.up',
+          title: 'Every node answers the gateway',
+          needs: ['haproxy.service'],
+          async check(look) {
+            const all = await standings(look, settings)
+            const silent = all.filter(({ state }) => state === 'down' || state === 'unknown')
+            const resting = all.filter(({ state }) => state === 'drained')
+            if (silent.length > 0)
+              return advice(
+                silent
+                  .map(({ node, fault }) => `${node.name} does not: ${fault ?? 'the gateway was not told of it'}`)
+                  .join('; '),
+                `\`${typed('nodes')}\` shows how each does; \`${typed('nodes')} drain ${silent[0]?.node.name}\` is to be without it for long.`,
+              )
+            const rest = resting.length > 0 ? `; drained: ${resting.map(({ node }) => node.name).join(', ')}` : ''
+            return ok(`${all.length} nodes${rest}`)
+          },
+        },
+      ]
 
 function valid(setup: Setup): Check {
   return {
@@ -28,7 +59,7 @@ function valid(setup: Setup): Check {
     title: 'HAProxy finds no fault in its configuration',
     async check(look) {
       const complaint = await fault(look, setup.programs.haproxy, places(look).config)
-      return complaint ? missed(complaint, again) : ok('haproxy -c')
+      return complaint ? missed(`HAProxy finds a fault: ${complaint}`, again) : ok('haproxy -c')
     },
   }
 }
@@ -49,8 +80,8 @@ function recent(machine: Machine, setup: Setup): Check {
       return date >= fixed
         ? ok(saw)
         : advice(
-            saw,
-            `${platformOf(machine).packages.typed(machine.packager, 'upgrade', 'haproxy')}, then run install.ts again.`,
+            `HAProxy ${saw} can be stopped by an endless JSON number`,
+            `${platformOf(machine).packages.typed(machine.packager, 'upgrade', 'haproxy')}, then run ${called('install')} again.`,
           )
     },
   }
@@ -61,7 +92,7 @@ const versionOf = async (look: Look, setup: Setup): Promise<string | undefined> 
 
 /** Nothing is refused for it, since one of the two limits holds. */
 function timesApart(machine: Machine, setup: Setup): Check[] {
-  const whose = blended(setup.settings, setup.settings.access === 'tailnet' ? noKeys : setup.registry)
+  const whose = blended(setup.settings, asksKeys(setup.settings) ? setup.registry : noKeys)
   if (whose.length === 0) return []
   return [
     {
@@ -72,8 +103,11 @@ function timesApart(machine: Machine, setup: Setup): Check[] {
         if (!version) return skipped('it does not say of which version it is')
         if (atLeast(versionNumbers(version), [...apartNeeds])) return ok(version)
         const upgrade = platformOf(machine).packages.typed(machine.packager, 'upgrade', 'haproxy')
-        const remedy = `${upgrade}, then run install.ts again: 3.0 tells them apart.`
-        return advice(`${version} has one limit for both: ${whose.join(', ')}`, remedy)
+        const remedy = `${upgrade}, then run ${called('install')} again: 3.0 tells them apart.`
+        return advice(
+          `HAProxy ${version} has one limit for the time to the first byte and for silence after it: ${whose.join(', ')}`,
+          remedy,
+        )
       },
     },
   ]
@@ -91,7 +125,10 @@ function sockets(): Check {
       )
       return modes.every((mode) => mode === 0o600)
         ? ok('mode 600')
-        : missed(`modes ${modes.map((mode) => mode?.toString(8) ?? 'missing').join(', ')}`, again)
+        : missed(
+            `the admin and master sockets have modes ${modes.map((mode) => mode?.toString(8) ?? 'missing').join(', ')}`,
+            again,
+          )
     },
   }
 }
@@ -104,10 +141,13 @@ function address(machine: Machine): Check {
     needs: ['tailscale.up'],
     async check(look) {
       const text = (await look.read(places(look).config)) ?? ''
-      const configured = /^ {4}bind (\S+):\d+$/m.exec(text)?.[1]
+      const configured = /^ {4}bind (\S+):\d+(?: name tailnet)?$/m.exec(text)?.[1]
       const { ipv4 } = machine.tailscale
       if (configured && configured === ipv4) return ok(`${ipv4}`)
-      return missed(`configured is ${configured ?? 'none'}, the tailnet gives ${ipv4 ?? 'none'}`, again)
+      return missed(
+        `the gateway is configured for ${configured ?? 'no address'}, and the tailnet gives ${ipv4 ?? 'none'}`,
+        again,
+      )
     },
   }
 }

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { freezes } from './haproxy.ts'
+import { freezes } from './haproxy-program.ts'
 
 it.each([
   ['2.6.12', false],

@@ -1,26 +1,29 @@
 import { isDeepStrictEqual } from 'node:util'
-import { keyNeeds, settingsNeeds, tooOldFor } from '../gateway/needs.ts'
 import { configurationOf, gatewayJob, gatewayOf } from '../gateway/of-site.ts'
 import { bringInIpv6, chooseIpv6, runningIpv6 } from '../haproxy/ipv6.ts'
 import { swap } from '../haproxy/reload.ts'
 import { closeFrontend, engineLoad, engineUp, isDraining, runningFingerprint, workerInfo } from '../haproxy/runtime.ts'
 import { exitCodes, Stop } from '../host/command.ts'
 import type { Host, Look } from '../host/host.ts'
+import { called, typed } from '../host/typed.ts'
+import { nodeSteps, nodesReachable } from '../nodes/store.ts'
 import { identityStep } from '../people/refresh.ts'
 import { keyStep, tooLongFor } from '../people/store.ts'
 import { jobPath, jobsOf, labels, listeners, places, platformOf } from '../platform/here.ts'
 import { describe } from '../platform/platform.ts'
-import { atLeast, versionNumbers } from '../platform/versions.ts'
 import type { Configuration } from '../site/configuration.ts'
 import { fingerprintOf } from '../site/configuration.ts'
 import type { Machine } from '../site/machine.ts'
+import { nodesOf, spreads } from '../site/nodes.ts'
 import type { Setup } from '../site/setup.ts'
 import { backupPlace, saveReceipt } from '../steps/receipt.ts'
-import { absent, folder, forget, jobFileStep, packaged, service, tilde } from '../steps/resources.ts'
+import { absent, differs, folder, forget, jobFileStep, service, tilde } from '../steps/resources.ts'
 import { advice, again, type Check, type Finding, missed, ok, type Step, skipped } from '../steps/step.ts'
 import { editedFiles, ourFolder } from './consent.ts'
 import { awaitIdle } from './drain.ts'
 import { gatewayChecks } from './haproxy-checks.ts'
+import { program } from './haproxy-program.ts'
+import { listenerChecks, settingOfPort } from './listeners.ts'
 import { others } from './other-ollamas.ts'
 import type { Part, Question } from './part.ts'
 import { writable } from './writable.ts'
@@ -38,7 +41,7 @@ function config(machine: Machine, setup: Setup): Step {
       const text = await look.read(at.config)
       if (text === undefined) return missed(`${tilde(look, at.config)} is missing`, again)
       if (kept && text !== wanted.text) return skipped(`${tilde(look, at.config)} is left as edited by hand`)
-      if (text !== wanted.text) return missed(`${tilde(look, at.config)} differs from what the settings give`, again)
+      if (text !== wanted.text) return differs(look, at.config, text, wanted.text)
       for (const name of Object.keys(wanted.files))
         if ((await look.read(name)) !== wanted.files[name]) return missed(`${tilde(look, name)} differs`, again)
       return running(look, wanted, setup.programs.haproxy)
@@ -49,7 +52,7 @@ function config(machine: Machine, setup: Setup): Step {
       if (runs && !has(machine, ipv4))
         throw new Stop(
           3,
-          `The address ${ipv4} is on no interface, so the running configuration stays; bring Tailscale up and run install.ts again.`,
+          `The address ${ipv4} is on no interface, so the running configuration stays; bring Tailscale up and run ${called('install')} again.`,
         )
       if (runs) await chooseIpv6(host, hasIpv6(machine) ? 'on' : 'off')
       await swap(host, { receipt: setup.receipt, configuration: wanted, haproxy: setup.programs.haproxy })
@@ -72,13 +75,13 @@ function overIpv6(machine: Machine, ipv6: string, setup: Setup): Step {
     async check(look) {
       if ((await runningIpv6(look)) !== 'off') return ok(ipv6)
       if (hasIpv6(machine))
-        return missed(`${ipv6} came after the gateway had started, so it answers on IPv4 alone`, 'npx tsx apply.ts')
+        return missed(`${ipv6} came after the gateway had started, so it answers on IPv4 alone`, `${typed('apply')}`)
       const why = machine.addresses.find(({ address }) => address === ipv6)?.unready
       const after =
-        setup.settings.observer === 'on' ? 'the gateway then takes it in by itself' : 'then npx tsx apply.ts'
+        setup.settings.observer === 'on' ? 'the gateway then takes it in by itself' : `then ${typed('apply')}`
       return advice(
         `${ipv6} is ${why ?? 'on no interface'}, so the gateway answers on IPv4 alone`,
-        `Nobody is kept out; for IPv6, switch Tailscale off and on in the menu bar; ${after}.`,
+        `Nobody is kept out; for IPv6, ${platformOf(machine).tailscale.offAndOn}; ${after}.`,
       )
     },
     apply: bringInIpv6,
@@ -101,13 +104,17 @@ async function running(look: Look, wanted: Configuration, haproxy: string): Prom
   return ok(`fingerprint ${fingerprint.slice(0, 12)}, answered by the running worker`)
 }
 
+/** Where the gateway's job says what it waits for. */
+const jobLog = (look: Look): string =>
+  jobsOf({ ...look, uid: 0 }).typed.reads(labels(look).gateway, `${places(look).logs}/haproxy.job.log`)
+
 /** The worker is a child of the job's process, and its answer is what counts. */
 async function answers(look: Look, wanted: string, pid: number, address: string | undefined): Promise<Finding> {
   const fingerprint = await runningFingerprint(look)
   if (!fingerprint)
     return missed(
       `process ${pid} runs, but no worker answers yet`,
-      `See ${places({ home: '~' }).logs}/haproxy.job.log: it waits until ${address ?? 'the tailnet address'} is on an interface.`,
+      `See ${jobLog(look)}: it waits until ${address ?? 'the tailnet address'} is on an interface.`,
     )
   if (fingerprint !== wanted) return missed('the worker answers another configuration', again)
   return ok(`process ${pid}, worker ${(await workerInfo(look))?.pid}`)
@@ -130,15 +137,22 @@ async function drain(host: Host, setup: Setup): Promise<void> {
 }
 
 /** A wait, not a change: after a restart of Ollama the gateway's health check needs a moment to see it. */
-function reachesEngine(): Step {
+function reachesEngine({ settings }: Setup): Step {
+  const several = spreads(settings)
   return {
     id: 'haproxy.engine',
-    title: 'The gateway finds Ollama up',
+    title: several ? 'The gateway finds a node up' : 'The gateway finds Ollama up',
     needs: ['haproxy.service', 'ollama.service'],
     async check(look) {
+      if (several && nodesOf(settings).length === 0) return skipped('this gateway has no node yet')
       if (await engineUp(look)) return ok('its health check succeeds')
       if (!(await runningFingerprint(look))) return missed('HAProxy does not run, so it finds nothing', again)
-      return missed('the gateway runs, but Ollama does not answer it', 'See `npx tsx status.ts` for ollama.service.')
+      if (several)
+        return missed(
+          'the gateway runs, but none of its nodes answers it',
+          `\`${typed('nodes')}\` says what is wrong with each.`,
+        )
+      return missed('the gateway runs, but Ollama does not answer it', `See \`${typed('status')}\` for ollama.service.`)
     },
     apply: async () => {},
     settlesWithin: 30_000,
@@ -157,54 +171,18 @@ function gatewayService(machine: Machine, setup: Setup): Step {
     machine,
     job: gatewayJob(machine, setup),
     receipt: setup.receipt,
-    keepEdited: keepEdited.includes(jobPath(machine, labels.gateway)),
+    keepEdited: keepEdited.includes(jobPath(machine, labels(machine).gateway)),
     answers: async (look, pid) => answers(look, await fingerprint(look), pid, machine.tailscale.ipv4),
     beforeStop: (host) => drain(host, setup),
   })
   return { ...step, needs: ['tailscale.up', 'haproxy.package', 'haproxy.config'] }
 }
 
-const minimum = [2, 6]
-
-/** The first version of each series that reloads on macOS without freezing after some (haproxy/haproxy#3045); from 3.3 on all do, and before 3.1 all did. */
-const thawed = [
-  [3, 1, 9],
-  [3, 2, 5],
-]
-
-/** Whether this version freezes at reloads on macOS. */
-export const freezes = (version: string): boolean => {
-  const numbers = versionNumbers(version)
-  const series = thawed.find(([major, minor]) => numbers[0] === major && numbers[1] === minor)
-  return series !== undefined && !atLeast(numbers, series)
-}
-
-/** What settings and keys ask of HAProxy's version, beside the least that there must be. */
-function tooOld(version: string, machine: Machine, { settings, registry }: Setup): string | undefined {
-  if (!atLeast(versionNumbers(version), minimum)) return 'too old, 2.6 is needed'
-  if (machine.kernel === 'Darwin' && freezes(version))
-    return 'after some reloads it takes no more of them on macOS (haproxy/haproxy#3045); 3.1.9, 3.2.5 or newer is needed'
-  const keys = settings.access === 'tailnet' ? [] : keyNeeds(registry)
-  return tooOldFor(version, [...settingsNeeds(settings), ...keys])
-}
-
-function program(machine: Machine, setup: Setup): Step {
-  return packaged({
-    name: 'haproxy',
-    title: 'HAProxy 2.6 or newer is installed',
-    machine,
-    attended: setup.attended,
-    program: [setup.programs.haproxy],
-    enough: (version) => tooOld(version, machine, setup),
-    keeps: `harmless; \`${platformOf(machine).packages.typed(machine.packager, 'uninstall', 'haproxy')}\` removes it`,
-  })
-}
-
 /** Without the proxy nothing of it may be left behind, and the choice is a fact that can be checked. */
 function without(machine: Machine, setup: Setup): Step[] {
   const at = places(machine)
   const step = gatewayService(machine, setup)
-  const file = jobPath(machine, labels.gateway)
+  const file = jobPath(machine, labels(machine).gateway)
   const chosen = setup.mode === 'exposed' ? 'not protected: Ollama is open to the tailnet' : 'no remote access'
   return [
     {
@@ -216,7 +194,7 @@ function without(machine: Machine, setup: Setup): Step[] {
           if (finding?.is === 'missed') return finding
         }
         const left = (await look.stat(at.proxy)) && (await ourFolder(look, machine, setup))
-        return left ? missed('its configuration is still there', again) : ok(chosen)
+        return left ? missed('the gateway’s configuration is still there', again) : ok(chosen)
       },
       async apply(host) {
         if (file in setup.receipt.files) await step.undo?.(host)
@@ -232,14 +210,18 @@ function foreignFolder(machine: Machine, setup: Setup): Step {
   const at = places(machine)
   return {
     id: 'haproxy.foreign',
-    title: '~/.haproxy is not somebody else’s',
+    ahead: true,
+    title: `${tilde(machine, at.proxy)} is not somebody else’s`,
     check: async (look) =>
       (await look.stat(at.proxy)) && !(await ourFolder(look, machine, setup))
-        ? missed('~/.haproxy is there, and we did not make it', again)
+        ? missed(`${tilde(machine, at.proxy)} is there, and we did not make it`, again)
         : ok('ours or none'),
     async apply(host) {
       if (setup.answers.keepEdited.includes(at.proxy))
-        throw new Stop(4, '~/.haproxy is not ours and you want to keep it; move it away, or run install.ts --no-proxy.')
+        throw new Stop(
+          4,
+          `${tilde(machine, at.proxy)} is not ours and you want to keep it; move it away, or run ${called('install')} --no-proxy.`,
+        )
       const backup = await backupPlace(host, 'haproxy')
       await host.move(at.proxy, backup)
       setup.receipt.backups.push({ original: at.proxy, backup })
@@ -251,13 +233,13 @@ function foreignFolder(machine: Machine, setup: Setup): Step {
 /** Found before anything is changed, since HAProxy would only say that it cannot bind. */
 function portsFree(machine: Machine, setup: Setup): Check[] {
   const { port, peers } = setup.settings
-  const tailnet = gatewayOf(machine, setup).listeners.flatMap((listener) => listener.addresses)
+  const [tailnet, ...further] = gatewayOf(machine, setup).listeners
   const free = (id: string, where: string, ours: string[], number: number, setting: string): Check => ({
     id,
     title: `Nobody else holds port ${number} on ${where}`,
     exit: 3,
     async check(look) {
-      const engine = (await jobsOf(machine).job(look, labels.engine))?.pid
+      const engine = (await jobsOf(machine).job(look, labels(machine).engine))?.pid
       const found = (await listeners(look, number)).filter(
         ({ address, pid, command }) =>
           (ours.includes(address) || address === '*') && pid !== engine && !command?.includes('haproxy'),
@@ -268,13 +250,16 @@ function portsFree(machine: Machine, setup: Setup): Check[] {
       return left.length === 0
         ? ok('free, or ours')
         : missed(
-            left.map(describe).join(', '),
+            `the port is taken: ${left.map(describe).join(', ')}`,
             `Stop it, or set another port in settings.yaml (${setting}: ${number}).`,
           )
     },
   })
   return [
-    free('haproxy.port', 'the tailnet address', tailnet, port, 'port'),
+    free('haproxy.port', 'the tailnet address', tailnet?.addresses ?? [], port, 'port'),
+    ...further.map(({ name, addresses, port: own }) =>
+      free(`haproxy.port-${name}`, addresses.join(', '), addresses, own, settingOfPort(name)),
+    ),
     free('haproxy.peers-port', '127.0.0.1', ['127.0.0.1'], peers.port, 'peers.port'),
   ]
 }
@@ -298,7 +283,7 @@ const listsFit = ({ registry, settings }: Setup): Check => ({
 /** ~/.haproxy with all that is in it; one that is not ours is never removed. */
 function proxyFolder(machine: Machine, setup: Setup): Step {
   const { proxy } = places(machine)
-  const step = folder({ id: 'haproxy.folder', title: '~/.haproxy is private', path: proxy })
+  const step = folder({ id: 'haproxy.folder', title: `${tilde(machine, proxy)} is private`, path: proxy })
   return {
     ...step,
     async apply(host) {
@@ -318,26 +303,42 @@ function proxyFolder(machine: Machine, setup: Setup): Step {
   }
 }
 
+/** Where the sockets lie; below the gateway's own folder it goes with that. */
+function runFolder(machine: Machine): Step {
+  const { run, proxy } = places(machine)
+  const { run: mode } = platformOf(machine).modes
+  const step = folder({ id: 'haproxy.run', title: 'The sockets’ folder is private', path: run, mode })
+  return run.startsWith(`${proxy}/`) ? { ...step, undo: undefined } : step
+}
+
 function withProxy(machine: Machine, setup: Setup): Check[] {
   const at = places(machine)
   const job = gatewayJob(machine, setup)
-  const edited = setup.answers.keepEdited.includes(jobPath(machine, labels.gateway))
+  const edited = setup.answers.keepEdited.includes(jobPath(machine, labels(machine).gateway))
   const { ipv6 } = machine.tailscale
   return [
+    ...listenerChecks(machine, setup),
     ...portsFree(machine, setup),
-    writable('haproxy.folders', '~/.haproxy can be written', machine, [at.proxy, at.maps, at.keyMaps, at.run]),
+    writable('haproxy.folders', `${tilde(machine, at.proxy)} can be written`, machine, [
+      at.proxy,
+      at.maps,
+      at.keyMaps,
+      at.run,
+    ]),
     listsFit(setup),
     program(machine, setup),
     foreignFolder(machine, setup),
     proxyFolder(machine, setup),
-    { ...folder({ id: 'haproxy.run', title: 'The sockets’ folder is private', path: at.run }), undo: undefined },
+    runFolder(machine),
+    ...nodesReachable(setup.settings),
     keyStep(setup.settings),
+    ...nodeSteps(setup.settings),
     identityStep(setup.settings),
     config(machine, setup),
     {
       ...jobFileStep({
         id: 'haproxy.job',
-        home: machine.home,
+        at: machine,
         job,
         receipt: setup.receipt,
         keepEdited: edited,
@@ -346,7 +347,7 @@ function withProxy(machine: Machine, setup: Setup): Check[] {
     },
     gatewayService(machine, setup),
     ...(ipv6 ? [overIpv6(machine, ipv6, setup)] : []),
-    reachesEngine(),
+    reachesEngine(setup),
   ]
 }
 
@@ -362,6 +363,14 @@ export const editedQuestion = (look: Look, path: string): Question => ({
 /** What clients may ask. */
 export const haproxy: Part = {
   name: 'haproxy',
+  about: (machine, { mode, settings }) =>
+    mode === 'proxy'
+      ? {
+          title: 'HAProxy',
+          what: 'lets in only what is on the list',
+          where: `${machine.tailscale.ipv4 ?? '100.x.y.z'}:${settings.port}`,
+        }
+      : { title: 'HAProxy', what: 'goes', where: tilde(machine, places(machine).proxy) },
   steps: (machine, setup) => (setup.mode === 'proxy' ? withProxy(machine, setup) : without(machine, setup)),
   checks: gatewayChecks,
   async questions(look, machine, setup): Promise<Question[]> {

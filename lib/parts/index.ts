@@ -1,4 +1,8 @@
-import type { Mode } from '../site/receipt.ts'
+import type { Setup } from '../site/setup.ts'
+import { absent } from './absent.ts'
+import { certificates } from './certificates.ts'
+import { command } from './command.ts'
+import { firewall } from './firewall.ts'
 import { haproxy } from './haproxy.ts'
 import { models } from './models.ts'
 import { observer } from './observer.ts'
@@ -6,13 +10,28 @@ import { ollama } from './ollama.ts'
 import { packages } from './packages.ts'
 import type { Part } from './part.ts'
 import { power } from './power.ts'
-import { runtime } from './runtime.ts'
 import { system } from './system.ts'
 import { tailscale } from './tailscale.ts'
 
 /** The parts in the order in which they are installed; uninstall goes backwards. */
-export const parts: Part[] = [system, packages, tailscale, runtime, ollama, haproxy, observer, models, power]
+export const parts: Part[] = [
+  system,
+  packages,
+  tailscale,
+  command,
+  ollama,
+  certificates,
+  haproxy,
+  firewall,
+  observer,
+  models,
+  power,
+]
 
-/** Without the proxy its address must be free before Ollama may take it, so what is left of it goes first. */
-export const partsOf = (mode: Mode): Part[] =>
-  mode === 'proxy' ? parts : [system, packages, tailscale, runtime, observer, haproxy, ollama, models, power]
+/** Without the proxy its address must be free before Ollama may take it, so what is left of it goes first. A gateway has no engine of its own, and what an earlier role left of one goes. */
+export function partsOf({ mode, settings }: Pick<Setup, 'mode' | 'settings'>): Part[] {
+  if (mode !== 'proxy')
+    return [system, packages, tailscale, command, observer, firewall, haproxy, ollama, models, power]
+  if (settings.role === 'server') return parts
+  return parts.map((part) => (part === ollama ? absent(part, 'engine') : part === models ? absent(part, 'warm') : part))
+}

@@ -7,7 +7,7 @@ import { parseSettings } from '../site/settings.ts'
 import type { Setup } from '../site/setup.ts'
 import { findModels, folderThere } from './models-folder.ts'
 
-const machine = { home: '/Users/ada', uid: 501, packager: { prefix: '/opt/homebrew' } } as Machine
+const machine = { home: '/Users/ada', system: 'mac', uid: 501, packager: { prefix: '/opt/homebrew' } } as Machine
 const setup = (yaml = '') => ({ settings: parseSettings(yaml, 'settings.yaml'), receipt: emptyReceipt() }) as Setup
 
 const plist = (label: string, models: string) =>

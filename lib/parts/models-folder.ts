@@ -24,8 +24,8 @@ export async function findModels(
 ): Promise<Adopted | undefined> {
   if (settings.models_folder !== defaultModels) return undefined
   const { jobFiles, keepers } = platformOf(machine)
-  const file = jobPath(machine, labels.engine)
-  const written = (await jobFiles.written(look, labels.engine))?.variable(variable)
+  const file = jobPath(machine, labels(machine).engine)
+  const written = (await jobFiles.written(look, labels(machine).engine))?.variable(variable)
   const edited = written !== undefined && (await isForeign(look, receipt, file))
   if (written !== undefined) return edited ? adopted(machine, written, tilde(look, file)) : undefined
   const [session] = await jobsOf(machine).inherited(look, [variable])
@@ -38,15 +38,15 @@ export async function findModels(
   )
 }
 
-function adopted({ home }: Machine, value: string | undefined, by: string): Adopted | undefined {
+function adopted(machine: Machine, value: string | undefined, by: string): Adopted | undefined {
   const folder = folderName.safeParse(value?.replace(/(?<=.)\/+$/, ''))
   const found = folder.success ? folder.data : undefined
-  return found && found !== modelsFolder({ models_folder: defaultModels }, home) ? { folder: found, by } : undefined
+  return found && found !== modelsFolder({ models_folder: defaultModels }, machine) ? { folder: found, by } : undefined
 }
 
 /** A disk that is not connected leaves nothing where it was, and Ollama then lists no model, or does not start. */
 export function folderThere(machine: Machine, setup: Setup): Check {
-  const folder = modelsFolder(setup.settings, machine.home)
+  const folder = modelsFolder(setup.settings, machine)
   return {
     id: 'ollama.models-folder',
     title: 'The folder of the models is there',

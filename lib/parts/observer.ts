@@ -1,6 +1,9 @@
+import { dirname } from 'node:path'
 import { droppedLines, runningFingerprint } from '../haproxy/runtime.ts'
 import type { Look } from '../host/host.ts'
+import { called } from '../host/typed.ts'
 import { ageOf, readSign, staleAfter } from '../observer/sign.ts'
+import { triedOn } from '../observer/tried.ts'
 import { jobPath, jobsOf, labels, listeners, places, platformOf } from '../platform/here.ts'
 import { describe } from '../platform/platform.ts'
 import type { Machine } from '../site/machine.ts'
@@ -11,6 +14,10 @@ import type { Part } from './part.ts'
 
 const without = 'until it runs there is no log of requests, nothing is counted, and no metrics are served'
 
+/** Where it says what it cannot do. */
+const ownLog = (look: Look): string =>
+  jobsOf({ ...look, uid: 0 }).typed.reads(labels(look).observer, `${places(look).logs}/observer.log`)
+
 /** A process alone proves nothing: it must have given a sign of life a moment ago. */
 async function answers(look: Look, pid: number): Promise<Finding> {
   const sign = await readSign(look)
@@ -18,20 +25,23 @@ async function answers(look: Look, pid: number): Promise<Finding> {
   if (age === undefined || age > staleAfter)
     return missed(
       `process ${pid} gives no sign of life; ${without}`,
-      `See ${places({ home: '~' }).logs}/observer.log, then run install.ts again.`,
+      `See ${ownLog(look)}, then run ${called('install')} again.`,
     )
   return ok(`process ${pid}, sign of life ${Math.round(age / 1000)} s ago`)
 }
 
 function job(machine: Machine, setup: Setup): { file: Step; run: Step } {
   const at = places(machine)
-  const file = platformOf(machine).jobFiles.filled(setup.jobs[labels.observer] ?? '', {
+  const file = platformOf(machine).jobFiles.filled(setup.jobs[labels(machine).observer] ?? '', {
     // By the version, not by the link: a new copy is a new job.
     bin: `${at.runtime}/${setup.version}/templates/bin`,
     logs: at.logs,
+    folder: at.proxy,
+    state: at.state,
+    certs: at.certs,
     node: setup.programs.node,
   })
-  const keepEdited = setup.answers.keepEdited.includes(jobPath(machine, labels.observer))
+  const keepEdited = setup.answers.keepEdited.includes(jobPath(machine, labels(machine).observer))
   const run = service({
     id: 'observer.service',
     title: 'The observer runs and reads what HAProxy writes down',
@@ -43,7 +53,7 @@ function job(machine: Machine, setup: Setup): { file: Step; run: Step } {
   })
   const written = jobFileStep({
     id: 'observer.job',
-    home: machine.home,
+    at: machine,
     job: file,
     receipt: setup.receipt,
     keepEdited,
@@ -64,14 +74,14 @@ function portFree(machine: Machine, setup: Setup): Check {
     title: `Nobody else holds port ${port}, where the metrics are served`,
     exit: 3,
     async check(look) {
-      const ours = (await jobsOf(machine).job(look, labels.observer))?.pid
+      const ours = (await jobsOf(machine).job(look, labels(machine).observer))?.pid
       const found = (await listeners(look, port)).filter(
         ({ address, pid }) => (address === '127.0.0.1' || address === '*') && (pid === undefined || pid !== ours),
       )
       return found.length === 0
         ? ok('free, or ours')
         : missed(
-            found.map(describe).join(', '),
+            `the port is taken: ${found.map(describe).join(', ')}`,
             `Stop it, or set another one in settings.yaml (metrics.port: ${port}).`,
           )
     },
@@ -87,7 +97,7 @@ const works = (): Check => ({
     const faults = (await readSign(look))?.faults ?? []
     return faults.length === 0
       ? ok('no fault')
-      : missed(faults.join('; '), `See ${places({ home: '~' }).logs}/observer.log.`)
+      : missed(`the observer says: ${faults.join('; ')}`, `See ${ownLog(look)}.`)
   },
 })
 
@@ -101,7 +111,7 @@ const whole = (machine: Machine): Check => ({
     if ((await runningFingerprint(look)) && (await look.stat(places(look).access)) === undefined)
       return missed(
         `${tilde(look, places(look).access)} was removed: since then nothing is counted, and shares of a day have no end`,
-        `Restart the gateway, which cuts running answers: ${jobsOf(machine).typed.restart(labels.gateway)}`,
+        `Restart the gateway, which cuts running answers: ${jobsOf(machine).typed.restart(labels(machine).gateway)}`,
       )
     const { unreadable = 0, gaps = 0 } = (await readSign(look))?.lost ?? {}
     const seen = [
@@ -122,8 +132,10 @@ const heard = ({ webhook }: Setup['settings']['alerts']): Check => ({
   id: 'alerts.notification',
   title: 'Alerts reach somebody',
   async check(look) {
+    if (webhook !== undefined) return ok('by the webhook, too')
+    const tried = await triedOn(look)
     const { saw, help } = platformOf(look).facts.unseen
-    return webhook !== undefined ? ok('by the webhook, too') : advice(saw, help)
+    return tried ? ok(`by notifications, of which one was tried on ${tried}`) : advice(saw, help)
   },
 })
 
@@ -150,6 +162,11 @@ function absent({ run }: { run: Step }): Step {
 /** The one resident helper, off the way of requests: log, counts, metrics. */
 export const observer: Part = {
   name: 'observer',
+  about: (machine, { mode, settings }) => ({
+    title: 'Observer',
+    what: mode === 'proxy' && settings.observer === 'on' ? 'keeps the log, counts, warns' : 'goes',
+    where: tilde(machine, dirname(places(machine).logs)),
+  }),
   steps(machine, setup): Check[] {
     const steps = job(machine, setup)
     if (setup.mode !== 'proxy' || setup.settings.observer === 'off') return [absent(steps)]

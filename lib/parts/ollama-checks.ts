@@ -1,3 +1,4 @@
+import { called } from '../host/typed.ts'
 import { jobPath, jobsOf, labels, listeners, platformOf } from '../platform/here.ts'
 import { describe, isLoopback } from '../platform/platform.ts'
 import { askEngine } from '../site/engine.ts'
@@ -8,7 +9,7 @@ import { again, type Check, missed, ok } from '../steps/step.ts'
 
 /** What must hold of the running engine beyond its own steps. */
 export const engineChecks = (machine: Machine, setup: Setup): Check[] => [
-  startsAtLogin('ollama.at-login', labels.engine),
+  startsAtLogin(machine, 'ollama.at-login', labels(machine).engine),
   loopbackOnly(machine, setup),
   nobodyElse(machine, setup),
   ownUser(machine),
@@ -25,14 +26,16 @@ function loopbackOnly(machine: Machine, setup: Setup): Check {
       if (setup.mode === 'exposed')
         return missed(
           'Ollama is open to the whole tailnet, as you chose: not protected',
-          'Run install.ts to put the proxy in front.',
+          `Run ${called('install')} to put the proxy in front.`,
         )
       const facts = await listeners(look, setup.settings.engine.port)
-      const job = await jobsOf(machine).job(look, labels.engine)
+      const job = await jobsOf(machine).job(look, labels(machine).engine)
       const mine = facts.filter((fact) => fact.pid === job?.pid)
       const open = mine.filter((fact) => !isLoopback(fact.address))
       if (mine.length === 0) return missed('nobody listens for Ollama', again)
-      return open.length ? missed(open.map(describe).join(', '), again) : ok(mine.map(describe).join(', '))
+      return open.length
+        ? missed(`not on loopback alone: ${open.map(describe).join(', ')}`, again)
+        : ok(mine.map(describe).join(', '))
     },
   }
 }
@@ -43,7 +46,7 @@ function nobodyElse(machine: Machine, setup: Setup): Check {
     title: 'Nobody else listens on the ports, on any address',
     async check(look) {
       const jobs = jobsOf(machine)
-      const engine = await jobs.job(look, labels.engine)
+      const engine = await jobs.job(look, labels(machine).engine)
       const worker = new Set(
         (await listeners(look, setup.settings.port))
           .filter((fact) => fact.command?.includes('haproxy'))
@@ -55,7 +58,10 @@ function nobodyElse(machine: Machine, setup: Setup): Check {
         (fact) => fact.pid === undefined || (fact.pid !== engine?.pid && !worker.has(fact.pid)),
       )
       return foreign.length
-        ? missed(foreign.map(describe).join(', '), 'Stop it: it answers without any protection.')
+        ? missed(
+            `somebody else listens: ${foreign.map(describe).join(', ')}`,
+            'Stop it: it answers without any protection.',
+          )
         : ok(facts.map(describe).join(', '))
     },
   }
@@ -67,12 +73,12 @@ function ownUser(machine: Machine): Check {
     title: 'Ollama does not run as root',
     needs: ['ollama.service'],
     async check(look) {
-      const job = await jobsOf(machine).job(look, labels.engine)
+      const job = await jobsOf(machine).job(look, labels(machine).engine)
       const { stdout } = await look.query(['ps', '-o', 'user=', '-p', `${job?.pid ?? 0}`])
       const user = stdout.trim()
-      return user === machine.user
+      return user === platformOf(machine).engineUser(machine)
         ? ok(`process ${job?.pid} is ${user}’s`)
-        : missed(`its user is ${user || 'unknown'}`, 'Run install.ts as yourself.')
+        : missed(`Ollama runs as ${user || 'an unknown user'}`, `Run ${called('install')} as yourself.`)
     },
   }
 }
@@ -87,20 +93,20 @@ function cloudOff(machine: Machine, setup: Setup): Check {
       if (answer.status === 404)
         return missed(
           'this Ollama cannot switch its cloud off (before 0.16.2)',
-          `${platformOf(machine).packages.typed(machine.packager, 'upgrade', 'ollama')}, then run install.ts again.`,
+          `${platformOf(machine).packages.typed(machine.packager, 'upgrade', 'ollama')}, then run ${called('install')} again.`,
         )
       return /"disabled":\s*true/.test(answer.body)
         ? ok('cloud disabled')
-        : missed(`/api/status says ${answer.body.slice(0, 80)}`, again)
+        : missed(`Ollama’s /api/status says ${answer.body.slice(0, 80)}`, again)
     },
   }
 }
 
 /** As the file has it; what the supervisor made of it is in the service's own step. */
-export function startsAtLogin(id: string, label: string): Check {
+export function startsAtLogin(machine: Machine, id: string, label: string): Check {
   return {
     id,
-    title: `${label} starts at login and is kept alive`,
+    title: `${label} starts ${platformOf(machine).words.start} and is kept alive`,
     async check(look) {
       const { jobFiles } = platformOf(look)
       const written = await jobFiles.written(look, label)

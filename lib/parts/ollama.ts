@@ -1,10 +1,11 @@
 import { engineLoad, setDraining } from '../haproxy/runtime.ts'
 import { exitCodes, Stop } from '../host/command.ts'
 import type { Host, Look } from '../host/host.ts'
+import { called } from '../host/typed.ts'
 import { jobPath, jobsOf, labels, listeners, places, platformOf } from '../platform/here.ts'
 import type { JobFile } from '../platform/platform.ts'
 import { atLeast, versionNumbers } from '../platform/versions.ts'
-import { askEngine, engineJob, minimumVersion, ownVersion } from '../site/engine.ts'
+import { askEngine, engineAddress, engineJob, minimumVersion, ownVersion } from '../site/engine.ts'
 import type { Machine } from '../site/machine.ts'
 import { modelsFolder, spell } from '../site/settings.ts'
 import type { Setup } from '../site/setup.ts'
@@ -13,7 +14,7 @@ import { advice, again, type Check, type Finding, missed, ok, type Step } from '
 import { awaitIdle } from './drain.ts'
 import { folderThere } from './models-folder.ts'
 import { engineChecks } from './ollama-checks.ts'
-import { named, others, remedyFor, stopOthers, typed } from './other-ollamas.ts'
+import { asTyped, named, others, remedyFor, stopOthers } from './other-ollamas.ts'
 import type { Part, Question } from './part.ts'
 
 async function answers(look: Look, machine: Machine, setup: Setup, pid: number): Promise<Finding> {
@@ -21,19 +22,19 @@ async function answers(look: Look, machine: Machine, setup: Setup, pid: number):
   if (version.status !== 200)
     return missed(
       `process ${pid} does not answer /api/version (${version.error ?? version.status})`,
-      `See ${places({ home: '~' }).logs}/ollama.log`,
+      `See ${jobsOf(machine).typed.reads(labels(machine).engine, `${places(machine).logs}/ollama.log`)}`,
     )
   const mine = (await listeners(look, setup.settings.engine.port)).filter((fact) => fact.pid === pid)
   if (mine.length === 0)
     return missed(
       `the answer comes from another program than process ${pid}`,
-      'Stop the other Ollama and run install.ts again.',
+      `Stop the other Ollama and run ${called('install')} again.`,
     )
   const { version: running } = JSON.parse(version.body) as { version: string }
   const { stdout } = await look.query([...ownVersion, setup.programs.ollama, '--version'])
   const installed = /\d+(\.\d+)+/.exec(stdout)?.[0]
   // After an upgrade the old process lacks the files that it starts its runners from (ollama/ollama#11694).
-  if (installed && installed !== running) return missed(`${running} runs, ${installed} is installed`, again)
+  if (installed && installed !== running) return missed(`Ollama ${running} runs, and ${installed} is installed`, again)
   return ok(`Ollama ${running}, process ${pid}`)
 }
 
@@ -50,7 +51,10 @@ async function drain(host: Host, setup: Setup): Promise<void> {
     ))
   )
     return
-  throw new Stop(5, `Ollama was not restarted: ${left} answer(s) still run; run install.ts again when they are done.`)
+  throw new Stop(
+    5,
+    `Ollama was not restarted: ${left} answer(s) still run; run ${called('install')} again when they are done.`,
+  )
 }
 
 function engineService(machine: Machine, setup: Setup, job: JobFile): Step {
@@ -60,7 +64,7 @@ function engineService(machine: Machine, setup: Setup, job: JobFile): Step {
     machine,
     job,
     receipt: setup.receipt,
-    keepEdited: setup.answers.keepEdited.includes(jobPath(machine, labels.engine)),
+    keepEdited: setup.answers.keepEdited.includes(jobPath(machine, labels(machine).engine)),
     answers: (look, pid) => answers(look, machine, setup, pid),
     beforeStop: (host) => drain(host, setup),
   })
@@ -77,7 +81,7 @@ function engineService(machine: Machine, setup: Setup, job: JobFile): Step {
         ? finding
         : missed(
             `${finding.saw}; in the way is ${named(found)}`,
-            remedyFor(found, 'Run install.ts --stop-other-ollama.'),
+            remedyFor(found, `Run ${called('install')} --stop-other-ollama.`),
           )
     },
     apply: (host) => base.apply(host).finally(() => setDraining(host, false).catch(() => {})),
@@ -87,12 +91,13 @@ function engineService(machine: Machine, setup: Setup, job: JobFile): Step {
 function alone(machine: Machine, setup: Setup): Step {
   return {
     id: 'ollama.alone',
+    ahead: true,
     title: 'No other Ollama is in the way',
     async check(look) {
       const found = await others(look, machine, setup.settings)
       return found.length === 0
         ? ok('none')
-        : missed(named(found), remedyFor(found, 'Run install.ts --stop-other-ollama, or stop it yourself.'))
+        : missed(named(found), remedyFor(found, `Run ${called('install')} --stop-other-ollama, or stop it yourself.`))
     },
     async apply(host) {
       const found = await others(host, machine, setup.settings)
@@ -101,7 +106,7 @@ function alone(machine: Machine, setup: Setup): Step {
       if (!setup.answers.stopOther)
         throw new Stop(
           setup.attended ? exitCodes.declined : exitCodes.precondition,
-          `Another Ollama is in the way (${named(found)}); stop it, or run install.ts --stop-other-ollama.`,
+          `Another Ollama is in the way (${named(found)}); stop it, or run ${called('install')} --stop-other-ollama.`,
         )
       await stopOthers(host, machine, setup, found)
     },
@@ -123,7 +128,7 @@ function leaks(machine: Machine, { settings }: Setup): Check {
     title: 'No OLLAMA_ setting leaks in from the session',
     async check(look) {
       const jobs = jobsOf(machine)
-      const folder = modelsFolder(settings, machine.home)
+      const folder = modelsFolder(settings, machine)
       const set = (await jobs.inherited(look, names)).filter(
         ([name, value]) => name !== 'OLLAMA_MODELS' || value !== folder,
       )
@@ -138,7 +143,7 @@ function leaks(machine: Machine, { settings }: Setup): Check {
         )
       if (set.length === 0) return ok('none set')
       return advice(
-        `set for the whole session: ${set.map(([name]) => name).join(', ')}`,
+        `${set.map(([name]) => name).join(', ')}: set for the whole session, and so for Ollama`,
         `${jobs.typed.forget(set[0]?.[0] ?? '')}   (our job’s file overrules only what it names)`,
       )
     },
@@ -148,11 +153,19 @@ function leaks(machine: Machine, { settings }: Setup): Check {
 /** The engine, on loopback. */
 export const ollama: Part = {
   name: 'ollama',
+  about: (machine, setup) => ({
+    title: 'Ollama',
+    what:
+      setup.mode === 'exposed'
+        ? 'answers your whole tailnet, unprotected, deletion included'
+        : 'answers, on this machine only',
+    where: `${engineAddress(machine, setup)}:${setup.settings.engine.port}`,
+  }),
   steps(machine, setup) {
     const minimum = minimumVersion
     const { packages } = platformOf(machine)
     const job = engineJob(machine, setup, setup.programs.ollama)
-    const edited = setup.answers.keepEdited.includes(jobPath(machine, labels.engine))
+    const edited = setup.answers.keepEdited.includes(jobPath(machine, labels(machine).engine))
     return [
       packaged({
         name: 'ollama',
@@ -165,7 +178,7 @@ export const ollama: Part = {
           atLeast(versionNumbers(version), minimum)
             ? undefined
             : `too old for the open groups, which need ${minimum.join('.')}`,
-        upgrade: setup.programs.ollama === packages.bundled.ollama ? 'update Ollama.app from its menu' : undefined,
+        upgrade: setup.programs.ollama === packages.bundled.ollama ? packages.bundled.upgrade : undefined,
         keeps: `you may want it without the gateway; \`${packages.typed(machine.packager, 'uninstall', 'ollama')}\` removes it`,
       }),
       folderThere(machine, setup),
@@ -173,7 +186,7 @@ export const ollama: Part = {
       leaks(machine, setup),
       jobFileStep({
         id: 'ollama.job',
-        home: machine.home,
+        at: machine,
         job,
         receipt: setup.receipt,
         keepEdited: edited,
@@ -185,7 +198,7 @@ export const ollama: Part = {
   async questions(look, machine, setup): Promise<Question[]> {
     const found = await others(look, machine, setup.settings)
     if (found.length === 0 || setup.answers.stopOther || remedyFor(found, '') !== '') return []
-    const text = `Another Ollama is in the way (${named(found)}). Stop it? It can be brought back: ${found.map((other) => typed(other.back)).join('; ')}`
+    const text = `Another Ollama is in the way (${named(found)}). Stop it? It can be brought back: ${found.map((other) => asTyped(other.back)).join('; ')}`
     return [{ id: 'stopOther', kind: 'confirm', text, initial: false }]
   },
 }

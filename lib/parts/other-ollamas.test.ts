@@ -5,7 +5,7 @@ import { parseSettings } from '../site/settings.ts'
 import { others, remedyFor } from './other-ollamas.ts'
 
 const machine = {
-  ...{ home: '/Users/ada', uid: 501, user: 'ada', ssh: false },
+  ...{ home: '/Users/ada', system: 'mac', uid: 501, user: 'ada', ssh: false },
   packager: { program: '/opt/homebrew/bin/brew', prefix: '/opt/homebrew' },
 } as Machine
 

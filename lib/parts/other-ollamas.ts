@@ -1,5 +1,6 @@
 import { exitCodes, Stop } from '../host/command.ts'
 import type { Host, Look } from '../host/host.ts'
+import { called } from '../host/typed.ts'
 import { jobsOf, labels, listeners, platformOf } from '../platform/here.ts'
 import { ancestry, isLoopback, type Keeper, type ListenerFact, type Process } from '../platform/platform.ts'
 import { destination } from '../platform/tailscale-serve.ts'
@@ -18,7 +19,7 @@ export interface Other extends Omit<Keeper, 'who'> {
 }
 
 /** The command that brings one back, as a person types it. */
-export function typed(back: string[]): string {
+export function asTyped(back: string[]): string {
   if (back.length === 0) return 'start it again as you did before'
   const [shell, flag, script] = back
   return shell === 'sh' && flag === '-c' && script !== undefined ? script : back.join(' ')
@@ -30,7 +31,7 @@ export const named = (found: Other[]): string => found.map(({ what }) => what).j
 /** What helps against all of them: what only their owner can do where there is such a thing, else `otherwise`. */
 export function remedyFor(found: Other[], otherwise: string): string {
   const musts = found.flatMap(({ stop, must }) => (stop.length === 0 && must ? [must] : []))
-  return musts.length > 0 ? `${musts.join('; then ')}; then run install.ts again.` : otherwise
+  return musts.length > 0 ? `${musts.join('; then ')}; then run ${called('install')} again.` : otherwise
 }
 
 /** The app (which would end our server and take the port), whoever holds the ports on whatever address, and jobs that start one at login. */
@@ -39,7 +40,7 @@ export async function others(look: Look, machine: Machine, settings: Settings): 
   const [all, held, job, app] = await Promise.all([
     processes.all(look),
     holders(look, settings),
-    jobsOf(machine).job(look, labels.engine),
+    jobsOf(machine).job(look, labels(machine).engine),
     keepers.ollamaApp(look, machine),
   ])
   const foreign = held.filter(({ pid }) => pid === undefined || pid !== job?.pid)

@@ -1,4 +1,5 @@
 import type { Look } from '../host/host.ts'
+import { called } from '../host/typed.ts'
 import { platformOf } from '../platform/here.ts'
 import { tailscaleState } from '../platform/tailscale.ts'
 import type { Machine } from '../site/machine.ts'
@@ -25,13 +26,14 @@ function present(machine: Machine, setup: Setup): Step {
     title: `${manager.name} is installed`,
     keeps: 'other programs may need it',
     interactive: true,
+    asks: manager.asks,
     async check() {
       const { program, other, prefix } = machine.packager
       const beside = other && manager.besides(other)
       if (program) return ok(beside ? `${program}; ${beside}` : program)
       return missed(
         beside ?? manager.sought,
-        `Install it from ${manager.site}, or run install.ts again and agree to it (${prefix}).`,
+        `Install it from ${manager.site}, or run ${called('install')} again and agree to it (${prefix}).`,
       )
     },
     async apply(host) {
@@ -54,16 +56,16 @@ function index(machine: Machine, setup: Setup): Step {
       if (came) return came
       const left = (await toPour(look, setup)).length > 0 || !(await tailscaleState(look)).cli
       if (!left) return nothingLeft
-      if (!machine.packager.program) return ok('it comes with Homebrew')
+      if (!machine.packager.program) return ok(`it comes with ${manager.name}`)
       return (await manager.recent(look, machine.packager))
         ? ok('it came within a week')
-        : missed('it is older than a week', renews())
+        : missed(`${manager.name}’s list of packages is older than a week`, renews())
     },
     async apply(host) {
       // What cannot be installed from the old list is told then, with its own reason.
       came = await manager.renew(host, machine.packager, setup.attended).then(
         () => ok('it came a moment ago'),
-        (error: Error) => advice(`the old one is used, since ${error.message}`, renews()),
+        (error: Error) => advice(`the old list of packages is used, since ${error.message}`, renews()),
       )
     },
   }
@@ -96,5 +98,10 @@ function readyMade(machine: Machine, setup: Setup): Check {
 /** What packages come from. */
 export const packages: Part = {
   name: 'packages',
+  about: (machine) => ({
+    title: platformOf(machine).packages.name,
+    what: 'brings the programs',
+    where: machine.packager.prefix,
+  }),
   steps: (machine, setup) => [present(machine, setup), index(machine, setup), readyMade(machine, setup)],
 }

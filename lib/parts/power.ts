@@ -2,6 +2,7 @@ import { platformOf } from '../platform/here.ts'
 import type { Aspect, Change, Said } from '../platform/platform.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
+import { saveReceipt } from '../steps/receipt.ts'
 import { advice, type Check, type Finding, ok, type Step, skipped } from '../steps/step.ts'
 import type { Part, Question } from './part.ts'
 
@@ -15,18 +16,24 @@ const checkOf = ({ id, title, ask }: Aspect): Check => ({ id, title, check: asyn
 /** A change with consent: when it does not show afterwards, that is advice again, since nothing more can be done by command. */
 function changed(change: Change, setup: Setup): Step {
   const check = checkOf(change)
-  let tried = false
+  const was = setup.receipt.changed[change.id]
+  let [tried, before] = [false, '']
   return {
     ...check,
     interactive: true,
-    keeps: change.keeps,
+    asks: change.asks,
+    keeps: `${change.keeps}${was === undefined ? '' : ` (before: ${was})`}`,
     async check(look) {
       const found = await check.check(look)
-      return found.is === 'advice' && !tried ? { ...found, is: 'missed' } : found
+      if (found.is !== 'advice' || tried) return found
+      before = found.saw
+      return { ...found, is: 'missed' }
     },
     async apply(host) {
       tried = true
       await change.make(host, setup.attended)
+      setup.receipt.changed[change.id] = before
+      await saveReceipt(host, setup.receipt)
     },
   }
 }
@@ -41,14 +48,15 @@ function changes(machine: Machine, { mode, programs }: Setup): ['power' | 'firew
 /** What keeps a machine from being a server: advice, and a change with consent where one command does it. */
 export const power: Part = {
   name: 'power',
+  about: () => ({ title: 'Power', what: 'stays awake, and can be reached', where: 'with your password' }),
   steps: (machine, setup) =>
     changes(machine, setup).map(([id, change]) => (setup.answers[id] ? changed(change, setup) : checkOf(change))),
   checks: (machine) => platformOf(machine).power.others.map(checkOf),
   async questions(look, machine, setup): Promise<Question[]> {
-    const asked = changes(machine, setup).map(async ([id, change]): Promise<Question[]> => {
-      const wanting = (await change.ask(look)).is === 'wanting'
-      return wanting ? [{ id, kind: 'confirm', text: change.question, initial: false }] : []
-    })
-    return (await Promise.all(asked)).flat()
+    const { sleep, portable } = platformOf(machine).power
+    if (setup.receipt.declined.includes('power') || (await sleep.ask(look)).is !== 'wanting') return []
+    // Where nobody sits, nobody can type the password.
+    const initial = setup.attended && !(await portable(look))
+    return [{ id: 'power', kind: 'confirm', text: sleep.question, initial }]
   },
 }

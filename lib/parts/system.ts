@@ -1,14 +1,16 @@
-import { places } from '../platform/here.ts'
-import { atLeast } from '../platform/versions.ts'
+import { places, platformOf } from '../platform/here.ts'
 import type { Machine } from '../site/machine.ts'
-import { advice, type Check, type Finding, missed, ok } from '../steps/step.ts'
+import { advice, type Check, type Finding, missed, ok, skipped } from '../steps/step.ts'
 import type { Part } from './part.ts'
 import { writable } from './writable.ts'
 
 const gigabyte = 1024 ** 3
 
-/** Finder and "About This Mac" count what macOS deletes only when it wants the room; statfs, and whoever writes a file, do not. */
-const purgeable = 'Finder counts purgeable files as free, and they are not yet: System Settings > General > Storage'
+/** What a person should know of the room that they believe to have. */
+const misled = (machine: Machine): string => {
+  const { room } = platformOf(machine).words
+  return room === '' ? '' : ` (${room}.)`
+}
 
 function fact(
   id: string,
@@ -18,17 +20,20 @@ function fact(
   return { id: `system.${id}`, title, exit: 3, check: async (look) => finding(look) }
 }
 
-const macos = (machine: Machine): Finding => {
-  if (machine.kernel !== 'Darwin')
-    return missed(
-      `this is ${machine.kernel || 'an unknown system'}`,
-      'Run this on a Mac; on Linux, `npm run demo` shows it in a box.',
-    )
-  const version = machine.version.join('.')
-  return atLeast(machine.version, [14])
-    ? ok(`macOS ${version}`)
-    : missed(`macOS ${version || 'of unknown version'}`, 'Upgrade to macOS 14 or newer.')
-}
+/** What the platform says that a machine must be. */
+const fitness = (machine: Machine): Check[] =>
+  platformOf(machine)
+    .fitness(machine)
+    .map(({ id, title, ask }) => ({
+      id,
+      title,
+      exit: 3,
+      async check(look) {
+        const said = await ask(look)
+        if (said.is === 'good') return ok(said.saw)
+        return said.is === 'wanting' ? missed(said.saw, said.help) : skipped(said.saw)
+      },
+    }))
 
 /** What HAProxy, a shell or a log's form takes for something else. Quoted, blanks are harmless. */
 const taken = /['"#,()[\]{}\\$%`\p{Cc}]/u
@@ -55,35 +60,9 @@ const homeName = (home: string): Finding => {
 /** The machine itself: what no installer can change. */
 export const system: Part = {
   name: 'system',
+  about: ({ home }) => ({ title: 'Machine', what: 'is fit for it', where: home }),
   steps: (machine) => [
-    fact('macos', 'macOS is 14 or newer', () => macos(machine)),
-    fact('chip', 'The Mac has Apple silicon', () =>
-      machine.appleSilicon ? ok('Apple silicon') : missed('an Intel processor', 'Use a Mac with an M1 or newer chip.'),
-    ),
-    fact('native', 'Node runs natively, not under Rosetta', () =>
-      machine.translated
-        ? missed(
-            'Node runs under Rosetta',
-            'Run ./bootstrap.sh: it passes over this Node, and finds or brings one for Apple silicon.',
-          )
-        : ok('native'),
-    ),
-    fact('user', 'An ordinary user runs this, not root', () =>
-      machine.uid === 0
-        ? missed(
-            'this runs as root',
-            'Run it as yourself, without sudo; it asks for your password where macOS needs it.',
-          )
-        : ok(machine.user),
-    ),
-    fact('desktop', 'The user has a desktop session', () =>
-      machine.desktop
-        ? ok(`gui/${machine.uid}`)
-        : missed(
-            'no desktop session: this user is logged in over ssh only',
-            'Log in at the screen (or by Screen Sharing) as the same user and run it again; ssh is fine while that session is open.',
-          ),
-    ),
+    ...fitness(machine),
     fact('home-name', 'The home folder’s path can be written down for every program', () => homeName(machine.home)),
     fact('home', 'The home folder can be read and written', async (look) => {
       const { code } = await look.query(['test', '-r', look.home, '-a', '-w', look.home, '-a', '-x', look.home])
@@ -101,15 +80,21 @@ export const system: Part = {
     fact('disk', 'The disk has room', async (look) => {
       const free = await look.free(look.home)
       const text = `${(free / gigabyte).toFixed(1)} GB free`
-      if (free < gigabyte) return missed(text, `Free at least 1 GB and run again. (${purgeable}.)`)
+      if (free < gigabyte) return missed(`the disk has ${text}`, `Free at least 1 GB and run again.${misled(machine)}`)
       return free < 20 * gigabyte
-        ? advice(text, `A coding model takes 9 to 45 GB; make room before you load one. (${purgeable}.)`)
+        ? advice(
+            `the disk has ${text}, and a coding model takes 9 to 45 GB`,
+            `Make room before you load one.${misled(machine)}`,
+          )
         : ok(text)
     }),
     fact('memory', 'The memory holds a useful model', () => {
       const text = `${Math.round(machine.memory / gigabyte)} GB`
       return machine.memory < 16 * gigabyte
-        ? advice(text, 'Models up to about 4B fit; coding agents want 32 GB or more.')
+        ? advice(
+            `this machine has ${text} of memory, which hold models up to about 4B`,
+            'Choose such a model; coding agents want 32 GB or more.',
+          )
         : ok(text)
     }),
   ],

@@ -1,6 +1,8 @@
 import { Stop, Unexpected } from '../host/command.ts'
-import type { Host } from '../host/host.ts'
+import type { Host, Overheard } from '../host/host.ts'
+import { called } from '../host/typed.ts'
 import { platformOf } from '../platform/here.ts'
+import type { Somewhere } from '../platform/platform.ts'
 import { type Tailscale, tailscaleState, typedTailscale } from '../platform/tailscale.ts'
 import { off } from '../platform/tailscale-serve.ts'
 import { atLeast } from '../platform/versions.ts'
@@ -12,18 +14,14 @@ import type { Part } from './part.ts'
 const day = 86_400_000
 
 /** What to do in each state; only Running is up. */
-const remedies: Partial<Record<Tailscale['state'], string>> = {
-  NeedsLogin: 'Open Tailscale in the menu bar and log in (or run `tailscale up` and open the address it shows).',
+const remedies = (at: Pick<Somewhere, 'system'>): Partial<Record<Tailscale['state'], string>> => ({
   NeedsMachineAuth: 'An admin of your tailnet must approve this machine at https://login.tailscale.com/admin/machines.',
-  Stopped: 'Connect in Tailscale’s menu, or run `tailscale up`.',
   Starting: 'Wait until Tailscale is connected; if it stays so, see `tailscale status`.',
-  unreachable: 'Open the Tailscale app (or start its daemon) and run again.',
-  InUseOtherUser: 'Tailscale is used by another user of this Mac; log out there first.',
-}
+  ...platformOf(at).tailscale.remedies,
+})
 
 /** An address of IPv4 can be switched off for the tailnet or a device (tailscale.com/kb/1337: disable-ipv4). */
-const addressed =
-  'Give it one: take `disable-ipv4` out of nodeAttrs at https://login.tailscale.com/admin/acls, and run install.ts again.'
+const addressed = `Give it one: take \`disable-ipv4\` out of nodeAttrs at https://login.tailscale.com/admin/acls, and run ${called('install')} again.`
 
 const withoutIpv4 = ({ ipv6 }: Pick<Tailscale, 'ipv6'>): string =>
   `the tailnet gives this machine ${ipv6 ? `an IPv6 address alone (${ipv6})` : 'no address'}, and the gateway needs one of IPv4`
@@ -32,7 +30,7 @@ const withoutIpv4 = ({ ipv6 }: Pick<Tailscale, 'ipv6'>): string =>
 const asTyped = (sentence: string, tailscale: Pick<Tailscale, 'cli'>): string =>
   sentence.replaceAll('`tailscale ', `\`${typedTailscale(tailscale)} `)
 
-export function upFinding(tailscale: Omit<Tailscale, 'serves'>): Finding {
+export function upFinding(tailscale: Omit<Tailscale, 'serves'>, at: Pick<Somewhere, 'system'>): Finding {
   if (tailscale.state === 'Running' && tailscale.ipv4)
     return ok(
       `${tailscale.ipv4}${tailscale.name ? `, ${tailscale.name}${tailscale.unresolved ? ' (MagicDNS is off, so clients use the address)' : ''}` : ''}`,
@@ -42,33 +40,38 @@ export function upFinding(tailscale: Omit<Tailscale, 'serves'>): Finding {
   return missed(
     saw,
     asTyped(
-      tailscale.expired ? 'Log in again: `tailscale up`.' : (remedies[tailscale.state] ?? 'See `tailscale status`.'),
+      tailscale.expired
+        ? 'Log in again: `tailscale up`.'
+        : (remedies(at)[tailscale.state] ?? 'See `tailscale status`.'),
       tailscale,
     ),
   )
 }
 
 const overSsh = (machine: Machine): string =>
-  `Over ssh the Tailscale app cannot be approved; run install.ts at the screen, or install the command-line variant yourself: ${platformOf(machine).packages.withService('tailscale')} && sudo tailscale up.`
+  `Over ssh the Tailscale app cannot be approved; run ${called('install')} at the screen, or install the command-line variant yourself: ${platformOf(machine).packages.withService('tailscale')} && sudo tailscale up.`
 
 function present(machine: Machine, setup: Setup): Step {
   const { packager } = machine
-  const { packages } = platformOf(machine)
+  const { packages, tailscale: words } = platformOf(machine)
+  const [name, kind] = packages.names.tailscale
   return {
     id: 'tailscale.package',
     title: 'Tailscale is installed',
     keeps: 'you may use it for other things',
     interactive: true,
+    brings: name,
+    asks: words.asks,
     exit: 3,
     async check(look) {
       const { cli, variants } = await tailscaleState(look)
       return cli
         ? ok(`${cli}${variants[0] ? ` (${variants[0]})` : ''}`)
-        : missed('Tailscale is not installed', packages.installs(packager, 'tailscale-app', 'cask'))
+        : missed('Tailscale is not installed', packages.installs(packager, name, kind))
     },
     async apply(host) {
-      if (machine.ssh) throw new Stop(3, overSsh(machine))
-      await packages.install(host, packager, 'tailscale-app', 'cask', setup.attended)
+      if (machine.ssh && kind === 'cask') throw new Stop(3, overSsh(machine))
+      await packages.install(host, packager, name, kind, setup.attended)
     },
   }
 }
@@ -89,7 +92,10 @@ async function wakeApp(host: Host, machine: Machine, setup: Setup): Promise<void
       `Allow Tailscale in the windows that macOS shows (System Settings > ${extensions(machine)}); waiting ${patience(setup)} minutes, Ctrl-C to stop.`,
     )
   if (!(await host.until('', patience(setup) * 60_000, answering)))
-    throw new Stop(3, 'Tailscale did not start; open the app, allow its extension, log in, and run install.ts again.')
+    throw new Stop(
+      3,
+      `Tailscale did not start; open the app, allow its extension, log in, and run ${called('install')} again.`,
+    )
 }
 
 /** What `tailscale up` says where settings of one's own are not among its words, and the command that would name them all. */
@@ -104,7 +110,7 @@ function notUp(error: Error, login: boolean, minutes: number, cli: string): Erro
     return new Stop(
       3,
       asTyped(
-        `Tailscale has settings of your own, which a login from here would have to repeat; log in from its menu (or run \`tailscale up${flags}\`), and run install.ts again.`,
+        `Tailscale has settings of your own, which a login from here would have to repeat; log in from its menu (or run \`tailscale up${flags}\`), and run ${called('install')} again.`,
         { cli },
       ),
     )
@@ -114,11 +120,25 @@ function notUp(error: Error, login: boolean, minutes: number, cli: string): Erro
     3,
     asTyped(
       login
-        ? `Nobody logged in to Tailscale within ${minutes} minutes; run \`tailscale up\`, open the address it shows, and run install.ts again.`
-        : `Tailscale did not connect within ${minutes} minutes; see \`tailscale status\`, connect in its menu, and run install.ts again.`,
+        ? `Nobody logged in to Tailscale within ${minutes} minutes; run \`tailscale up\`, open the address it shows, and run ${called('install')} again.`
+        : `Tailscale did not connect within ${minutes} minutes; see \`tailscale status\`, connect in its menu, and run ${called('install')} again.`,
       { cli },
     ),
   )
+}
+
+/** Of what it says the address to be opened is for the person, on one line with what it is for. */
+function loginAddress(): Overheard {
+  let before = ''
+  return {
+    by: 'Tailscale',
+    tells(line) {
+      const text = line.trim()
+      if (/^https:/.test(text)) return `${before} ${text}`
+      if (text !== '') before = text
+      return undefined
+    },
+  }
 }
 
 /**
@@ -129,9 +149,11 @@ async function connect(host: Host, { cli = 'tailscale', state }: Omit<Tailscale,
   const minutes = patience(setup)
   const login = state === 'NeedsLogin'
   const up = ['env', 'TAILSCALE_BE_CLI=1', cli, 'up', ...(login ? [`--timeout=${minutes}m`] : [])]
-  await host.run(up, { shows: true, timeoutMs: (login ? minutes + 1 : minutes) * 60_000 }).catch((error: Error) => {
-    throw notUp(error, login, minutes, cli)
-  })
+  await host
+    .run(up, { overheard: loginAddress(), timeoutMs: (login ? minutes + 1 : minutes) * 60_000 })
+    .catch((error: Error) => {
+      throw notUp(error, login, minutes, cli)
+    })
 }
 
 function up(machine: Machine, setup: Setup): Step {
@@ -140,9 +162,10 @@ function up(machine: Machine, setup: Setup): Step {
     title: 'This machine is on the tailnet',
     keeps: 'your tailnet stays as it is',
     interactive: true,
+    asks: [`a browser login within ${patience(setup)} minutes`],
     exit: 3,
     needs: ['tailscale.package'],
-    check: async (look) => upFinding(await tailscaleState(look)),
+    check: async (look) => upFinding(await tailscaleState(look), look),
     async apply(host) {
       const { variants, ...found } = await tailscaleState(host)
       if (found.state === 'Running' && !found.ipv4)
@@ -150,7 +173,7 @@ function up(machine: Machine, setup: Setup): Step {
       if (variants.some((variant) => variant !== 'formula')) await wakeApp(host, machine, setup)
       const now = await tailscaleState(host)
       if (now.state === 'Running') return
-      if (now.state === 'NeedsMachineAuth') throw new Stop(3, remedies.NeedsMachineAuth ?? '')
+      if (now.state === 'NeedsMachineAuth') throw new Stop(3, remedies(host).NeedsMachineAuth ?? '')
       await connect(host, now, setup)
     },
     settlesWithin: 20_000,
@@ -168,7 +191,7 @@ const oneVariant = (machine: Machine): Check => ({
     return !fights
       ? ok(variants[0] ?? 'none yet')
       : missed(
-          `two variants: ${variants.join(' and ')}`,
+          `two variants of Tailscale are installed: ${variants.join(' and ')}`,
           `They fight over the tunnel; remove one: ${platformOf(look).packages.typed(machine.packager, 'uninstall', 'tailscale')}, or delete Tailscale.app.`,
         )
   },
@@ -185,7 +208,7 @@ const keyExpiry = (machine: Machine): Check => ({
     return days > 30
       ? ok(text)
       : advice(
-          text,
+          `the key of this machine ${text}, and nobody reaches it then`,
           'Switch key expiry off for this machine at https://login.tailscale.com/admin/machines, or log in again before.',
         )
   },
@@ -210,24 +233,32 @@ const nothingServed = (machine: Machine, setup: Setup): Check => ({
   },
 })
 
-const policyAdvice = (): Check => ({
+const grantFor = (ipv4: string | undefined, port: number): string =>
+  JSON.stringify({ src: ['autogroup:member'], dst: [ipv4 ?? '100.x.y.z'], ip: [`tcp:${port}`] })
+
+const policyAdvice = ({ tailscale }: Machine, { settings }: Setup): Check => ({
   id: 'tailscale.policy',
   title: 'The tailnet policy says who may come',
   check: async () =>
     advice(
-      'it cannot be read from here, and Tailscale’s default lets every device of your tailnet in',
-      'See the grants under "next steps" of install.ts; they restrict nobody while the allow-all rule stands.',
+      'your tailnet’s policy cannot be read from here, and Tailscale’s default lets every device of it in',
+      `Say who may come at https://login.tailscale.com/admin/acls: "grants": [${grantFor(tailscale.ipv4, settings.port)}]; it restricts nobody while the allow-all rule stands.`,
     ),
 })
 
 /** Who can reach the machine. */
 export const tailscale: Part = {
   name: 'tailscale',
+  about: ({ tailscale }) => ({
+    title: 'Tailscale',
+    what: 'decides who can reach this machine',
+    where: tailscale.ipv4 ?? 'once you have logged in',
+  }),
   steps: (machine, setup) => [
     oneVariant(machine),
     present(machine, setup),
     up(machine, setup),
     nothingServed(machine, setup),
   ],
-  checks: (machine) => [keyExpiry(machine), policyAdvice()],
+  checks: (machine, setup) => [keyExpiry(machine), policyAdvice(machine, setup)],
 }

@@ -1,6 +1,7 @@
 import { changeEach, readEach } from '../haproxy/workers.ts'
 import { exitCodes, Stop } from '../host/command.ts'
 import type { Host, Look } from '../host/host.ts'
+import { called, typed } from '../host/typed.ts'
 
 /** An address that sent too many wrong keys, and how long each further one from there gets 429. */
 export interface Ban {
@@ -22,7 +23,7 @@ export async function unban(host: Host, address: string): Promise<void> {
   if (!(await bans(host)).some((ban) => ban.address === address))
     throw new Stop(
       exitCodes.usage,
-      `${JSON.stringify(address.slice(0, 80))} is no banned address; keys.ts bans lists them. Nothing was changed.`,
+      `${JSON.stringify(address.slice(0, 80))} is no banned address; ${called('keys')} bans lists them. Nothing was changed.`,
     )
   const key = address.includes(':') ? address : `::ffff:${address}`
   await changeEach(host, async ({ ask, tell }) => {
@@ -34,7 +35,7 @@ export async function unban(host: Host, address: string): Promise<void> {
 }
 
 const nobody = (): Stop =>
-  new Stop(exitCodes.precondition, 'No gateway answers, so nothing is known of bans; see npx tsx status.ts.')
+  new Stop(exitCodes.precondition, `No gateway answers, so nothing is known of bans; see ${typed('status')}.`)
 
 /** Rows of the table `strangers`, whose keys are IPv6; the time left is in ms. */
 export const parseBans = (table: string): Ban[] =>

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { nginxDirectives } from '../site/nginx-words.ts'
 import { readImport } from './import.ts'
 import { hashKey } from './key.ts'
-import { nginxDirectives } from './nginx-words.ts'
 
 const hashesOf = (text: string) =>
   Object.values(readImport(text, 'f').registry.keys).flatMap(({ hashes }) => hashes.map(({ sha256 }) => sha256))

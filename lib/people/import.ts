@@ -1,7 +1,8 @@
 import { exitCodes, Stop } from '../host/command.ts'
+import { called } from '../host/typed.ts'
 import { type Entry, noKeys, type Registry } from '../site/limits.ts'
+import { type Directive, nginxDirectives } from '../site/nginx-words.ts'
 import { hashKey } from './key.ts'
-import { type Directive, nginxDirectives } from './nginx-words.ts'
 import { parseRegistry } from './registry.ts'
 
 /** A line, or several, that brought no key, and why. */
@@ -29,7 +30,7 @@ export function readImport(text: string, file: string, known: Registry = noKeys,
     throw new Stop(
       exitCodes.usage,
       [
-        `${file} is neither an export of keys.ts nor has it a key that nginx lets in for sure, such as "Bearer KEY" 1;`,
+        `${file} is neither an export of ${called('keys')} nor has it a key that nginx lets in for sure, such as "Bearer KEY" 1;`,
         ...left.map(leftText),
         'Nothing was changed.',
       ].join('\n'),
@@ -81,7 +82,7 @@ function unfit(key: string, refused: Set<string>, here: Set<string>, taken: Set<
   if (taken.has(key) || here.has(hashKey(key))) return twice
   if (!/^[\x21-\x7e]+$/.test(key)) return 'its key is empty, or has letters that no client can send.'
   return key.toLowerCase() === 'ollama'
-    ? 'the word ollama counts as no key here; give them one with keys.ts add.'
+    ? `the word ollama counts as no key here; give them one with ${called('keys')} add.`
     : undefined
 }
 

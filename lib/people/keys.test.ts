@@ -63,7 +63,7 @@ describe('limits by flags', () => {
       now,
     )
     expect(first).toEqual({
-      groups: ['openai', 'responses', 'anthropic', 'metadata', 'probe', 'count-tokens', 'embeddings'],
+      groups: ['openai', 'responses', 'anthropic', 'metadata', 'probe', 'count-tokens', 'embeddings', 'connect'],
       perMinute: 60,
       concurrent: 4,
       expires: '2026-07-01T00:00:00.000Z',
@@ -187,7 +187,7 @@ describe('nobody gets in', () => {
   const ended = '2026-01-01T00:00:00.000Z'
   const now = Date.parse('2026-06-01T00:00:00.000Z')
   const says = (access: 'tailnet' | 'keys' | 'either', keys: Record<string, Entry>, people = {}) =>
-    nobodyIn({ version: 1, keys }, { access, people }, now)
+    nobodyIn({ version: 1, keys }, { access, listeners: {}, people }, now)
 
   it('where keys are asked for and there is none, or none that counts', () => {
     expect(says('keys', {})).toContain('access: keys is set and there is no key')
@@ -205,6 +205,14 @@ describe('nobody gets in', () => {
 })
 
 describe('the registry', () => {
+  it('is taken with hashes in small letters, too, and has them as HAProxy writes them', async () => {
+    const small = hashKey('one').toLowerCase()
+    const keys = { ann: { ...entry(), hashes: [{ sha256: small }], certificates: [{ sha256: small }] } }
+    const files = new Map([[places('/Users/ada').keys, JSON.stringify({ version: 1, keys })]])
+    const { ann } = (await readRegistry(memoryHost({ files }))).keys
+    expect([ann?.hashes, ann?.certificates]).toEqual([[{ sha256: hashKey('one') }], [{ sha256: hashKey('one') }]])
+  })
+
   const file = places('/Users/ada').keys
 
   it('is empty when there is none', async () => {

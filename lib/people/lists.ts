@@ -2,7 +2,9 @@ import picomatch from 'picomatch'
 import { z } from 'zod'
 import { fitsLine, parseMap } from '../haproxy/map-text.ts'
 import { getAt, type Look } from '../host/host.ts'
+import { together } from '../nodes/lists.ts'
 import type { Registry } from '../site/limits.ts'
+import { spreads } from '../site/nodes.ts'
 import type { Settings } from '../site/settings.ts'
 
 /** What Ollama says of its models, both families as they are answered to clients. */
@@ -30,8 +32,14 @@ const tagOf = ({ name, modified_at = '' }: z.infer<typeof tag>) => ({
   seconds: Math.floor(Date.parse(modified_at) / 1000) || 0,
 })
 
-/** Both lists of an Ollama on this machine, in an order that only a change changes; undefined when it does not answer. */
-export async function catalogue(look: Look, port: number): Promise<Catalogue | undefined> {
+/** What decides who tells which models there are. */
+export type Telling = Pick<Settings, 'role' | 'nodes' | 'engine' | 'inference'>
+
+/** Both lists, in an order that only a change changes: of the Ollama on this machine, undefined when it does not answer, or of all nodes. */
+export const catalogue = (look: Look, settings: Telling): Promise<Catalogue | undefined> =>
+  spreads(settings) ? together(look, settings) : ofEngine(look, settings.engine.port)
+
+async function ofEngine(look: Look, port: number): Promise<Catalogue | undefined> {
   const [one, other] = [await families.v1(look, port), await families.api(look, port)]
   return one && other && { v1: one, api: other }
 }
@@ -58,11 +66,18 @@ const picked = {
   }),
 }
 
-/** What an Ollama on this machine has of these models, as it would answer itself; undefined when it does not answer. */
-export async function listOf(look: Look, port: number, family: Family, models: string[]): Promise<string | undefined> {
+/** What there is of these models, as an Ollama would answer itself; undefined when it does not answer. */
+export async function listOf(
+  look: Look,
+  settings: Telling,
+  family: Family,
+  models: string[],
+): Promise<string | undefined> {
+  const all = spreads(settings) ? await together(look, settings) : undefined
+  const { port } = settings.engine
   const [one, other] = [
-    family === 'v1' ? await families.v1(look, port) : undefined,
-    family === 'api' ? await families.api(look, port) : undefined,
+    family === 'v1' ? (all?.v1 ?? (await families.v1(look, port))) : undefined,
+    family === 'api' ? (all?.api ?? (await families.api(look, port))) : undefined,
   ]
   if (one) return JSON.stringify(picked.v1(one, models))
   return other && JSON.stringify(picked.api(other, models))

@@ -7,9 +7,9 @@ export const probesFile = 'probes.lst'
 
 const fileOf = (look: Look): string => `${places(look).keyMaps}/${probesFile}`
 
-/** The word, which stands first in the User-Agent of our own requests; undefined before install.ts has made it. */
+/** The word, which stands first in the User-Agent of our own requests; undefined before install.ts has made it, and for who may not read it. */
 export const probeWord = async (look: Look): Promise<string | undefined> =>
-  (await look.read(fileOf(look)))?.trim() || undefined
+  (await look.read(fileOf(look)).catch(() => undefined))?.trim() || undefined
 
 /** HAProxy does not start without the files that its configuration names. */
 export async function ensureProbeWord(host: Host): Promise<void> {

@@ -1,5 +1,5 @@
 import { type Group, groups, openable } from '../site/endpoints.ts'
-import type { Limits, Registry } from '../site/limits.ts'
+import type { Entry, Limits, Registry } from '../site/limits.ts'
 import type { Settings } from '../site/settings.ts'
 
 /** 31 December 9999: HAProxy compares numbers, and "never" is one. */
@@ -86,14 +86,25 @@ export const keyless = 'none'
 
 /** `keys.map`: the hash of each key -> its record. */
 export function keyLines(registry: Registry, limits: Settings['limits'] = {}): Map<string, string> {
-  const lines = Object.entries(registry.keys).flatMap(([name, entry]) =>
-    entry.hashes.map(({ sha256, until }): [string, string] => {
+  const lines = linesOf(registry, limits, ({ hashes }) => hashes)
+  return new Map(lines.length > 0 ? lines : [[keyless, '1']])
+}
+
+/** `certificates.map`: the SHA-256 of each client certificate (DER) -> the record of whom it was made for. */
+export const certificateLines = (registry: Registry, limits: Settings['limits'] = {}): Map<string, string> =>
+  new Map(linesOf(registry, limits, ({ certificates = [] }) => certificates))
+
+const linesOf = (
+  { keys }: Registry,
+  limits: Settings['limits'],
+  hashesOf: (entry: Entry) => Entry['hashes'],
+): [string, string][] =>
+  Object.entries(keys).flatMap(([name, entry]) =>
+    hashesOf(entry).map(({ sha256, until }): [string, string] => {
       const end = Math.min(seconds(entry.expires), seconds(until))
       return [sha256, recordOf(name, end, entry, limits)]
     }),
   )
-  return new Map(lines.length > 0 ? lines : [[keyless, '1']])
-}
 
 /** `budgets.map`, for the observer: who, or `*` for everybody else -> `seconds of generation|bytes of answers` a day; 0 is no end. */
 export function budgetLines(

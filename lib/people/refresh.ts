@@ -1,6 +1,7 @@
 import { mapText, parseMap } from '../haproxy/map-text.ts'
 import { runningMap, setRunningMap } from '../haproxy/runtime.ts'
 import type { Host, Look } from '../host/host.ts'
+import { called, typed } from '../host/typed.ts'
 import { places } from '../platform/here.ts'
 import { tailnetPeers } from '../platform/peers.ts'
 import type { Settings } from '../site/settings.ts'
@@ -37,8 +38,7 @@ export async function ensureIdentityFiles(host: Host): Promise<void> {
     if ((await host.read(fileOf(host, name))) === undefined) await host.write(fileOf(host, name), '')
 }
 
-const later =
-  'The observer refreshes it every 30 s: see what status.ts says of it. `npx tsx apply.ts` refreshes it now, for 5 minutes.'
+const later = `The observer refreshes it every 30 s: see what ${called('status')} says of it. \`${typed('apply')}\` refreshes it now, for 5 minutes.`
 
 async function look(at: Look, settings: Settings): Promise<Finding> {
   const peers = await tailnetPeers(at)
@@ -60,7 +60,7 @@ async function look(at: Look, settings: Settings): Promise<Finding> {
 const logged = async (at: Look): Promise<Finding> =>
   (await at.read(fileOf(at, 'devices.map')))
     ? ok('for the log alone: no rule of people is in force')
-    : missed('nobody is known yet', again)
+    : missed('the gateway knows no device by name yet', again)
 
 /** Who is who, where `people` has rules; also looked at by status.ts, since a list that nobody refreshes lets nobody in. */
 export function identityStep(settings: Settings): Step {
@@ -70,7 +70,7 @@ export function identityStep(settings: Settings): Step {
     needs: ['tailscale.up'],
     async check(at) {
       if ((await probeWord(at)) === undefined)
-        return missed('the gateway does not know its own probes yet', 'Run install.ts again.')
+        return missed('the gateway does not know its own probes yet', `Run ${called('install')} again.`)
       return identifies(settings) ? look(at, settings) : logged(at)
     },
     async apply(host) {

@@ -1,9 +1,10 @@
 import { z } from 'zod'
 import { Stop } from '../host/command.ts'
 import type { Host, Look } from '../host/host.ts'
+import { called } from '../host/typed.ts'
 import { places } from '../platform/here.ts'
 import { noKeys, type Registry, registry } from '../site/limits.ts'
-import type { Settings } from '../site/settings.ts'
+import { asksKeys, type Listening, type Settings } from '../site/settings.ts'
 import { inOurWords } from '../site/wanted.ts'
 
 /** Names go into maps, URLs of metrics and log lines: plain letters only, 64 at most. */
@@ -31,24 +32,27 @@ export function parseRegistry(text: string, file: string): Registry {
   const where = reason ? `${reason.path.join('.') || 'top'}: ${reason.message}` : `the name ${JSON.stringify(bad)}`
   throw new Stop(
     2,
-    `${file} is not as keys.ts writes it (${where}); put a good copy back, or move it away to begin without keys. Nothing was changed.`,
+    `${file} is not as ${called('keys')} writes it (${where}); put a good copy back, or move it away to begin without keys. Nothing was changed.`,
   )
 }
 
 /** Why nobody gets in, where keys are asked for and none counts now; undefined while somebody does. */
 export function nobodyIn(
   { keys }: Registry,
-  { access, people }: Pick<Settings, 'access' | 'people'>,
+  { access, people, listeners }: Listening & Pick<Settings, 'people'>,
   now = Date.now(),
 ): string | undefined {
-  if (access === 'tailnet' || (access === 'either' && Object.keys(people).length > 0)) return undefined
+  if (!asksKeys({ access, listeners }) || (access === 'either' && Object.keys(people).length > 0)) return undefined
   const counts = (until?: string) => until === undefined || Date.parse(until) > now
   const live = Object.values(keys).some(
-    ({ expires, hashes }) => counts(expires) && hashes.some(({ until }) => counts(until)),
+    ({ expires, hashes, certificates = [] }) =>
+      counts(expires) && [...hashes, ...certificates].some(({ until }) => counts(until)),
   )
   if (live) return undefined
   const what = Object.keys(keys).length > 0 ? 'every key has ended' : 'there is no key'
-  return `access: ${access} is set and ${what}, so nobody gets in`
+  return access === 'tailnet'
+    ? `listeners ask for a key and ${what}, so nobody gets in there`
+    : `access: ${access} is set and ${what}, so nobody gets in`
 }
 
 function parsed(text: string): unknown {

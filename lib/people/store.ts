@@ -2,15 +2,16 @@ import { z } from 'zod'
 import { mapText, parseMap } from '../haproxy/map-text.ts'
 import { runningMap, setRunningMaps } from '../haproxy/runtime.ts'
 import type { Host, Look } from '../host/host.ts'
+import { called, typed } from '../host/typed.ts'
 import { places } from '../platform/here.ts'
 import type { Registry } from '../site/limits.ts'
 import type { Settings } from '../site/settings.ts'
-import { counting } from '../site/settings.ts'
+import { asksCertificates, asksKeys, counting } from '../site/settings.ts'
 import { tilde } from '../steps/resources.ts'
 import { advice, again, type Finding, missed, ok, type Step } from '../steps/step.ts'
 import { ruleLines } from './identities.ts'
-import { catalogue, type Listed, listedOf, listMaps, meaningOf, tooLong } from './lists.ts'
-import { budgetLines, endOf, keyLines, probing } from './records.ts'
+import { catalogue, type Listed, listedOf, listMaps, meaningOf, type Telling, tooLong } from './lists.ts'
+import { budgetLines, certificateLines, endOf, keyLines, probing } from './records.ts'
 import { ensureIdentityFiles } from './refresh.ts'
 import { nobodyIn, readRegistry, saveRegistry } from './registry.ts'
 
@@ -31,10 +32,11 @@ async function wantedMaps(
   settings: Settings,
 ): Promise<Record<string, Map<string, string>>> {
   const listed = listedOf(registry, settings)
-  const known = listed.length > 0 ? await catalogue(look, settings.engine.port) : undefined
+  const known = listed.length > 0 ? await catalogue(look, settings) : undefined
   const lists = listMaps(listed, known, await listTexts(look))
   return {
     [keysMap]: keyLines(registry, settings.limits),
+    ...(asksCertificates(settings) ? { 'certificates.map': certificateLines(registry, settings.limits) } : {}),
     'budgets.map': budgetLines(registry, settings),
     'rules.map': ruleLines(settings),
     ...Object.fromEntries(readBy(settings).map((name) => [name, lists[name]])),
@@ -80,12 +82,12 @@ export async function keep(host: Host, registry: Registry, settings: Settings): 
 }
 
 /** Makes the lists of models anew, where somebody has one in force: what is installed may have changed. Another run's new keys are not overwritten. */
-export async function renewLists(host: Host, settings: Pick<Settings, 'engine' | 'observer'>): Promise<void> {
+export async function renewLists(host: Host, settings: Telling & Pick<Settings, 'observer'>): Promise<void> {
   for (let tries = 0; tries < 5; tries += 1) {
     const text = (await host.read(fileOf(host, inForce))) ?? '[]'
     const listed = readListed(text)
     if (listed.length === 0) return
-    const wanted = listMaps(listed, await catalogue(host, settings.engine.port), await listTexts(host))
+    const wanted = listMaps(listed, await catalogue(host, settings), await listTexts(host))
     await renew(
       host,
       readBy(settings).map((name) => [name, wanted[name]]),
@@ -97,7 +99,7 @@ export async function renewLists(host: Host, settings: Pick<Settings, 'engine' |
 /** Whose list of models is too long for a gateway that has it in a map, since no observer runs; undefined when nobody's is, or Ollama does not answer. */
 export async function tooLongFor(look: Look, registry: Registry, settings: Settings): Promise<string | undefined> {
   const listed = counting(settings) && settings.observer === 'off' ? listedOf(registry, settings) : []
-  const known = listed.length > 0 ? await catalogue(look, settings.engine.port) : undefined
+  const known = listed.length > 0 ? await catalogue(look, settings) : undefined
   return known && tooLong(listed, known)
 }
 
@@ -151,10 +153,8 @@ async function look(at: Look, registry: Registry, settings: Settings): Promise<F
   if ((await at.read(fileOf(at, spentMap))) === undefined)
     return missed(`${tilde(at, fileOf(at, spentMap))} is missing`, again)
   const nobody = nobodyIn(registry, settings)
-  if (nobody) return advice(nobody, 'npx tsx keys.ts add NAME')
-  return ok(
-    settings.access === 'tailnet' ? 'none is asked for (access: tailnet)' : `${Object.keys(registry.keys).length} keys`,
-  )
+  if (nobody) return advice(nobody, `${typed('keys')} add NAME`)
+  return ok(!asksKeys(settings) ? 'none is asked for (access: tailnet)' : `${Object.keys(registry.keys).length} keys`)
 }
 
 /** The keys and rules as HAProxy reads them; must be there before a configuration that names them. */
@@ -162,7 +162,7 @@ export function keyStep(settings: Settings): Step {
   return {
     id: 'haproxy.keys',
     ahead: true,
-    title: 'The gateway knows the API keys that keys.ts made, and no other',
+    title: `The gateway knows the API keys that ${called('keys')} made, and no other`,
     check: async (at) => look(at, await readRegistry(at), settings),
     async apply(host) {
       const registry = await readRegistry(host)

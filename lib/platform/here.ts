@@ -1,15 +1,18 @@
-import type { Look } from '../host/host.ts'
+import type { Look, System } from '../host/host.ts'
+import { linux } from './linux/linux.ts'
 import { mac } from './mac/mac.ts'
-import { labels, oldLogs } from './mac/places.ts'
-import type { Jobs, ListenerFact, Places, Platform, Somebody, Somewhere } from './platform.ts'
+import type { Jobs, ListenerFact, Places, Platform, Role, Somebody, Somewhere } from './platform.ts'
 
-export { labels, oldLogs }
+const platforms: Record<System, Platform> = { mac, linux }
 
-/** The system of a place. So far every one is a Mac's. */
-export const platformOf = (_at: Somewhere): Platform => mac
+/** The system of a place. */
+export const platformOf = ({ system }: Pick<Somewhere, 'system'>): Platform => platforms[system]
 
-/** Where everything of ours lies under a home. */
+/** Where everything of ours lies there. */
 export const places = (at: Somewhere): Places => platformOf(at).places(at.home)
+
+/** Names of our jobs there. */
+export const labels = (at: Pick<Somewhere, 'system'>): Record<Role, string> => platformOf(at).labels
 
 /** Path of the file that describes a job. */
 export const jobPath = (at: Somewhere, label: string): string => platformOf(at).jobFiles.path(at.home, label)

@@ -1,9 +1,14 @@
-import type { Output } from '../host/command.ts'
-import type { Host, Look } from '../host/host.ts'
+import type { Host, Look, System } from '../host/host.ts'
+import type { Packager, Packages } from './packages.ts'
+import type { TailscaleWords, Words } from './words.ts'
+
+export type { Newer, PackageKind, Packager, Packages } from './packages.ts'
+export type { TailscaleWords, Words } from './words.ts'
 
 /** A home folder on some system: what decides how things are called and where they lie. */
 export interface Somewhere {
   home: string
+  system: System
 }
 
 /** The same for what one user has there. */
@@ -14,6 +19,10 @@ export interface Somebody extends Somewhere {
 /** What a system must offer; each has a folder beside this file, and `here.ts` chooses. */
 export interface Platform {
   places(home: string): Places
+  /** names of our jobs; file names and targets are made from these alone */
+  labels: Record<Role, string>
+  /** logs of installs older than this project's log folder; their jobs name them, too */
+  oldLogs: string[]
   jobFiles: JobFiles
   jobs(who: Somebody): Jobs
   packages: Packages
@@ -23,7 +32,25 @@ export interface Platform {
   addresses: Addresses
   power: Power
   firewall: Firewall
+  /** absent where the system has none that knows addresses and ports */
+  packetFilter?: PacketFilter
   facts: Facts
+  /** what the machine must be, which no installer can change */
+  fitness(fixed: Fixed): Aspect[]
+  tailscale: TailscaleWords
+  words: Words
+  /** a Node of our own that jobs run by, copied from the running one; absent where a package manager keeps one */
+  ownNode?: string
+  /** modes of what not its owner alone uses: the sockets' folder, the observer's socket that HAProxy asks, the copy that runs */
+  modes: { run: number; socket: number; copy: number }
+  /** who HAProxy becomes when it has bound its addresses; absent where it is started as its owner */
+  account?: { user: string; group: string }
+  /** the uid of whoever installs and changes it; absent where each person has their own */
+  administrator?: number
+  /** whose process the engine is */
+  engineUser(fixed: Pick<Fixed, 'user'>): string
+  /** where Ollama keeps models unless it is told otherwise */
+  models(home: string): string
   /** the name of the removable disk that a path would lie on, connected or not; undefined where it would be on none */
   diskOf(path: string): string | undefined
 }
@@ -40,6 +67,8 @@ export interface Places {
   maps: string
   /** what HAProxy reads of the API keys; outside `maps`, since it outlives a configuration */
   keyMaps: string
+  /** a PEM file for each name of `tls` (the chain, then the key), for their owner alone */
+  certs: string
   run: string
   adminSocket: string
   masterSocket: string
@@ -47,16 +76,22 @@ export interface Places {
   ipv6: string
   /** where HAProxy's own exporter answers */
   metricsSocket: string
-  /** where the observer answers HAProxy with lists of models */
+  /** where the observer answers HAProxy: with lists of models, and with the page of /connect */
   listsSocket: string
   agents: string
   support: string
   runtime: string
   current: string
+  /** the path of the Node that runs the copy */
+  node: string
   state: string
   receipt: string
   lock: string
   backups: string
+  /** the settings as they were last brought into effect */
+  applied: string
+  /** settings and keys as they were before a restore or an upgrade */
+  copies: string
   /** what the observer says of itself */
   observer: string
   /** who used what, a file for each day */
@@ -109,6 +144,8 @@ export interface Job {
 
 /** The programs that run at login and are started again when they end. */
 export interface Jobs {
+  /** what the system shows when new ones come, in words */
+  shown: string
   /** the job's full name, as a person types it */
   target(label: string): string
   job(look: Look, label: string): Promise<Job | undefined>
@@ -119,11 +156,17 @@ export interface Jobs {
   load(host: Host, label: string): Promise<void>
   /** throws when it has not ended after so many ms */
   unload(host: Host, label: string, waitMs: number): Promise<void>
+  /** whether a job goes with its file; one of somebody else, which our file only tells what to do, stays */
+  isOurs(label: string): boolean
+  /** after its file is gone */
+  fileGone(host: Host, label: string): Promise<void>
   restart(host: Host, label: string): Promise<void>
   /** starts it unless it runs */
   kick(host: Host, label: string): Promise<void>
   /** which of these variables the session gives to every job, with their values */
   inherited(look: Look, names: string[]): Promise<[name: string, value: string][]>
+  /** all that it says of one, without the owner's variables; empty where it knows none */
+  told(look: Look, label: string): Promise<string>
   /** what a person types */
   typed: {
     all(label: string, log: string): Record<'status' | 'start' | 'stop' | 'restart' | 'logs', string>
@@ -132,63 +175,12 @@ export interface Jobs {
     enable(label: string): string
     /** takes a variable of the session back */
     forget(name: string): string
+    /** what shows the last words of a job, whose log this is */
+    reads(label: string, log: string): string
     /** what is worth knowing of them all */
     note: string
   }
 }
-
-/** The package manager that counts here, and one that does not. */
-export interface Packager {
-  /** its program, where it is installed */
-  program?: string
-  /** where it is or would be */
-  prefix: string
-  other?: { path: string; prefix: string }
-}
-
-/** Where packages come from. */
-export interface Packages {
-  /** what people call it */
-  name: string
-  survey(look: Look): Promise<Packager>
-  /** where it was looked for, in words */
-  sought: string
-  /** where a person gets it */
-  site: string
-  /** why the other one is not used, in words */
-  besides(other: { path: string; prefix: string }): string
-  /** has it install itself; asks for the password when a person is there */
-  setUp(host: Host, attended: boolean): Promise<void>
-  /** what a person types to have it do something with packages; the first word is its path where another one may come first */
-  typed(packager: Packager, verb: 'install' | 'upgrade' | 'uninstall', ...names: string[]): string
-  /** the command that installs one, and its doing */
-  installs(packager: Packager, name: string, kind: PackageKind): string
-  install(host: Host, packager: Packager, name: string, kind: PackageKind, attended: boolean): Promise<Output>
-  /** whether its list of packages is not older than a week */
-  recent(look: Look, packager: Packager): Promise<boolean>
-  /** the command that renews the list, and its doing */
-  renews(packager: Packager): string
-  renew(host: Host, packager: Packager, attended: boolean): Promise<Output>
-  /** which of these packages, and of what they need, would be compiled on this system (its first number); undefined when it does not say */
-  compiled(look: Look, packager: Packager, names: string[], version: number): Promise<string[] | undefined>
-  /** a system of this version, as people call it */
-  release(version: number): string
-  /** what helps then */
-  compiling: string
-  /** programs that an app brings along, which conflicts with the package */
-  bundled: { ollama: string }
-  /** what a person types to stop a service of the package that another user started */
-  stopsService(name: string): string
-  /** what a person types to install one and have its service run from the start of the machine */
-  withService(name: string): string
-  /** where a package's program lies, by a path that outlives an upgrade */
-  program(packager: Packager, name: string): string
-  /** the same text with paths that outlive an upgrade */
-  stable(text: string): string
-}
-
-/** Ready-made for the command line, or an app. */
-export type PackageKind = 'formula' | 'cask'
 
 /** Somebody who listens on a port. A listener of another user may have no pid here. */
 export interface ListenerFact {
@@ -329,6 +321,8 @@ export interface Aspect {
 /** The same where one command, which needs the password, changes it. */
 export interface Change extends Aspect {
   question: string
+  /** what the person is asked for meanwhile */
+  asks: string[]
   /** why uninstall leaves it as it is */
   keeps: string
   make(host: Host, attended: boolean): Promise<void>
@@ -336,16 +330,37 @@ export interface Change extends Aspect {
 
 /** What keeps a machine from being a server. */
 export interface Power {
+  /** whether the machine has a battery, and so is carried about */
+  portable(look: Look): Promise<boolean>
   sleep: Change
   others: Aspect[]
   /** a command that keeps the machine awake as long as a process runs */
   awakeWhile(pid: number): string[]
 }
 
+/** What drops packets before a program sees them, by one table of rules that is ours. */
+export interface PacketFilter {
+  /** the job that loads the rules at every start */
+  unit: string
+  package: string
+  program: string[]
+  /** a table as the system lists it, without counters and members of sets; undefined when there is none */
+  inForce(look: Look, table: string): Promise<string | undefined>
+  /** loads the rules from their file, at once */
+  load(host: Host): Promise<void>
+  /** takes a table away, at once */
+  unload(host: Host, table: string): Promise<void>
+  /** what decides about the same packets beside it */
+  others: Aspect[]
+}
+
 export interface Firewall {
   /** whether it lets a program be reached */
   lets(program: string): Change
 }
+
+/** A command's words, and what of its answer is ours to keep. */
+export type Question = [argv: string[], kept?: (text: string) => string]
 
 /** What the system says of the machine. */
 export interface Facts {
@@ -354,16 +369,20 @@ export interface Facts {
   memory(look: Look): Promise<number>
   /** whether memory runs out; undefined where it does not say */
   pressure(look: Look): Promise<'none' | 'high' | 'critical' | undefined>
-  notify(host: Host, title: string, text: string): Promise<unknown>
+  /** absent where there is no screen */
+  notify?(host: Host, title: string, text: string): Promise<unknown>
   /** why a notification may not be seen, and what helps */
   unseen: { saw: string; help: string }
+  /** commands that only look, whose answers a report needs: versions, and what keeps it from being a server */
+  told: Question[]
+  /** names of its account and of the computer */
+  names(look: Look): Promise<string[]>
   /** what running this command would do, where the system tells packages and services from the rest */
   kindOf(command: string): 'package' | 'service' | undefined
 }
 
 /** What no part of ours can change. */
-export interface Fixed {
-  home: string
+export interface Fixed extends Somewhere {
   kernel: string
   /** the system's version as numbers, 26.5.1 -> [26, 5, 1] */
   version: number[]

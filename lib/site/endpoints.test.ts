@@ -75,14 +75,16 @@ describe('the table of endpoints', () => {
       'HEAD /healthz',
       'POST /v1/messages/count_tokens',
       'GET /metrics',
+      'GET /connect',
+      'HEAD /connect',
     ])
   })
 
-  test('has each row once, with a known group and a backend exactly where it forwards', () => {
+  test('has each row once, with a known group and a backend exactly where somebody else answers', () => {
     expect(new Set(endpoints.map(called)).size).toBe(endpoints.length)
     for (const row of endpoints) {
       expect(Object.keys(groups)).toContain(row.group)
-      expect(row.backend !== undefined).toBe(row.answer === 'forward')
+      expect(row.backend !== undefined).toBe(row.answer === 'forward' || row.group === 'connect')
       if (!openable(row.group)) expect(row.answer).toBe('refuse')
     }
   })
@@ -106,6 +108,8 @@ describe('the table of endpoints', () => {
       'HEAD /api/hello',
       'GET /healthz',
       'HEAD /healthz',
+      'GET /connect',
+      'HEAD /connect',
     ])
   })
 
@@ -130,7 +134,10 @@ describe('the table of endpoints', () => {
   })
 
   test('lists the groups of names once, in its own order', () => {
-    expect(expandGroups(['embeddings', 'agents', 'openai'])).toEqual([...(presets.agents ?? []), 'embeddings'])
+    expect(expandGroups(['embeddings', 'agents', 'openai'])).toEqual([
+      ...(presets.agents ?? []).filter((group) => group !== 'connect'),
+      ...(['embeddings', 'connect'] as const),
+    ])
   })
 
   test('lets lists past the queue and sends generations through it', () => {
@@ -206,7 +213,7 @@ describe('targets', () => {
   })
 })
 
-test('the README’s table has a line for each group and every row in it', () => {
+test('the table for people has a line for each group and every row in it', () => {
   const lines = endpointTable().split('\n')
   expect(lines).toHaveLength(Object.keys(groups).length + 2)
   for (const row of endpoints) expect(endpointTable()).toContain(`\`${called(row)}\``)

@@ -1,4 +1,4 @@
-/** One row of what clients may ask: the gateway's rules, the probes, the refusals and the README's table come from here. */
+/** One row of what clients may ask: the gateway's rules, the probes, the refusals and the table of docs/endpoints.md come from here. */
 export interface Endpoint {
   method: string
   /** `{model}` and `{digest}` stand for one variable part */
@@ -6,7 +6,7 @@ export interface Endpoint {
   group: Group
   family: 'v1' | 'api' | 'other'
   answer: 'forward' | 'gateway' | 'refuse'
-  backend?: 'inference' | 'metadata' | 'metrics'
+  backend?: 'inference' | 'metadata' | 'metrics' | 'connect'
 }
 
 /** Why a group is where it is: `open` in the default preset, `optional` by settings, `admin` by a key that was made for it, `never` in this version. */
@@ -29,6 +29,7 @@ export const groups = {
   account: { access: 'never', what: "the owner's Ollama account" },
   // The place in this table is a bit in the keys' records, so what is new comes last.
   metrics: { access: 'optional', what: 'who used what, for Prometheus; never without a key that names this group' },
+  connect: { access: 'open', what: 'a page for a browser: how to connect, with the models of whoever opens it' },
 } as const satisfies Record<string, { access: 'open' | 'optional' | 'admin' | 'never'; what: string }>
 
 export type Group = keyof typeof groups
@@ -38,9 +39,20 @@ export const openable = (group: Group): boolean => ['open', 'optional'].includes
 
 /** Names that stand for several groups. */
 export const presets: Record<string, Group[]> = {
-  agents: ['openai', 'responses', 'anthropic', 'metadata', 'probe', 'count-tokens'],
-  'ollama-cli': ['openai', 'responses', 'anthropic', 'metadata', 'probe', 'count-tokens', 'native', 'status', 'launch'],
-  rag: ['openai', 'responses', 'anthropic', 'metadata', 'probe', 'count-tokens', 'embeddings'],
+  agents: ['openai', 'responses', 'anthropic', 'metadata', 'probe', 'count-tokens', 'connect'],
+  'ollama-cli': [
+    'openai',
+    'responses',
+    'anthropic',
+    'metadata',
+    'probe',
+    'count-tokens',
+    'connect',
+    'native',
+    'status',
+    'launch',
+  ],
+  rag: ['openai', 'responses', 'anthropic', 'metadata', 'probe', 'count-tokens', 'connect', 'embeddings'],
 }
 
 type Shape = Pick<Endpoint, 'answer' | 'backend'>
@@ -48,6 +60,7 @@ const inference: Shape = { answer: 'forward', backend: 'inference' }
 const metadata: Shape = { answer: 'forward', backend: 'metadata' }
 const metrics: Shape = { answer: 'forward', backend: 'metrics' }
 const gateway: Shape = { answer: 'gateway' }
+const page: Shape = { answer: 'gateway', backend: 'connect' }
 const refuse: Shape = { answer: 'refuse' }
 
 function row(method: string, path: string, group: Group, shape: Shape): Endpoint {
@@ -98,6 +111,8 @@ export const endpoints: Endpoint[] = [
   row('POST', '/api/signout', 'account', refuse),
   row('DELETE', '/api/user/keys/{digest}', 'account', refuse),
   row('GET', '/metrics', 'metrics', metrics),
+  row('GET', '/connect', 'connect', page),
+  row('HEAD', '/connect', 'connect', page),
 ]
 
 /** A letter of a model's name, a dot and a slash, each plain or escaped: some clients escape the colon, and Ollama takes off whatever is escaped. */
@@ -118,7 +133,7 @@ export function expandGroups(names: string[]): Group[] {
 export const openRows = (open: Group[]): Endpoint[] =>
   endpoints.filter((endpoint) => endpoint.answer === 'forward' && open.includes(endpoint.group))
 
-/** The rows that the gateway answers itself. */
+/** The rows that the gateway answers itself, or its observer does. */
 export const gatewayRows = (open: Group[]): Endpoint[] =>
   endpoints.filter((endpoint) => endpoint.answer === 'gateway' && open.includes(endpoint.group))
 
@@ -149,7 +164,7 @@ export function otherMethods(open: Group[]): { method: string; path: string }[] 
   )
 }
 
-/** The README's table of endpoints, in Markdown. */
+/** The table of docs/endpoints.md, in Markdown. */
 export function endpointTable(): string {
   const lines = Object.entries(groups).map(([name, group]) => {
     const rows = endpoints.filter((endpoint) => endpoint.group === name)

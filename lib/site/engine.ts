@@ -27,13 +27,13 @@ export function engineJob(machine: Machine, setup: Setup, program: string): JobF
   const { settings } = setup
   const at = places(machine)
   const address = engineAddress(machine, setup)
-  return platformOf(machine).jobFiles.filled(setup.jobs[labels.engine] ?? '', {
+  return platformOf(machine).jobFiles.filled(setup.jobs[labels(machine).engine] ?? '', {
     bin: `${at.current}/templates/bin`,
     ollama: program,
     host: `${address}:${settings.engine.port}`,
     context: `${contextLength(settings, machine.memory)}`,
     parallel: `${settings.inference.parallel}`,
-    models: modelsFolder(settings, machine.home),
+    models: modelsFolder(settings, machine),
     keepAlive: spell(settings.keep_alive),
     logs: at.logs,
     waitsFor: setup.mode === 'exposed' ? address : '',

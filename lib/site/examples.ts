@@ -3,10 +3,63 @@ import type { Limits } from './limits.ts'
 /** Values by the path of what they are for. */
 export type Examples = Readonly<Record<string, readonly unknown[]>>
 
+const own = ['192.168.78.1']
+const lan = (more: object): object => ({ addresses: own, sources: ['192.168.78.0/24'], ...more })
+
 /** Values that an owner may give each setting beside leaving it out, by the setting's path; the ends of a range where it has some. */
 export const settingExamples: Examples = {
   listen: ['tailnet'],
   port: [11434, 8080],
+  listeners: [
+    { tailnet: { tls_port: 11443 }, lan: lan({ sources: ['192.168.78.0/24'], groups: ['openai'] }) },
+    {
+      tailnet: { tls_port: 21443 },
+      lan: lan({
+        sources: ['192.168.0.0/16', 'fd00::/64'],
+        certificates: 'optional',
+        proxy_protocol: { from: ['192.168.78.8'] },
+      }),
+    },
+    { lan: lan({ port: 11444, proxy_protocol: { from: ['192.168.78.7', 'fd00:78::7'] } }) },
+    { lan: lan({ port: 12443, certificates: 'required', access: 'keys', plain: false }) },
+    { lan: lan({ addresses: [...own, 'fd00:78::1'], port: 8080, plain: true, groups: ['agents', 'rag'] }) },
+    { inside: { addresses: own, port: 12000, from: ['192.168.78.2'], access: 'from', groups: ['openai', 'native'] } },
+    { inside: { addresses: ['fd00:78::1'], port: 12001, from: ['10.9.8.0/24'], access: 'keys', groups: ['agents'] } },
+    {
+      public: {
+        addresses: own,
+        port: 443,
+        access: 'keys',
+        certificates: 'none',
+        groups: ['openai'],
+        proxy_protocol: { from: ['10.9.8.7'] },
+      },
+    },
+    {
+      public: {
+        addresses: ['fd00:78::1'],
+        port: 8443,
+        certificates: 'optional',
+        groups: ['agents'],
+        proxy_protocol: { from: ['fd00:78::7', '10.9.8.7'] },
+      },
+    },
+  ],
+  tls: [
+    { 'ai.example.net': 'own-ca' },
+    { 'ai.example.net': 'own-ca', '*.example.net': { chain: '~/tls/chain.pem', key: '~/tls/key.pem' } },
+    { 'studio.tail0lab.ts.net': 'tailscale' },
+    { 'ai.example.net': 'acme', '*.example.org': { chain: '/etc/tls/chain.pem', key: '/etc/tls/key.pem' } },
+  ],
+  'acme.email': ['ann@example.net', 'bob@example.org'],
+  'acme.dns': ['route53', 'exec'],
+  'acme.credentials': ['~/.config/remote-ollama-proxy/acme.env', '/etc/acme.env'],
+  'acme.directory': ['https://acme-staging-v02.api.letsencrypt.org/directory', 'https://127.0.0.1:14000/dir'],
+  'acme.staging': ['off', 'https://acme-staging-v02.api.letsencrypt.org/directory'],
+  'acme.ca': ['~/tls/root.pem', '/etc/ssl/own.pem'],
+  'acme.resolvers': [['9.9.9.9'], ['127.0.0.1:8053', '[2620:fe::fe]:53']],
+  'acme.check_dns': [true, false],
+  'acme.port': [11437, 21437],
   'engine.port': [11434, 12434],
   'peers.port': [11436, 21436],
   groups: [
@@ -69,6 +122,20 @@ export const settingExamples: Examples = {
   ],
   hosts: [[], ['ai.example.net']],
   origins: [[], ['https://chat.example.net']],
+  role: ['server', 'gateway'],
+  nodes: [
+    {
+      second: { address: '127.0.0.1', port: 12500, engine: 'ollama', slots: 2, speed: 2 },
+      asleep: { address: '127.0.0.1', port: 12501, engine: 'vllm', slots: 16, key: 'file:~/nodes/asleep.key' },
+    },
+    {
+      second: { address: 'localhost', port: 12500, mac: 'a4:83:e7:01:02:03' },
+      asleep: { address: '127.0.0.1', port: 12502, tls: '~/nodes/root.pem', mac: 'a4:83:e7:01:02:04', speed: 0.5 },
+      other: { address: '127.0.0.1', port: 12503, tls: '~/nodes/other.pem', key: 'file:~/nodes/other.key' },
+    },
+  ],
+  spread: ['when_full', 'never'],
+  affinity: ['on', 'off'],
   models: [['qwen3:0.6b'], ['qwen3:0.6b', 'tiny-loop']],
   // Both are the folder where the models of the box are.
   models_folder: ['~/.ollama/models', '~/.ollama/models/'],
@@ -83,6 +150,7 @@ export const settingExamples: Examples = {
   judged_body: ['128KB', '4MB'],
   log: ['off', 'errors', 'requests'],
   observer: ['on', 'off'],
+  firewall: ['on', 'off'],
   'metrics.port': [9411, 19411],
   'alerts.notification': [true, false],
   'alerts.webhook': ['http://127.0.0.1:9999/hook', 'http://127.0.0.1:9999/other?a=b'],

@@ -3,7 +3,12 @@ import { type Group, groups, openable } from './endpoints.ts'
 import { count } from './wanted.ts'
 
 const selectable = (Object.keys(groups) as Group[]).filter(openable) as [Group, ...Group[]]
-const hash = z.strictObject({ sha256: z.string().regex(/^[0-9A-F]{64}$/), until: z.iso.datetime().optional() })
+/** In capitals, as HAProxy writes one. */
+const sha256 = z
+  .string()
+  .toUpperCase()
+  .regex(/^[0-9A-F]{64}$/)
+const hash = z.strictObject({ sha256, until: z.iso.datetime().optional() })
 
 /** A model, or a pattern such as qwen3*; its letters go into HAProxy's maps and commands. */
 export const modelGlob = z.string().regex(/^[\w*?][\w.*?:/-]{0,199}$/, 'a model or a pattern such as qwen3*')
@@ -41,11 +46,16 @@ export const limits = z.strictObject({
 })
 export type Limits = z.infer<typeof limits>
 
-const entry = z.strictObject({ ...limits.shape, created: z.iso.datetime(), hashes: z.array(hash) })
+const entry = z.strictObject({
+  ...limits.shape,
+  created: z.iso.datetime(),
+  hashes: z.array(hash),
+  certificates: z.array(hash).optional(),
+})
 /** The file of the keys. */
 export const registry = z.strictObject({ version: z.literal(1), keys: z.record(z.string(), entry) })
 
-/** Whom a key was made for, under which hashes it is known (two while a rotation's grace lasts), and its limits. */
+/** Whom a key was made for, under which hashes it is known (two while a rotation's grace lasts), with which client certificates (by the SHA-256 of their DER), and its limits. */
 export type Entry = z.infer<typeof entry>
 /** Every key by its name; no key itself. */
 export type Registry = z.infer<typeof registry>

@@ -4,17 +4,37 @@ import { getAt, type Host, type Look } from '../host/host.ts'
 import { didYouMean } from './nearest.ts'
 
 /** Models worth having, with what they take on disk and about as much again of memory (bytes; ollama.com/library). */
-export const suggestions: { name: string; bytes: number; what: string }[] = [
+export const suggestions: { name: string; bytes: number; what: string; agents?: true }[] = [
   { name: 'qwen3:0.6b', bytes: 0.52e9, what: 'tiny, for trying' },
-  { name: 'deepseek-coder:6.7b', bytes: 3.8e9, what: 'small coding model' },
-  { name: 'qwen2.5-coder:14b', bytes: 9.0e9, what: 'coding model' },
-  { name: 'qwen3-coder:30b', bytes: 19e9, what: 'coding agents' },
+  { name: 'deepseek-coder:6.7b', bytes: 3.8e9, what: 'small coding model, without tools' },
+  { name: 'qwen2.5-coder:7b', bytes: 4.7e9, what: 'small coding model', agents: true },
+  { name: 'qwen2.5-coder:14b', bytes: 9.0e9, what: 'coding model', agents: true },
+  { name: 'qwen3-coder:30b', bytes: 19e9, what: 'made for coding agents, fast', agents: true },
   { name: 'qwen2.5-coder:32b', bytes: 20e9, what: 'large coding model' },
   { name: 'deepseek-r1:70b', bytes: 43e9, what: 'large reasoning model' },
 ]
 
+/** Two thirds of the memory can be wired for the GPU (llmfit#754), and the context needs its part. */
+export const fits = (bytes: number, memory: number): boolean => bytes * 1.2 < memory * 0.66
+
+/** The best for a coding agent that this memory (bytes) holds with the long context of one; the smallest where it holds none. */
+export const bestFor = (memory: number): string =>
+  suggestions.filter(({ bytes, agents }) => agents && fits(bytes * 1.33, memory)).at(-1)?.name ?? smallest
+
 /** The smallest one, for `test.ts` on a machine without any. */
 export const smallest = suggestions[0]?.name ?? 'qwen3:0.6b'
+
+/** Whether a model is made for code, and whether it makes no text at all, by its name. */
+const codes = (name: string): boolean => /cod(e|er|ing)\b|coder|devstral|codestral/i.test(name)
+export const embeds = (name: string): boolean => /embed|minilm|\bbge/i.test(name)
+
+/** Which of these models a client is given: one that is wanted before others, and of those one that codes. */
+export function forClients(installed: string[], wanted: string[] = []): string | undefined {
+  const chats = installed.filter((name) => !embeds(name))
+  const settled = chats.filter((name) => wanted.some((one) => sameModel(one, name)))
+  const [pool] = [settled, chats, installed].filter((names) => names.length > 0)
+  return pool?.find(codes) ?? pool?.[0]
+}
 
 const tagList = z.object({
   models: z.array(z.object({ name: z.string(), size: z.number(), modified_at: z.string().optional() })).nullable(),
@@ -44,12 +64,12 @@ const loaded = z.object({
     .nullable(),
 })
 
-/** Models in memory; undefined when Ollama does not answer. */
+/** Models in memory, with what of each the GPU holds (bytes); undefined when Ollama does not answer. */
 export async function running(
   look: Look,
   address: string,
   port: number,
-): Promise<{ name: string; size: number }[] | undefined> {
+): Promise<{ name: string; size: number; size_vram?: number }[] | undefined> {
   const answer = await getAt(look, { address, port }, '/api/ps')
   const parsed = loaded.safeParse(json(answer.body))
   return parsed.success ? (parsed.data.models ?? []) : undefined

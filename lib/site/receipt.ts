@@ -13,8 +13,16 @@ export const receipt = z.object({
   before: z.record(z.string(), z.string()).default({}),
   /** folders that we made */
   folders: z.array(z.string()).default([]),
+  /** links that we made outside of our folders */
+  links: z.array(z.string()).default([]),
+  /** settings of the machine that we changed with consent, by the step, and what it saw before */
+  changed: z.record(z.string(), z.string()).default({}),
+  /** questions that were answered with no, and are not asked again */
+  declined: z.array(z.string()).default([]),
   /** what install stopped, and the command that brings it back */
   stopped: z.array(stopped),
+  /** packages that install brought, by their names there */
+  brought: z.array(z.string()).default([]),
   backups: z.array(z.object({ original: z.string(), backup: z.string() })),
 })
 
@@ -28,6 +36,10 @@ export const emptyReceipt = (): Receipt => ({
   files: {},
   before: {},
   folders: [],
+  links: [],
+  declined: [],
+  changed: {},
   stopped: [],
+  brought: [],
   backups: [],
 })

@@ -21,8 +21,14 @@ export function namesOf(schema: object): Names {
   return Object.fromEntries([...own, ...free])
 }
 
-const pathsOf = (names: Names): string[] =>
-  Object.entries(names).flatMap(([name, inner]) => [name, ...pathsOf(inner).map((path) => `${name}.${path}`)])
+const pathsOf = (names: Names): string[] => {
+  const all = Object.entries(names).flatMap(([name, inner]) => [
+    name,
+    ...pathsOf(inner).map((path) => `${name}.${path}`),
+  ])
+  // What stands once comes before what each of several has.
+  return [...all.filter((path) => !path.includes('*')), ...all.filter((path) => path.includes('*'))]
+}
 
 /** A line of the file as it is written, under its number (from 1). */
 export function shownLine(text: string, line: number): string {

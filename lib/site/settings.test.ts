@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { Stop } from '../host/command.ts'
-import { contextLength, modelName, openGroups, parseSettings, readSettings, settingsFile, spell } from './settings.ts'
+import { modelName } from './model-name.ts'
+import { contextLength, openGroups, parseSettings, readSettings, settingsFile, spell } from './settings.ts'
 
 const parse = (text: string) => parseSettings(text, '~/settings.yaml')
 
@@ -21,6 +22,20 @@ describe('settings', () => {
     expect(parse('')).toEqual({
       ...{
         listen: 'tailnet',
+        role: 'server',
+        nodes: {},
+        spread: 'when_full',
+        affinity: 'on',
+        firewall: 'off',
+        listeners: {},
+        tls: {},
+        acme: {
+          credentials: '~/.config/remote-ollama-proxy/acme.env',
+          directory: 'https://acme-v02.api.letsencrypt.org/directory',
+          resolvers: [],
+          check_dns: true,
+          port: 11437,
+        },
         port: 11434,
         engine: { port: 11434 },
         peers: { port: 11436 },
@@ -44,7 +59,7 @@ describe('settings', () => {
         context: 'auto',
       },
       ...{ body_limit: 32 * 2 ** 20, chunked_body: 102_400, log: 'errors', observer: 'on', metrics: { port: 9411 } },
-      ...{ alerts: { notification: false }, drain: 600_000 },
+      ...{ alerts: { notification: true }, drain: 600_000 },
     })
   })
 
@@ -70,7 +85,7 @@ describe('settings', () => {
 
   test('a wildcard listener is refused by name', () => {
     expect(faults('listen: 0.0.0.0')).toMatch(/listen: only "tailnet".*wildcard/)
-    expect(faults('listen: 192.168.1.2')).toMatch(/listen: only "tailnet".*another listener/)
+    expect(faults('listen: 192.168.1.2')).toMatch(/listen: only "tailnet".*another listener, which listeners are for/)
   })
 
   test('a group that is never opened, and one that is unknown, are refused with a reason', () => {
@@ -166,8 +181,8 @@ describe('settings', () => {
 
   test('are read from the home folder', async () => {
     const files: Record<string, string> = { '/h/.config/remote-ollama-proxy/settings.yaml': 'port: 12000' }
-    const look = { home: '/h', read: async (file: string) => files[file] }
-    expect(settingsFile('/h')).toBe('/h/.config/remote-ollama-proxy/settings.yaml')
+    const look = { home: '/h', system: 'mac' as const, read: async (file: string) => files[file] }
+    expect(settingsFile({ home: '/h', system: 'mac' })).toBe('/h/.config/remote-ollama-proxy/settings.yaml')
     expect((await readSettings(look as Parameters<typeof readSettings>[0])).port).toBe(12_000)
   })
 })

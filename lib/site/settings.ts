@@ -3,11 +3,18 @@ import { type Document, parseDocument } from 'yaml'
 import { z } from 'zod'
 import { Stop } from '../host/command.ts'
 import type { Look } from '../host/host.ts'
+import { places, platformOf } from '../platform/here.ts'
+import type { Somewhere } from '../platform/platform.ts'
+import { acme } from './acme.ts'
 import { parseBudget } from './budget.ts'
-import { type Endpoint, endpoints, expandGroups, type Group, groups, openable, presets } from './endpoints.ts'
+import { type Endpoint, endpoints, expandGroups, type Group } from './endpoints.ts'
+import { group } from './group.ts'
 import { limits as keyLimits, type Limits } from './limits.ts'
-import { didYouMean } from './nearest.ts'
+import { listenerFaults, listeners } from './listeners.ts'
+import { modelName } from './model-name.ts'
+import { nodeFaults, nodes, role } from './nodes.ts'
 import { type Names, namesOf, settingFaults, shownLine, yamlFault } from './settings-faults.ts'
+import { tls } from './tls.ts'
 import { count, inOurWords } from './wanted.ts'
 
 const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
@@ -43,15 +50,6 @@ const speed = size.refine((bytes) => bytes >= 1024 && bytes <= 1024 ** 3, 'from 
 const portWords = 'a port from 1024 to 65535, without quotes'
 const port = z.int(portWords).min(1024, portWords).max(65535, portWords)
 
-/** What Ollama accepts as a name, without what a shell or a path could make of it (200 characters at most). */
-export const modelName = z
-  .string()
-  .max(200, 'a model name has 200 characters at most')
-  .regex(
-    /^[A-Za-z0-9_][A-Za-z0-9._-]*(?:\/[A-Za-z0-9_][A-Za-z0-9._-]*)*(?::[A-Za-z0-9_][A-Za-z0-9._-]*)?$/,
-    'a model name such as qwen3:8b (letters, digits, . _ - / and one colon)',
-  )
-
 /** What stands in a Host header: a name, also with `_` or a last dot, an address, IPv6 in brackets; each may have a port. */
 function isHost(text: string): boolean {
   if (isIP(text) === 6) return true
@@ -77,18 +75,7 @@ const origin = z
 
 const listen = z.literal('tailnet', {
   error: (issue) =>
-    `only "tailnet" (the tailnet address): ${JSON.stringify(issue.input)} would be ${/^(0\.0\.0\.0|::|\*)/.test(`${issue.input}`) ? 'a wildcard' : 'another'} listener, and this version makes none`,
-})
-
-const group = z.string().superRefine((name, context) => {
-  if (Object.hasOwn(presets, name)) return
-  const known = Object.hasOwn(groups, name) ? groups[name as Group] : undefined
-  const message = !known
-    ? `unknown group "${name}"; known are ${selectableNames().join(', ')}${didYouMean(name, selectableNames())}`
-    : !openable(name as Group)
-      ? `group "${name}" cannot be opened: ${known.what}`
-      : undefined
-  if (message) context.addIssue({ code: 'custom', message })
+    `only "tailnet" (the tailnet address): ${JSON.stringify(issue.input)} would be ${/^(0\.0\.0\.0|::|\*)/.test(`${issue.input}`) ? 'a wildcard' : 'another'} listener, which listeners are for`,
 })
 
 /** Whom a rule means. The letters go into HAProxy's maps and commands; a login's @ and the colons keep them apart from names of keys. */
@@ -127,8 +114,6 @@ const person = z
       groups: groups && expandGroups(groups),
     }),
   )
-
-const selectableNames = () => [...Object.keys(presets), ...(Object.keys(groups) as Group[]).filter(openable)]
 
 const asksModel = ({ backend }: Endpoint) => backend === 'inference'
 const modelRows = endpoints.filter(asksModel).map(({ method, path }) => `${method} ${path}`)
@@ -178,7 +163,11 @@ export const folder = z
 
 /** Every setting by its name, with what it may be; what they must not be together is told apart from that. */
 export const fields = z.strictObject({
+  role,
   listen: listen.default('tailnet'),
+  listeners: listeners.default({}),
+  tls: tls.default({}),
+  acme: acme.prefault({}),
   port: port.default(11434),
   engine: z.strictObject({ port: port.default(11434) }).prefault({}),
   peers: z.strictObject({ port: port.default(11436) }).prefault({}),
@@ -202,6 +191,15 @@ export const fields = z.strictObject({
   timeouts: times.extend({ groups: z.partialRecord(z.enum(modelGroups), times).optional() }).default({}),
   hosts: z.array(hostName).default([]),
   origins: z.array(origin).default([]),
+  nodes: nodes.default({}),
+  spread: z
+    .enum(['when_full', 'never'], {
+      error: 'when_full (a node loads a model while those that have it are full) or never',
+    })
+    .default('when_full'),
+  affinity: z
+    .enum(['on', 'off'], { error: 'on (a conversation goes on where it began, if that is not full) or off' })
+    .default('on'),
   models: z.array(modelName).default([]),
   models_folder: folder.default(defaultModels),
   inference: z
@@ -220,10 +218,11 @@ export const fields = z.strictObject({
   judged_body: size.refine((bytes) => bytes >= 131_072 && bytes <= 4 * 1024 ** 2, 'from 128KB to 4MB').prefault('1MB'),
   log: z.enum(['off', 'errors', 'requests']).default('errors'),
   observer: z.enum(['on', 'off']).default('on'),
+  firewall: z.enum(['on', 'off']).default('off'),
   metrics: z.strictObject({ port: port.default(9411) }).prefault({}),
   alerts: z
     .strictObject({
-      notification: z.boolean().default(false),
+      notification: z.boolean().default(true),
       webhook: z.url({ protocol: /^https?$/, error: 'an address such as https://example.net/hook' }).optional(),
     })
     .prefault({}),
@@ -239,6 +238,10 @@ const schema = fields
     path: ['metrics', 'port'],
     message: 'another port than engine.port and peers.port: all are on 127.0.0.1',
   })
+  .refine(({ engine, peers, metrics, acme }) => ![engine.port, peers.port, metrics.port].includes(acme.port), {
+    path: ['acme', 'port'],
+    message: 'another port than engine.port, peers.port and metrics.port: all are on 127.0.0.1',
+  })
   .refine(({ access, groups }) => access !== 'tailnet' || !groups.includes('metrics'), {
     path: ['groups'],
     message: 'metrics tells about everybody, so it always needs a key; set access to keys or either',
@@ -247,28 +250,50 @@ const schema = fields
     path: ['groups'],
     message: 'metrics are served by the observer; set observer to on, or leave metrics out',
   })
+  .superRefine(({ listeners, tls, port }, context) => {
+    for (const fault of listenerFaults(listeners, tls, port)) context.addIssue({ code: 'custom', ...fault })
+  })
+  .superRefine((settings, context) => {
+    for (const fault of nodeFaults(settings)) context.addIssue({ code: 'custom', ...fault })
+  })
 
 /** The settings with defaults filled in: times in ms, sizes in bytes, groups still by name. */
 export type Settings = z.infer<typeof schema>
 
+/** Whether some listener asks for a key. */
+export const asksKeys = ({ access, listeners: { inside, lan, public: open } }: Listening): boolean =>
+  access !== 'tailnet' || inside?.access === 'keys' || lan !== undefined || open !== undefined
+
+/** Whether some listener lets in whoever reaches it. */
+export const asksNobody = ({ access, listeners: { inside } }: Listening): boolean =>
+  access === 'tailnet' || inside?.access === 'from'
+
+/** What decides whether a key is asked for. */
+export type Listening = Pick<Settings, 'access' | 'listeners'>
+
+/** Whether some listener asks for client certificates. */
+export const asksCertificates = ({ listeners: { lan, public: open } }: Pick<Settings, 'listeners'>): boolean =>
+  [lan, open].some((one) => one !== undefined && one.certificates !== 'none')
+
 /** Whether somebody may have a share of the day only: any key can, and by the settings every address, and whom a rule means. */
-export const budgeted = ({ access, limits, people }: Settings): boolean =>
-  access !== 'tailnet' || limits.per_day !== undefined || Object.values(people).some(({ perDay }) => perDay)
+export const budgeted = (settings: Settings): boolean =>
+  asksKeys(settings) ||
+  settings.limits.per_day !== undefined ||
+  Object.values(settings.people).some(({ perDay }) => perDay)
 
 /** Whether the gateway asks the tailnet who somebody is. */
 export const identifies = ({ access, people }: Settings): boolean =>
   access === 'either' || (access !== 'keys' && Object.keys(people).length > 0)
 
 /** Whether a request may end by a time limit of the owner's: any key can have one, and the settings. */
-export const timed = ({ access, timeouts }: Settings): boolean =>
-  access !== 'tailnet' || Object.keys(timeouts).length > 0
+export const timed = (settings: Settings): boolean => asksKeys(settings) || Object.keys(settings.timeouts).length > 0
 
 /** Whether people are told apart at all. */
 export const counting = (settings: Settings): boolean =>
   Object.keys(settings.limits).length > 0 || identifies(settings) || timed(settings)
 
 /** Where the settings live. */
-export const settingsFile = (home: string): string => `${home}/.config/remote-ollama-proxy/settings.yaml`
+export const settingsFile = (at: Somewhere): string => places(at).settings
 
 /** Checks settings from YAML text; throws `Stop` (exit 2) with every fault, its key's path and its line. */
 export function parseSettings(text: string, file: string): Settings {
@@ -314,18 +339,24 @@ export function withModelsFolder(text: string, folder: string): string {
   return document.toString({ lineWidth: 0 })
 }
 
-/** The folder of the models, from the root on. */
-export const modelsFolder = ({ models_folder: folder }: Pick<Settings, 'models_folder'>, home: string): string =>
-  folder.replace(/^~(?=\/)/, home).replace(/(?<=.)\/+$/, '')
+/** The folder of the models, from the root on: Ollama's own unless another is set. */
+export const modelsFolder = ({ models_folder: folder }: Pick<Settings, 'models_folder'>, at: Somewhere): string =>
+  folder === defaultModels
+    ? platformOf(at).models(at.home)
+    : folder.replace(/^~(?=\/)/, at.home).replace(/(?<=.)\/+$/, '')
 
 /** Reads the settings file; the defaults when there is none. Throws `Stop` (exit 2) when it is faulty. */
-export async function readSettings(look: Look, file = settingsFile(look.home)): Promise<Settings> {
+export async function readSettings(look: Look, file = settingsFile(look)): Promise<Settings> {
   const text = await look.read(file)
   return parseSettings(text ?? '', file)
 }
 
 /** The groups that these settings open. */
 export const openGroups = (settings: Settings): Group[] => expandGroups(settings.groups)
+
+/** Whether GET /connect shows its page: somebody must make it. */
+export const showsPage = (settings: Settings): boolean =>
+  settings.observer === 'on' && openGroups(settings).includes('connect')
 
 /** Tokens of context: by memory (bytes) when `auto`, as agents' first requests alone are 8,000 to 20,000 tokens. */
 export function contextLength(settings: Settings, memory: number): number {

@@ -28,6 +28,8 @@ export const noAnswers: Answers = { stopOther: false, keepEdited: [], power: fal
 export interface Setup {
   settings: Settings
   settingsText: string
+  /** the settings with every default, as they are shipped */
+  defaults: string
   mode: Mode
   receipt: Receipt
   /** the API keys, by their hashes */
@@ -43,8 +45,10 @@ export interface Setup {
   attended: boolean
   /** stable paths of the programs that jobs run */
   programs: { ollama: string; haproxy: string; node: string }
-  /** shows progress of a long step */
+  /** says something in the midst of the work */
   say?(text: string): void
+  /** shows how far a long step is */
+  progress?(text: string): void
   /** asks in the middle of the work; absent when nobody is there */
   confirm?(text: string): Promise<boolean>
 }

@@ -48,8 +48,9 @@ export function dryHost(look: Look, said: (intent: Intent) => void): Host {
       if (diff) said({ kind: 'file', text: `${path} (changed)`, diff })
       return
     }
-    // What the keys' maps hold is nothing to be shown around.
-    const diff = old === undefined || path.includes('/.haproxy/keys/') ? undefined : difference(path, old, text)
+    // What the keys' maps and the certificates' files hold is nothing to be shown around.
+    const secret = [places(look).keyMaps, places(look).certs].some((folder) => path.startsWith(`${folder}/`))
+    const diff = old === undefined || secret ? undefined : difference(path, old, text)
     said({ kind: 'file', text: `${path} (${old === undefined ? 'new' : 'changed'})`, diff })
   }
   return {
@@ -66,7 +67,9 @@ export function dryHost(look: Look, said: (intent: Intent) => void): Host {
     async folder(path) {
       if (!(await look.stat(path)) && !path.endsWith('.new')) said({ kind: 'folder', text: path })
     },
-    link: nothing,
+    async link(_target, path) {
+      if (!path.endsWith('/current')) said({ kind: 'file', text: `${path} (a link)` })
+    },
     async move(from, to) {
       const text = written.get(from)
       if (text === undefined) return said({ kind: 'folder', text: to })
@@ -94,6 +97,9 @@ export function dryHost(look: Look, said: (intent: Intent) => void): Host {
           return ''
         }),
       ),
+    async wake(mac) {
+      said({ kind: 'command', text: `wake ${mac}` })
+    },
     beside: () => () => {},
     async until(_what, _ms, test) {
       await test()

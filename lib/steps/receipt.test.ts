@@ -60,7 +60,7 @@ describe('the lock', () => {
   afterEach(() => rmSync(home, { recursive: true }))
 
   const lock = () => places(home).lock
-  const host = () => ({ ...realHost(), home })
+  const host = () => ({ ...realHost(), home, system: 'mac' as const })
   const left = () => readdirSync(path.dirname(lock()))
   const dead = '1 Thu Jan 1 00:00:00 1970\n'
   /** as the process that started these tests would have written it */

@@ -1,6 +1,7 @@
 import path from 'node:path'
+import { claim } from '../host/claim.ts'
 import { Stop, sha256 } from '../host/command.ts'
-import { claim, type Host, type Look } from '../host/host.ts'
+import type { Host, Look } from '../host/host.ts'
 import { places } from '../platform/here.ts'
 import { emptyReceipt, type Receipt, receipt } from '../site/receipt.ts'
 

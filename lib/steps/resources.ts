@@ -1,7 +1,8 @@
 import { exitCodes, Stop } from '../host/command.ts'
 import type { Host, Look } from '../host/host.ts'
-import { jobPath, jobsOf, oldLogs, places, platformOf } from '../platform/here.ts'
-import type { Job, JobFile, PackageKind } from '../platform/platform.ts'
+import { called } from '../host/typed.ts'
+import { jobPath, jobsOf, places, platformOf } from '../platform/here.ts'
+import type { Job, JobFile, PackageKind, Somewhere } from '../platform/platform.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Receipt } from '../site/receipt.ts'
 import { isForeign, keepForeign, saveReceipt, writeOurs } from './receipt.ts'
@@ -31,13 +32,13 @@ export function file(spec: FileSpec): Step {
       if (text === undefined) return missed(`${tilde(look, spec.path)} is missing`, again)
       if (text !== spec.text) {
         if (spec.keepEdited) return skipped(`${tilde(look, spec.path)} is left as edited by hand`)
-        return missed(`${tilde(look, spec.path)} differs from what the settings give`, again)
+        return differs(look, spec.path, text, spec.text)
       }
       const bits = (await look.stat(spec.path))?.mode
       if (bits !== mode)
         return missed(
           `${tilde(look, spec.path)} has mode ${bits?.toString(8)} instead of ${mode.toString(8)}`,
-          `chmod ${mode.toString(8)} '${spec.path}'   (or run install.ts again)`,
+          `chmod ${mode.toString(8)} '${spec.path}'   (or run ${called('install')} again)`,
         )
       return ok(tilde(look, spec.path))
     },
@@ -54,6 +55,19 @@ export function file(spec: FileSpec): Step {
           gone: (look: Look) => absent(look, spec.path),
         }),
   }
+}
+
+/** A file that does not hold what it is to hold, with the first line that is another. */
+export const differs = (look: Look, path: string, is: string, wanted: string): Finding =>
+  missed(`${tilde(look, path)} differs from what the settings give`, again, [
+    `${tilde(look, path)}:${firstDifference(is, wanted)}`,
+  ])
+
+/** The number of the first line that is another, and the line. */
+function firstDifference(is: string, wanted: string): string {
+  const [lines, others] = [is.split('\n'), wanted.split('\n')]
+  const at = lines.findIndex((line, index) => line !== others[index])
+  return at < 0 ? `${lines.length}: it ends too soon` : `${at + 1}: ${lines[at]?.trim().slice(0, 100)}`
 }
 
 /** A path as people write it. */
@@ -79,7 +93,7 @@ export async function forget(host: Host, receipt: Receipt, place: string): Promi
 /** Whether a path is gone. */
 export const absent = async (look: Look, file: string): Promise<Finding> =>
   (await look.stat(file))
-    ? missed(`${tilde(look, file)} is still there`, 'Run uninstall.ts again.')
+    ? missed(`${tilde(look, file)} is still there`, `Run ${called('uninstall')} again.`)
     : ok(`${tilde(look, file)} is gone`)
 
 /** A folder for us alone (0700 unless told). */
@@ -103,7 +117,7 @@ export function folder(spec: {
         return missed(`${tilde(look, spec.path)} is not a folder`, `Move it away: mv '${spec.path}' '${spec.path}.old'`)
       return facts.mode === mode
         ? ok(tilde(look, spec.path))
-        : missed(`mode ${facts.mode.toString(8)} instead of ${mode.toString(8)}`, again)
+        : missed(`${tilde(look, spec.path)} has mode ${facts.mode.toString(8)} instead of ${mode.toString(8)}`, again)
     },
     apply: (host) => host.folder(spec.path, mode),
     ...(spec.keeps
@@ -140,6 +154,8 @@ export function packaged(spec: PackageSpec): Step {
   const { machine, name, kind = 'formula' } = spec
   const { packager } = machine
   const { packages } = platformOf(machine)
+  // A formula asks nothing; an app's installer asks for the password.
+  const interactive = spec.attended && kind === 'cask'
   const upgrade = spec.upgrade ?? packages.typed(packager, 'upgrade', name)
   const check = async (look: Look): Promise<Finding> => {
     const program = await look.find(spec.program)
@@ -152,14 +168,18 @@ export function packaged(spec: PackageSpec): Step {
   return {
     id: `${name}.package`,
     title: spec.title,
-    interactive: spec.attended,
+    interactive,
     keeps: spec.keeps,
+    brings: name,
     check,
     async apply(host) {
       const found = await check(host)
       if (found.is === 'missed' && (await host.find(spec.program)))
-        throw new Stop(exitCodes.precondition, `${found.saw}; upgrade it (${upgrade}) and run install.ts again.`)
-      await packages.install(host, packager, name, kind, spec.attended)
+        throw new Stop(
+          exitCodes.precondition,
+          `${found.saw}; upgrade it (${upgrade}) and run ${called('install')} again.`,
+        )
+      await packages.install(host, packager, name, kind, interactive)
     },
   }
 }
@@ -189,17 +209,26 @@ export function service(spec: ServiceSpec): Step {
   const written = async (look: Look) =>
     (spec.keepEdited && (await platformOf(look).jobFiles.written(look, label))) || spec.job
 
+  const lastLine = async (look: Look): Promise<string> =>
+    ((spec.job.log && (await look.read(spec.job.log))) || '').trim().split('\n').at(-1)?.slice(0, 200) ?? ''
+
+  const evidence = async (look: Look): Promise<string[]> => {
+    const { log = '' } = spec.job
+    const last = await lastLine(look)
+    return [jobs.typed.all(label, log).status, ...(last ? [`${tilde(look, log)} ends with: ${last}`] : [])]
+  }
+
   const check = async (look: Look): Promise<Finding> => {
     if (await jobs.disabled(look, label))
       return missed(`${label} is switched off`, enableAdvice(jobs.typed.enable(label)))
     const job = await jobs.job(look, label)
-    if (!job) return missed(`${label} is not loaded`, again)
+    if (!job) return missed(`${label} is not loaded`, again, await evidence(look))
     const unlike = job.unlike(await written(look))
     if (unlike.length > 0) return missed(`${label} runs with other ${unlike.join(', ')}`, again)
     if (job.pid === undefined)
       return spec.oneShot
         ? finished(job.lastExit, label)
-        : missed(`${label} is ${job.state}, last exit ${job.lastExit ?? 'none'}`, again)
+        : missed(`${label} is ${job.state}, last exit ${job.lastExit ?? 'none'}`, again, await evidence(look))
     return (await spec.answers?.(look, job.pid)) ?? ok(`${label} runs as process ${job.pid}`)
   }
 
@@ -229,9 +258,9 @@ export function service(spec: ServiceSpec): Step {
     },
     async stays(look, saw) {
       const { log } = spec.job
-      const last = ((log && (await look.read(log))) || '').trim().split('\n').at(-1)
+      const last = await lastLine(look)
       return {
-        saw: last ? `${saw}; its log ends with: ${last.slice(0, 200)}` : saw,
+        saw: last ? `${saw}; its log ends with: ${last}` : saw,
         remedy: `${log ? `Read why in its log (tail -n 20 '${log}'), mend that` : 'Mend that'}, and start it: ${jobs.typed.restart(label)}`,
       }
     },
@@ -243,9 +272,11 @@ export function service(spec: ServiceSpec): Step {
         await jobs.unload(host, label, stopMs)
       }
       await removeOurs(host, spec.receipt, jobPath(host, label))
+      await jobs.fileGone(host, label)
     },
     async gone(look) {
-      if (await jobs.job(look, label)) return missed(`${label} is still loaded`, jobs.typed.stop(label))
+      if (jobs.isOurs(label) && (await jobs.job(look, label)))
+        return missed(`${label} is still loaded`, jobs.typed.stop(label))
       return absent(look, jobPath(look, label))
     },
   }
@@ -254,23 +285,26 @@ export function service(spec: ServiceSpec): Step {
 const finished = (code: number | undefined, label: string): Finding =>
   code === 0 || code === undefined
     ? ok(`${label} has done its work`)
-    : advice(`${label} ended with ${code}`, 'See its log; run warm-models.ts by hand to see the reason.')
+    : advice(
+        `${label} ended with ${code}, so the models may not be in memory`,
+        `See its log; run ${called('warm')} by hand to see the reason.`,
+      )
 
 const switchedOff = (label: string, enable: string): Stop =>
   new Stop(1, `${label} is switched off (by you or in System Settings), so it stays off: ${enableAdvice(enable)}`)
 
-const enableAdvice = (enable: string): string => `${enable}, then run install.ts again`
+const enableAdvice = (enable: string): string => `${enable}, then run ${called('install')} again`
 
 /** The file of a service's job, as a file step; launchd refuses files that others may write, so 0644. */
 export function jobFileStep(spec: {
   id: string
-  home: string
+  at: Somewhere
   job: JobFile
   receipt: Receipt
   keepEdited?: boolean
 }): Step {
   const { label } = spec.job
-  const path = jobPath(spec, label)
+  const path = jobPath(spec.at, label)
   const step = file({
     id: spec.id,
     title: `${path.split('/').pop()} is written`,
@@ -284,20 +318,20 @@ export function jobFileStep(spec: {
 }
 
 /** Where our jobs' programs lie in every home folder. */
-const ourPath = `${places({ home: '' }).support}/`
+const ourPath = (at: Somewhere): string => `${places({ ...at, home: '' }).support}/`
 
 /** A job's file that no install of ours wrote, by the receipt or by what only ours name; undefined when there is none. */
 async function foreignFile(look: Look, receipt: Receipt, path: string): Promise<string | undefined> {
   const text = await look.read(path)
   if (text === undefined || path in receipt.files) return undefined
-  return [ourPath, ...oldLogs].some((name) => text.includes(name))
+  return [ourPath(look), ...platformOf(look).oldLogs].some((name) => text.includes(name))
     ? undefined
     : `${tilde(look, path)} is not ours, so it stays`
 }
 
 /** The same for a job, which may be loaded without its file, or ours without a receipt. */
 async function foreignJob(look: Look, receipt: Receipt, label: string, job?: Job): Promise<string | undefined> {
-  if (job?.arguments.some((word) => word.includes(ourPath))) return undefined
+  if (job?.arguments.some((word) => word.includes(ourPath(look)))) return undefined
   const path = jobPath(look, label)
   if ((await look.stat(path)) || path in receipt.files) return foreignFile(look, receipt, path)
   return job && `the job ${label} is not ours, so it stays`

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { verdict } from '../commands/test.ts'
+import { verdict } from '../commands/prove.ts'
 import { counts, junit, tap } from './results.ts'
 import type { Result } from './step.ts'
 

@@ -1,11 +1,13 @@
 import { exitCodes, Stop, Unexpected } from '../host/command.ts'
 import type { Host, Look } from '../host/host.ts'
 import { askingOnce } from '../host/look.ts'
+import { called, typed } from '../host/typed.ts'
+import { fullOrClosed } from '../host/unwritable.ts'
 
 /** What a check saw. Advice never changes an exit code. */
 export type Finding =
   | { is: 'ok'; saw: string }
-  | { is: 'missed'; saw: string; remedy: string }
+  | { is: 'missed'; saw: string; remedy: string; evidence?: string[] }
   | { is: 'advice'; saw: string; remedy: string }
   | { is: 'skipped'; why: string }
 
@@ -20,7 +22,7 @@ export interface Check {
   needs?: string[]
   /** exit code of install when this stays missed; 1 when absent */
   exit?: number
-  /** its advice is worth knowing before anything is done: it stands in the plan */
+  /** what it saw is worth knowing before anything is done: advice, or a step that is to be done, stands in the plan */
   ahead?: boolean
   /** asks a model for an answer */
   inference?: boolean
@@ -33,12 +35,16 @@ export interface Step extends Check {
   apply(host: Host): Promise<void>
   /** hands the terminal to a command, asks or shows progress: no spinner may turn meanwhile */
   interactive?: boolean
+  /** what the person is asked for, or waited for, meanwhile */
+  asks?: string[]
   /** ids of earlier steps that may lift a refusal of `apply`: while one of them is still to be done, a plan passes it over */
   after?: string[]
   /** why it stays missed after it was applied, and what helps; absent where nobody can say more */
   stays?(look: Look, saw: string): Promise<{ saw: string; remedy: string }>
   /** ms within which the check must turn ok after apply; 0 when absent */
   settlesWithin?: number
+  /** the package that it installs */
+  brings?: string
   undo?(host: Host): Promise<void>
   /** what is true when uninstall has taken it back, as the title says what is true when it is there */
   undone?: string
@@ -56,21 +62,33 @@ export interface Result {
   state: 'ok' | 'done' | 'planned' | 'missed' | 'advice' | 'skipped' | 'kept' | 'removed'
   saw: string
   remedy?: string
+  /** where that can be seen: a file and its line, a command and its answer */
+  evidence?: string[]
+  /** the check that it rests on, which was missed or skipped, so that it was not looked at */
+  rests?: string
   ms: number
   /** the exit code that the failure asks for */
   exit?: number
 }
 
 export const ok = (saw: string): Finding => ({ is: 'ok', saw })
-export const missed = (saw: string, remedy: string): Finding => ({ is: 'missed', saw, remedy })
+export const missed = (saw: string, remedy: string, evidence?: string[]): Finding => ({
+  is: 'missed',
+  saw,
+  remedy,
+  ...(evidence && evidence.length > 0 && { evidence }),
+})
 export const advice = (saw: string, remedy: string): Finding => ({ is: 'advice', saw, remedy })
 export const skipped = (why: string): Finding => ({ is: 'skipped', why })
 
 /** The remedy of what install.ts and apply.ts bring about. */
-export const again = 'Run install.ts again.'
-/** The remedy where everything is as it was written, and the machine does otherwise all the same. */
-export const unexplained =
-  'Everything is written as it should be, so this is a fault of ours or of this HAProxy: please report it with the log that `npx tsx test.ts` writes.'
+export const again = `Run ${called('install')} again.`
+/** What has the gateway forget all that it was told otherwise than by its files. */
+const anew = `\`${typed('apply')} --reload\` has the gateway read its configuration anew.`
+/** The remedy where everything is as it was written, and the gateway does otherwise all the same. */
+export const unexplained = `${anew} If this is missed again, it is a fault of ours or of this HAProxy: please report it with the log that \`${typed('test')}\` writes.`
+/** The remedy where something gets through that must be refused. */
+export const alarm = `${anew} If this is missed again, stop the gateway (${typed('uninstall')}; your settings and keys stay) and report it.`
 /** The remedy of what install.ts has just done in vain. */
 export const inVain =
   'It was done a moment ago and did not stay: look who else changes it, or report it with the log of this run.'
@@ -103,7 +121,8 @@ export function toResult(check: Check, finding: Finding, ms: number): Result {
   const base = { id: check.id, title: check.title, ms }
   if (finding.is === 'skipped') return { ...base, state: 'skipped', saw: finding.why }
   if (finding.is === 'ok') return { ...base, state: 'ok', saw: finding.saw }
-  return { ...base, state: finding.is, saw: finding.saw, remedy: finding.remedy }
+  const seen = { ...base, state: finding.is, saw: finding.saw, remedy: finding.remedy }
+  return finding.is === 'missed' && finding.evidence ? { ...seen, evidence: finding.evidence } : seen
 }
 
 /** Runs checks in order, each after what must come before it; one whose `needs` did not pass is skipped with the reason. */
@@ -119,7 +138,7 @@ export async function observeAll(
     await before()
     const broken = check.needs?.find((id) => ['missed', 'skipped'].includes(results.get(id)?.state ?? 'ok'))
     const result = broken
-      ? toResult(check, { is: 'skipped', why: `rests on ${broken}` }, 0)
+      ? { ...toResult(check, { is: 'skipped', why: `rests on ${broken}` }, 0), rests: broken }
       : await observe(check, once)
     results.set(check.id, result)
     tell(result)
@@ -145,21 +164,23 @@ export async function converge(step: Check, host: Host): Promise<Result> {
 
 function failed(step: Step, error: Error, ms: number): Result {
   if (error.name === 'ExitPromptError') throw error
-  const full = (error as NodeJS.ErrnoException).code === 'ENOSPC'
+  const closed = fullOrClosed(error)
   return {
     id: step.id,
     title: step.title,
     state: 'missed',
-    saw: full ? `the disk is full (${error.message})` : error.message,
+    saw: closed ? `${closed.why} (${error.message})` : error.message,
     // A Stop says itself what to do.
     remedy:
       error instanceof Stop
         ? undefined
-        : `${full ? 'Make room' : 'Mend that'} and run install.ts again: it goes on where it stopped.`,
+        : `${closed ? capital(closed.todo) : 'Mend that'} and run ${called('install')} again: it goes on where it stopped.`,
     ms,
     exit: exitOf(error),
   }
 }
+
+const capital = (text: string): string => `${text[0]?.toUpperCase()}${text.slice(1)}`
 
 /** A failure may know its own exit code: what a person declined, what was left undone, a network out of reach. */
 function exitOf(error: Error): number | undefined {
@@ -195,11 +216,11 @@ export async function withdraw(step: Step, host: Host): Promise<Result> {
       ...base,
       state: 'missed',
       saw: (error as Error).message,
-      remedy: 'Run uninstall.ts again.',
+      remedy: `Run ${called('uninstall')} again.`,
       ms: performance.now() - started,
     }
   }
 }
 
 const inverted = (finding: Finding): Finding =>
-  finding.is === 'ok' ? missed('it is still there', 'Run uninstall.ts again.') : ok('gone')
+  finding.is === 'ok' ? missed('it is still there', `Run ${called('uninstall')} again.`) : ok('gone')

@@ -3,6 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { type Change, type MacState, macWith, openBox } from '../standins/box.ts'
 import { closer } from './closing.ts'
+import { compiled } from './compiled.ts'
 import { type Dialer, type HttpAnswer, type HttpOptions, httpOver, startDialer } from './dial.ts'
 import { type Machine, net } from './init.ts'
 import { inside } from './inside.ts'
@@ -13,13 +14,13 @@ import { checkout, node } from './paths.ts'
 import { NotHere, openPlain, ownAddress, type Ports, settledPorts } from './plain.ts'
 import { combine, type Preset, presetMac } from './presets.ts'
 import { quoteAll } from './quote.ts'
-import { finish, launch, type Outcome, type Running } from './running.ts'
+import { finish, launch, type Outcome, type Piece, type Running } from './running.ts'
 import { type Snapshot, snapshot } from './snapshot.ts'
 import { type Haproxy, haproxy, ipProgram } from './tools.ts'
 import { xnuLibrary } from './xnu/library.ts'
 
 export { differences } from './snapshot.ts'
-export type { HttpAnswer, HttpOptions, Machine, Outcome, Running, Snapshot }
+export type { HttpAnswer, HttpOptions, Machine, Outcome, Piece, Running, Snapshot }
 export { NotHere, namespaces, net }
 
 export interface BoxOptions {
@@ -33,6 +34,8 @@ export interface BoxOptions {
   haproxy?: Haproxy | false
   /** another `ollama` program in the stand-in's place */
   ollama?: string
+  /** further programs that it sees at their usual paths */
+  programs?: string[]
   /** a folder to make or reopen and to leave behind; without it a new one that is removed */
   keep?: string
 }
@@ -73,7 +76,7 @@ export interface Box {
   outside(path: string): string
   run(argv: string[], options?: RunOptions): Promise<Outcome>
   start(argv: string[], options?: StartOptions): Running
-  /** runs a root script of this checkout, such as install.ts, in the checkout */
+  /** runs a script of this checkout in the checkout; one at its top, such as install.ts, compiled (`compiled.ts`) */
   script(name: string, args?: string[], options?: RunOptions): Promise<Outcome>
   startScript(name: string, args?: string[], options?: StartOptions): Running
   /** the command line and environment that run something in the box with this process's own terminal */
@@ -102,6 +105,8 @@ export interface Box {
 interface Inside {
   layout: Layout
   ground: Ground
+  /** the folder of the compiled scripts */
+  scripts: string
   why?: string
 }
 
@@ -109,21 +114,22 @@ interface Inside {
 const RUN_MS = 120_000
 
 /** What further programs need to be seen inside. */
-function wanted({ ollama }: BoxOptions, fetched: Partial<Haproxy>): string[] {
+function wanted({ ollama, programs = [] }: BoxOptions, fetched: Partial<Haproxy>): string[] {
   const real = ollama === undefined ? [] : [realpathSync(ollama)]
-  return [...real, ...Object.values(fetched.haproxyBinaries ?? {})]
+  return [...real, ...programs, ...Object.values(fetched.haproxyBinaries ?? {})]
 }
 
 async function open(options: BoxOptions, fetched: Partial<Haproxy>): Promise<Inside> {
   const possible = options.namespaces === false ? { why: 'asked for' } : namespaces()
   const namespaced = 'flags' in possible
+  const scripts = await compiled()
   const layout = await makeLayout(namespaced, options.keep, ['studio.tail0lab.ts.net', 'studio'])
-  if (!namespaced) return { layout, ground: openPlain(layout), why: possible.why }
+  if (!namespaced) return { layout, scripts, ground: openPlain(layout), why: possible.why }
   try {
     const ip = await ipProgram(join(layout.dir, 'run'))
     const intelBrew = combine(openBox(layout.dir).mac, options.mac).intelBrew !== undefined
     const plan = rootPlan(layout, possible.flags, wanted(options, fetched), intelBrew)
-    return { layout, ground: await openNamespaces(layout, possible.flags, ip, plan) }
+    return { layout, scripts, ground: await openNamespaces(layout, possible.flags, ip, plan) }
   } catch (error) {
     if (options.keep === undefined) rmSync(layout.dir, { recursive: true, force: true })
     throw error
@@ -169,11 +175,15 @@ function inBox(argv: string[], cwd: string, tty: boolean): string[] {
 
 type Commands = Pick<Box, 'run' | 'start' | 'script' | 'startScript' | 'command'>
 
-function makeCommands({ layout, ground }: Inside, env: () => Record<string, string>): Commands {
+function makeCommands({ layout, ground, scripts }: Inside, env: () => Record<string, string>): Commands {
   const command: Box['command'] = (argv, { env: more, cwd = layout.home, tty = false, on = 'mac' } = {}) => ({
     argv: ground.enter(on, inBox(argv, cwd, tty)),
     env: { ...env(), ...more },
   })
+  const script = (name: string, args: string[]) => {
+    const ready = join(scripts, name.replace(/ts$/, 'mjs'))
+    return existsSync(ready) ? [node, ready, ...args] : scriptCommand(name, args)
+  }
   const start = (argv: string[], options: StartOptions = {}, input?: string) =>
     launch({ ...command(argv, options), enters: ground.namespaced }, input)
   const run: Box['run'] = (argv, options = {}) =>
@@ -182,8 +192,8 @@ function makeCommands({ layout, ground }: Inside, env: () => Record<string, stri
     command,
     start: (argv, options) => start(argv, options),
     run,
-    script: (name, args = [], options) => run(scriptCommand(name, args), { cwd: checkout, ...options }),
-    startScript: (name, args = [], options) => start(scriptCommand(name, args), { cwd: checkout, ...options }),
+    script: (name, args = [], options) => run(script(name, args), { cwd: checkout, ...options }),
+    startScript: (name, args = [], options) => start(script(name, args), { cwd: checkout, ...options }),
   }
 }
 

@@ -1,13 +1,17 @@
 import {
+  accessSync,
   chmodSync,
+  constants,
   copyFileSync,
   existsSync,
   linkSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   realpathSync,
   rmSync,
+  statfsSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
@@ -98,8 +102,29 @@ function linkOrCopy(from: string, to: string): void {
   }
 }
 
+/** Below this a Mac warns of a full disk, which no story means to tell; bytes. */
+const ROOMY = 6e9
+
+/** Where new boxes lie: in memory, where there is room and programs may run, since an install makes and removes thousands of files. */
+function ground(): string {
+  const memory = '/dev/shm'
+  const mounted = / \/dev\/shm tmpfs (?!\S*noexec)/.test(readFileSync('/proc/self/mounts', 'utf8'))
+  if (process.env.TMPDIR !== undefined || !mounted) return tmpdir()
+  const { bavail, bsize } = statfsSync(memory)
+  return bavail * bsize > ROOMY && writable(memory) ? memory : tmpdir()
+}
+
+function writable(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
 function newFolder(at: string | undefined): string {
-  if (at === undefined) return mkdtempSync(join(realpathSync(tmpdir()), 'rop-'))
+  if (at === undefined) return mkdtempSync(join(realpathSync(ground()), 'rop-'))
   mkdirSync(at, { recursive: true })
   return realpathSync(at)
 }

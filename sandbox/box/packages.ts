@@ -33,6 +33,8 @@ const programs: Record<string, string> = {
   'util-linux': 'nsenter',
   nftables: 'nft',
   fail2ban: 'fail2ban-regex',
+  'systemd-container': 'systemd-nspawn',
+  gnupg: 'gpg',
 }
 
 /** A holder of the lock shows every second that it lives; without a sign for this long (ms) it does not. */

@@ -41,7 +41,8 @@ function sources(folder: string): string[] {
   return files.map((entry) => join(entry.parentPath, entry.name)).sort()
 }
 
-function fingerprint(folder: string, more: string[]): string {
+/** A name for what these files hold: all sources in a folder, and further ones. */
+export function fingerprint(folder: string, more: string[]): string {
   const hash = createHash('sha256')
   for (const file of [...sources(folder), ...more]) hash.update(file).update(readFileSync(file))
   return hash.digest('hex').slice(0, 16)
@@ -74,7 +75,7 @@ export async function bundle(): Promise<string> {
 }
 
 /** Two boxes may have built the same at once: the first one stays. */
-function settle(fresh: string, folder: string): void {
+export function settle(fresh: string, folder: string): void {
   try {
     renameSync(fresh, folder)
   } catch (error) {

@@ -105,13 +105,18 @@ function visible(plan: RootPlan, root: string, table: Mount[]): string[] {
     const to = join(root, path)
     return [`mkdir -p ${quote(to)}; ${bind(path, to)}`, readOnly(table, path, to)]
   })
-  const box = join(root, plan.box)
   const shared = Object.entries(plan.shared).map(([inside, outside]) => {
     const to = join(root, inside)
     return `mkdir -p ${quote(to)} && ${bind(outside, to)} || :`
   })
   const programs = plan.programs.map((path) => `: >${quote(join(root, path))}; ${bind(path, join(root, path))}`)
-  return [...lines, `mkdir -p ${quote(box)}; mount --bind ${quote(plan.box)} ${quote(box)}`, ...shared, ...programs]
+  return [...lines, ...shared, ...programs]
+}
+
+/** The box's folder, at the same path as outside: after /dev/shm, in which it may lie. */
+function boxFolder(plan: RootPlan, root: string): string {
+  const box = join(root, plan.box)
+  return `mkdir -p ${quote(box)}; mount --bind ${quote(plan.box)} ${quote(box)}`
 }
 
 function files(plan: RootPlan, root: string): string[] {
@@ -152,6 +157,7 @@ export function rootLines(plan: RootPlan): string[] {
     ...visible(plan, root, table),
     ...files(plan, root),
     ...devices(root),
+    boxFolder(plan, root),
     `cd ${quote(root)}`,
     'mkdir .old',
     'pivot_root . .old',

@@ -9,10 +9,18 @@ export interface Outcome {
   stderr: string
 }
 
+/** What came at once, and when: ms since the command was started. */
+export interface Piece {
+  at: number
+  text: string
+}
+
 /** A command that still runs in the box. */
 export interface Running {
   /** what it has written so far, both streams together */
   output(): string
+  /** the same in the pieces in which it came */
+  pieces(): Piece[]
   /** gives it this to read, from its terminal or its input */
   write(text: string): void
   /** closes its input */
@@ -47,6 +55,7 @@ function find(text: string, pattern: string | RegExp): { at: number; found: stri
 /** What a command has written so far, and who waits for more. */
 interface Transcript {
   text: string
+  pieces: Piece[]
   /** how much of it was matched by `expect` already */
   read: number
   ended: boolean
@@ -97,10 +106,12 @@ function outcomeCode(code: number | null, name: NodeJS.Signals | null): number {
 }
 
 function collect(child: ChildProcess, transcript: Transcript): { stdout: string; stderr: string } {
+  const started = performance.now()
   const texts = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const) {
     child[name]?.setEncoding('utf8').on('data', (text: string) => {
       texts[name] += text
+      transcript.pieces.push({ at: performance.now() - started, text })
       add(transcript, text)
     })
   }
@@ -111,7 +122,7 @@ function collect(child: ChildProcess, transcript: Transcript): { stdout: string;
 export function launch({ argv, env, cwd, enters }: Launch, input?: string): Running {
   const [file = '', ...args] = argv
   const child = spawn(file, args, { env, cwd, detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
-  const transcript: Transcript = { text: '', read: 0, ended: false, waiting: new Set() }
+  const transcript: Transcript = { text: '', pieces: [], read: 0, ended: false, waiting: new Set() }
   const texts = collect(child, transcript)
   // A command may end before it has read its input.
   child.stdin.on('error', () => {})
@@ -127,6 +138,7 @@ export function launch({ argv, env, cwd, enters }: Launch, input?: string): Runn
   done.catch(() => end(transcript))
   return {
     output: () => transcript.text,
+    pieces: () => transcript.pieces,
     write: (text) => void child.stdin.write(text),
     end: () => void child.stdin.end(),
     expect: (pattern, withinMs = EXPECT_MS) => expect(transcript, pattern, withinMs),

@@ -6,9 +6,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { render } from '../../lib/gateway/config.ts'
 import { demandsOf } from '../../lib/gateway/demands.ts'
+import { listenersOf } from '../../lib/gateway/listeners.ts'
 import type { Gateway, Listener } from '../../lib/gateway/policy.ts'
 import { engineUp, runningFingerprint } from '../../lib/haproxy/runtime.ts'
 import { type Host, realHost } from '../../lib/host/host.ts'
+import { renewNodes } from '../../lib/nodes/store.ts'
 import { keep } from '../../lib/people/store.ts'
 import { places } from '../../lib/platform/mac/places.ts'
 import type { Configuration } from '../../lib/site/configuration.ts'
@@ -20,6 +22,8 @@ import { haproxy } from '../box/tools.ts'
 import { onXnu, xnuLibrary } from '../box/xnu/library.ts'
 
 export interface GatewayOptions {
+  /** files in the folder of the certificates, by their name there */
+  certificates?: Record<string, string>
   /** where the engine listens on 127.0.0.1 */
   enginePort: number
   /** settings.yaml, without port and engine */
@@ -76,7 +80,7 @@ export const templates = (): Templates => ({
 })
 
 /** An address that no other test file of this machine uses at the moment: 127.x.y.z, by process and chance. */
-function ownAddress(): string {
+export function ownAddress(): string {
   const part = () => 1 + Math.floor(Math.random() * 253)
   return `127.${part()}.${part()}.${part()}`
 }
@@ -98,7 +102,14 @@ export const names = ['studio.tail0lab.ts.net', 'studio']
 export function describe(home: string, listener: Listener, yaml: string, registry = noKeys): Gateway {
   const settings = parseSettings(yaml, 'settings.yaml')
   const hosts = [...listener.addresses, ...names, ...settings.hosts]
-  return { settings, listeners: [listener], hosts, home, ...demandsOf(registry, settings) }
+  return {
+    settings,
+    listeners: listenersOf(settings, listener),
+    hosts,
+    home,
+    system: 'mac',
+    ...demandsOf(registry, settings),
+  }
 }
 
 /** HAProxy, this or the usual one, with its libraries in its environment; `-v` tells the version. */
@@ -156,7 +167,7 @@ function launch(file: string, home: string, more: Record<string, string>): { mas
 }
 
 /** Polls without the 250 ms of `until`: starts are many, and each is short. */
-async function soon(holds: () => Promise<boolean>, withinMs = 20_000): Promise<boolean> {
+export async function soon(holds: () => Promise<boolean>, withinMs = 20_000): Promise<boolean> {
   const deadline = performance.now() + withinMs
   while (!(await holds())) {
     if (performance.now() > deadline) return false
@@ -174,6 +185,9 @@ export async function eventually(
   if (!(await soon(async () => holds(), withinMs))) throw new Error(`not within ${withinMs} ms: ${what}`)
 }
 
+/** The folder that comes first in the PATH of what is started beside a gateway. */
+export const asMac = (home: string): string => join(home, 'as-mac')
+
 async function makeGateway(home: string, options: GatewayOptions) {
   const { file, libraryPath, version } = await program(options.haproxy)
   const address = ownAddress()
@@ -189,9 +203,11 @@ async function makeGateway(home: string, options: GatewayOptions) {
     const altered = { ...made, text: options.alter?.(made.text) ?? made.text }
     return options.change?.(altered) ?? altered
   }
-  const machine: Host = { ...realHost(), home }
+  const machine: Host = { ...realHost(), home, system: 'mac' }
   const wrapper = join(home, 'haproxy')
   await machine.write(wrapper, `#!/bin/sh\nLD_LIBRARY_PATH='${libraryPath}' exec '${file}' "$@"\n`, 0o700)
+  // Whatever is started beside it lays its files out as a Mac does, below this home.
+  await machine.write(`${asMac(home)}/uname`, '#!/bin/sh\necho Darwin\n', 0o700)
   return { file, libraryPath, version, address, port, of, rendered, machine, wrapper }
 }
 
@@ -202,7 +218,11 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const { address, port, machine } = made
   const configuration = made.rendered(options.settings ?? '')
   await place(machine, configuration)
-  await keep(machine, options.registry ?? { version: 1, keys: {} }, made.of(options.settings ?? '').settings)
+  for (const [name, pem] of Object.entries(options.certificates ?? {}))
+    await machine.write(`${places(home).certs}/${name}`, pem, 0o600)
+  const { settings } = made.of(options.settings ?? '')
+  await keep(machine, options.registry ?? { version: 1, keys: {} }, settings)
+  await renewNodes(machine, settings)
   const xnu = options.loses ? onXnu(await xnuLibrary(), options.loses) : {}
   const { master, err } = launch(made.file, home, {
     ...{ LD_LIBRARY_PATH: made.libraryPath, ...options.environment, ...xnu },
@@ -241,7 +261,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
 async function engineChecked(machine: Host): Promise<boolean> {
   if (!(await engineUp(machine))) return false
   const stat = (await machine.ask(places(machine.home).adminSocket, 'show stat')) ?? ''
-  return /^inference,engine,.*,L7OK,/m.test(stat)
+  return /^inference,(?!again)[^,]+,.*,L7OK,/m.test(stat)
 }
 
 /** Takes the lines that match out of a configuration; throws when there is none, so that a test cannot rot. */

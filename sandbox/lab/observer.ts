@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { places } from '../../lib/platform/mac/places.ts'
 import { checkout } from '../box/paths.ts'
-import { eventually, type RunningGateway, watchOver } from './gateway.ts'
+import { asMac, eventually, type RunningGateway, watchOver } from './gateway.ts'
 
 /** The real observer beside a gateway, as its job would run it. */
 export interface RunningObserver {
@@ -21,7 +21,7 @@ export interface RunningObserver {
 export async function startObserver(gateway: RunningGateway, port: number): Promise<RunningObserver> {
   const running = spawn(process.execPath, ['--import', 'tsx', 'observer.ts'], {
     cwd: checkout,
-    env: { HOME: gateway.home, PATH: process.env.PATH },
+    env: { HOME: gateway.home, PATH: `${asMac(gateway.home)}:${process.env.PATH}` },
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   const dismiss = watchOver(running.pid ?? 0)

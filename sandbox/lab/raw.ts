@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net'
+import { type ConnectionOptions, connect as shakeHands, type TLSSocket } from 'node:tls'
 import { type Reply, repliesIn } from '../../lib/host/wire.ts'
 
 export type { Reply }
@@ -30,6 +31,10 @@ export interface Where {
   port: number
   /** the address to come from */
   from?: string
+  /** what is sent before anything else, a handshake included */
+  first?: string | Buffer
+  /** how it speaks TLS, if it does; certificates are for the caller to judge */
+  tls?: ConnectionOptions
 }
 
 /** Waits for a condition that changes with the socket's events. */
@@ -47,9 +52,15 @@ function when(socket: Socket, holds: () => boolean, withinMs: number): Promise<b
   })
 }
 
+const overTls = (socket: Socket, options: ConnectionOptions): TLSSocket =>
+  shakeHands({ rejectUnauthorized: false, ...options, socket })
+
 /** Opens a connection. `heads` says which of the requests are HEAD, in order. */
-export async function dial({ address, port, from }: Where, heads: boolean[] = []): Promise<Client> {
-  const socket = connect({ host: address, port, localAddress: from, noDelay: true, allowHalfOpen: true })
+export async function dial({ address, port, from, first, tls }: Where, heads: boolean[] = []): Promise<Client> {
+  const where = { host: address, port, localAddress: from, noDelay: true, allowHalfOpen: true }
+  const plain = connect(where)
+  if (first !== undefined) plain.write(first)
+  const socket = tls ? overTls(plain, tls) : plain
   const got: Buffer[] = []
   const pieces: Client['pieces'] = []
   let state: End = 'open'
@@ -65,7 +76,8 @@ export async function dial({ address, port, from }: Where, heads: boolean[] = []
     if (state === 'open') state = 'closed'
     socket.destroy()
   })
-  await new Promise<void>((resolve) => socket.once('connect', resolve).once('close', () => resolve()))
+  const stands = tls ? 'secureConnect' : 'connect'
+  await new Promise<void>((resolve) => socket.once(stands, resolve).once('close', () => resolve()))
   const bytes = () => Buffer.concat(got)
   const replies = () => repliesIn(bytes(), heads, state !== 'open')
   const wholeReplies = () => replies().filter((reply) => reply.whole).length

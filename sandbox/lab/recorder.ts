@@ -166,8 +166,11 @@ function read(socket: Socket, arrived: (request: Received) => void, whole: (requ
   })
 }
 
-/** Starts a recorder on a free port of 127.0.0.1. */
-export async function startRecorder(answer: Answer = json()): Promise<Recorder> {
+/** Starts a recorder on a free port of 127.0.0.1, or on this one; `backlog` connections may wait to be accepted. */
+export async function startRecorder(
+  answer: Answer = json(),
+  { port = 0, backlog = 511 }: { port?: number; backlog?: number } = {},
+): Promise<Recorder> {
   const sockets = new Set<Socket>()
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     sockets.add(socket)
@@ -180,11 +183,11 @@ export async function startRecorder(answer: Answer = json()): Promise<Recorder> 
       void json('{"version":"0.24.0"}')(wire, request)
     })
   })
-  const listen = async (port: number) => {
-    server.listen(port, '127.0.0.1')
+  const listen = async (at: number) => {
+    server.listen(at, '127.0.0.1', backlog)
     await once(server, 'listening')
   }
-  await listen(0)
+  await listen(port)
   const recorder: Recorder = {
     port: (server.address() as AddressInfo).port,
     received: [],
@@ -197,7 +200,7 @@ export async function startRecorder(answer: Answer = json()): Promise<Recorder> 
       for (const socket of sockets) socket.destroy()
       await closed
     },
-    start: () => listen(recorder.port),
+    start: async () => void (server.listening || (await listen(recorder.port))),
   }
   return recorder
 }

@@ -1,6 +1,7 @@
+import { ownNames } from '../../lib/platform/own-names.ts'
+import { redactAll } from '../../lib/platform/redact.ts'
 import { look, run, uid } from './mac.ts'
-import { ownNames, recordFacts } from './recorder/facts.ts'
-import { redactAll } from './recorder/redact.ts'
+import { recordFacts } from './recorder/facts.ts'
 import { step } from './step.ts'
 
 /** Step 1: what this Mac is, and whether it has a desktop, without which nothing here can be shown. */

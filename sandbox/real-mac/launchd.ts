@@ -1,9 +1,9 @@
 import { join } from 'node:path'
+import { ownNames } from '../../lib/platform/own-names.ts'
+import { redactAll } from '../../lib/platform/redact.ts'
 import { look, uid } from './mac.ts'
-import { ownNames } from './recorder/facts.ts'
 import { recordLaunchd } from './recorder/launchd.ts'
 import { writeRecording } from './recorder/recording.ts'
-import { redactAll } from './recorder/redact.ts'
 import { results, step } from './step.ts'
 
 /** Step 4: how launchctl answers here, as a folder for sandbox/transcripts/launchd. */

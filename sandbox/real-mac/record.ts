@@ -4,10 +4,11 @@ import { createInterface } from 'node:readline/promises'
 import { parseArgs } from 'node:util'
 import { Stop } from '../../lib/host/command.ts'
 import { realLook } from '../../lib/host/host.ts'
-import { ownNames, recordFacts } from './recorder/facts.ts'
+import { ownNames } from '../../lib/platform/own-names.ts'
+import { redactAll } from '../../lib/platform/redact.ts'
+import { recordFacts } from './recorder/facts.ts'
 import { recordLaunchd } from './recorder/launchd.ts'
 import { type Recorded, writeRecording } from './recorder/recording.ts'
-import { redactAll } from './recorder/redact.ts'
 
 const usage = `Usage: npm run record -- [options]
 Writes one file with what the stand-ins of this project rest on: versions, exit codes, formats and times of this Mac's commands.

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Box } from './box.ts'
-import { install, type Named, orderedFailure, uninstall, update, upgrade } from './brew/install.ts'
+import { install, linkAgain, type Named, orderedFailure, pin, uninstall, update, upgrade } from './brew/install.ts'
 import { cache, formulae, intelBox, isIntel, kegsOf, latestCasks, latestVersions } from './brew/kegs.ts'
 import { services } from './brew/services.ts'
 import { complain, say, translated } from './system.ts'
@@ -35,22 +35,26 @@ function list(argv: string[], box: Box): number {
   return missing.length > 0 ? 1 : 0
 }
 
-function outdated(box: Box): number {
-  const { installed, casks } = box.mac.brew
-  const [latest, apps] = [latestVersions(box), latestCasks(box)]
-  const behind = (have: Record<string, string>, can: Record<string, string>, one: (version: string) => unknown) =>
+/** `outdated --json=v2 [NAME…]`: with names it ends with 1 when one of them is (cmd/outdated.rb). */
+function outdated(argv: string[], box: Box): number {
+  const { names } = named(argv)
+  const { installed, casks, pinned = [] } = box.mac.brew
+  const behind = (have: Record<string, string>, can: Record<string, string>) =>
     Object.entries(have)
       .filter(([name, version]) => can[name] !== undefined && can[name] !== version)
-      .map(([name, version]) => ({ name, installed_versions: one(version), current_version: can[name] }))
-  const report = {
-    formulae: behind(installed, latest, (version) => [version]).map((entry) => ({
-      ...entry,
-      pinned: false,
-      pinned_version: null,
-    })),
-    casks: behind(casks, apps, (version) => [version]),
-  }
-  return say(JSON.stringify(report, null, 2))
+      .filter(([name]) => names.length === 0 || names.includes(name))
+      .map(([name, version]) => ({
+        name,
+        installed_versions: [version],
+        current_version: can[name],
+        pinned: pinned.includes(name),
+        pinned_version: pinned.includes(name) ? version : null,
+      }))
+  // Both apps update themselves, so they are told of only when that is asked for.
+  const apps = argv.includes('--greedy') ? behind(casks, latestCasks(box)) : []
+  const report = { formulae: behind(installed, latestVersions(box)), casks: apps }
+  say(JSON.stringify(report, null, 2))
+  return names.length > 0 && [...report.formulae, ...report.casks].length > 0 ? 1 : 0
 }
 
 /** Tags of the bottles that a formula has, newest first. */
@@ -154,9 +158,11 @@ export async function main(argv: string[], box: Box): Promise<number> {
   if (verb === 'list' || verb === 'ls') return list(words, box)
   if (verb === 'install' || verb === 'reinstall') return install(box, named(words))
   if (verb === 'upgrade') return upgrade(box, named(words))
-  if (verb === 'uninstall' || verb === 'remove') return uninstall(box, named(words))
+  if (verb === 'uninstall' || verb === 'remove') return uninstall(box, named(words), words.includes('--force'))
+  if (verb === 'link') return linkAgain(box, named(words))
+  if (verb === 'pin' || verb === 'unpin') return pin(box, named(words), verb === 'pin')
   if (verb === 'services') return services(words, box)
-  if (verb === 'outdated') return outdated(box)
+  if (verb === 'outdated') return outdated(words, box)
   if (verb === 'info') return info(words, box)
   if (verb === '--cache') return say(cache())
   if (verb === 'update') return update(box)

@@ -104,7 +104,10 @@ export interface TailscaleMac {
   denied?: boolean
   /** what `tailscale serve` holds, as `serve status --json` prints it */
   serve: Record<string, unknown>
+  /** names that it gets certificates for, its own unless told; none where HTTPS is switched off in the tailnet */
   certDomains?: string[]
+  /** certificates (PEM, with the chain) that the authority has, the older first; without any it is out of reach */
+  certificates?: { chain: string; key: string }[]
   /** MagicDNS is switched off for the tailnet */
   magicDnsOff?: boolean
   /** entries of Peer and User that are null, as for devices that left while it was asked */
@@ -140,6 +143,8 @@ export interface BrewMac {
   latest: Record<string, string>
   casks: Record<string, string>
   latestCasks: Record<string, string>
+  /** formulae that their owner holds where they are */
+  pinned?: string[]
   /** its list of packages was last refreshed so many days ago: names that it does not know, and versions that it brings */
   old?: { days: number; unknown?: string[]; latest?: Record<string, string> }
   /** formulae without a bottle for this macOS: they are compiled where Homebrew no longer supports it, and refused elsewhere */

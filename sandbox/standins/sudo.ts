@@ -1,6 +1,8 @@
 import { appendFileSync, readFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
+import { ReadStream, WriteStream } from 'node:tty'
 import type { Box } from './box.ts'
 import { become, complain } from './system.ts'
 
@@ -26,14 +28,17 @@ function parse(argv: string[]): Call {
   return { ...call, command: words }
 }
 
+/** It asks on the terminal itself, wherever what it says and reads goes (sudoers: `stdin` is for -S alone). */
 async function askPassword(call: Call): Promise<string | undefined> {
   if (call.flags.includes('S')) return readFileSync(0, 'utf8').split('\n')[0]
-  if (!process.stdin.isTTY) return undefined
-  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  const terminal = await open('/dev/tty', 'r+').catch(() => undefined)
+  if (!terminal) return undefined
+  const lines = createInterface({ input: new ReadStream(terminal.fd), output: new WriteStream(terminal.fd) })
   try {
-    return await terminal.question('Password:')
+    return await lines.question('Password:')
   } finally {
-    terminal.close()
+    lines.close()
+    await terminal.close().catch(() => {})
   }
 }
 

@@ -1,4 +1,6 @@
+import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import type { Box, TailscaleMac } from './box.ts'
 import { complain, say } from './system.ts'
 import { down, logout, option, refusal, up } from './tailscale/login.ts'
@@ -50,16 +52,38 @@ function whois(argv: string[], box: Box): number {
   return say(argv.includes('--json') ? JSON.stringify(whoisJson(peer, tailscale), null, 2) : whoisText(peer, tailscale))
 }
 
+/** Why this name gets none; in tailscaled's words (ipn/localapi/cert.go, tailscale/tailscale#7358). */
+function certFault(name: string, { hostName, certDomains, ...tailscale }: TailscaleMac): string | undefined {
+  const domains = certDomains ?? [fullName(hostName, { ...tailscale, hostName }).replace(/\.$/, '')]
+  if (domains.length === 0) return 'your Tailscale account does not support getting TLS certs'
+  if (!domains.includes(name))
+    return `invalid domain ${JSON.stringify(name)}; must be one of ${JSON.stringify(domains)}`
+  return undefined
+}
+
+const hoursLeft = (pem: string): number => (Date.parse(new X509Certificate(pem).validTo) - Date.now()) / 3_600_000
+
+/** The first certificate that lasts as long as is asked for; both files to standard output by `-`. */
 function cert(argv: string[], box: Box): number {
-  if (!ownAddresses(box.mac.tailscale)) return complain('500 Internal Server Error: no netmap available')
+  const { tailscale } = box.mac
+  const [least = 0] = [option(argv, 'min-validity')].flatMap((text) => (text ? [Number.parseFloat(text)] : []))
+  if (least > 0 && Number(tailscale.version.split('.')[1]) < 72)
+    return complain('flag provided but not defined: -min-validity')
+  const name = argv.find((word) => !word.startsWith('-'))
+  if (name === undefined) return complain('Usage: tailscale cert DOMAIN')
+  if (!ownAddresses(tailscale)) return complain('500 Internal Server Error: no netmap available')
+  const fault = certFault(name, tailscale)
+  if (fault) return complain(`500 Internal Server Error: ${fault}`)
   const host = 'acme-v02.api.letsencrypt.org'
   const lookup = `dial tcp: lookup ${host} on 100.100.100.100:53: server misbehaving`
-  const name = argv.find((word) => !word.startsWith('-')) ?? fullName(box.mac.tailscale.hostName, box.mac.tailscale)
-  return complain(
-    name === ''
-      ? 'Usage: tailscale cert DOMAIN'
-      : `500 Internal Server Error: acme.GetReg: Get "https://${host}/directory": ${lookup}`,
-  )
+  const found = tailscale.certificates?.find(({ chain }) => hoursLeft(chain) >= least)
+  if (!found) return complain(`500 Internal Server Error: acme.GetReg: Get "https://${host}/directory": ${lookup}`)
+  for (const [what, text] of [['cert-file', found.chain] as const, ['key-file', found.key] as const]) {
+    const file = option(argv, what)
+    if (file === '-') process.stdout.write(text)
+    else writeFileSync(file ?? `${name}.${what === 'key-file' ? 'key' : 'crt'}`, text, { mode: 0o600 })
+  }
+  return 0
 }
 
 function set(argv: string[], box: Box): number {

@@ -189,7 +189,7 @@ describe.skipIf(why || genuine)(unlessReal('a client that hangs up is noticed by
 })
 
 describe.skipIf(why)('an answer that Ollama breaks off', () => {
-  it('because its runner died ends as Ollama ends it: cleanly, without [DONE] (a limit that the README names)', async () => {
+  it('because its runner died ends as Ollama ends it: cleanly, without [DONE] (a limit that docs/security.md names)', async () => {
     setFaults(box, { runnerDies: { afterTokens: 5 } })
     const stream = await openStream(box, longChat(lasting(50, 4_000)))
     if (real) await stream.sees(' w04').then(() => signalRunners(box, 'KILL'))

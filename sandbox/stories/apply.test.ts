@@ -33,7 +33,8 @@ describe.skipIf(cannot)(titled('changed settings'), () => {
   it('are shown with what they need by a dry run, which changes no byte', async () => {
     change('queue: { max: 3 }\n')
     const before = everything(box)
-    const said = await applied('--dry-run')
+    const said = await applied('--dry-run', '--verbose')
+    expect(said).toMatch(/^queue\.max is 3 now; it was 64\.$/m)
     expect(said).toMatch(/\+ .*3 requests are waiting already/)
     expect(said).toContain('reload: a new worker takes over')
     expect(said).not.toMatch(/restart of/)
@@ -44,7 +45,7 @@ describe.skipIf(cannot)(titled('changed settings'), () => {
     const before = await pids(box)
     const stream = await openStream(box, longChat(300))
     await stream.sees('w05')
-    expect(await applied()).toMatch(/✓|\+ The gateway’s configuration is the one the settings give/)
+    expect(await applied()).toMatch(/✓|→ The gateway’s configuration is the one the settings give/)
     const after = await pids(box)
     expect([after.master, after.engine]).toEqual([before.master, before.engine])
     expect(after.worker).not.toBe(before.worker)
@@ -91,11 +92,21 @@ describe.skipIf(cannot)(titled('changed settings'), () => {
   it('that count people are taken where keys.ts was never run', async () => {
     change('limits: { per_minute: 500 }\ntimeouts: { whole: 10m }\n')
     await applied()
-    const proved = await run(box, 'test.ts', '--only', 'limits')
+    const proved = await run(box, 'test.ts', '--verbose', '--only', 'limits')
     expect(proved.code, told(proved)).toBe(0)
     expect(proved.stdout).toContain('[limits.minute]')
     change('queue: { max: 3 }\nkeep_alive: 2h\n')
     await applied()
+  })
+
+  it('that an editor emptied open nothing', async () => {
+    const before = await pids(box)
+    box.write(at(box).settings, '\n', 0o600)
+    expect(await run(box, 'apply.ts')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('settings.yaml is empty'),
+    })
+    expect(await pids(box)).toEqual(before)
   })
 
   it('that are faulty change nothing', async () => {

@@ -40,13 +40,18 @@ describe.skipIf(cannot)(titled('a machine that will not do'), () => {
   afterAll(() => box.close())
 
   const machines: [what: string, mac: object, code: number, says: RegExp][] = [
-    ['macOS 13', { macos: '13.6' }, 3, /macOS is 14 or newer: not so, macOS 13\.6\. Upgrade/],
+    ['macOS 13', { macos: '13.6' }, 3, /^This is macOS 13\.6\. Upgrade/],
     ['an Intel Mac', { arch: 'x86_64', chip: 'Intel Core i9' }, 3, /Intel.*M1 or newer/],
     ['Node under Rosetta', { translated: true }, 3, /Rosetta.*\.\/bootstrap\.sh/],
     ['root', { uid: 0, user: 'root' }, 3, /root.*without sudo/],
     ['a session over ssh only', { desktop: false }, 3, /ssh only.*Screen Sharing/],
     ['a machine that waits for approval', { tailscale: { state: 'NeedsMachineAuth' } }, 3, /approve this machine/],
-    ['two Tailscales', { tailscale: { second: 'formula' } }, 3, /two variants: standalone and formula/],
+    [
+      'two Tailscales',
+      { tailscale: { second: 'formula' } },
+      3,
+      /two variants of Tailscale are installed: standalone and formula/,
+    ],
     [
       'a port that tailscale serve holds',
       { tailscale: { serve: { TCP: { 11434: { HTTP: true } } } } },
@@ -99,18 +104,15 @@ describe.skipIf(cannot)(titled('a machine that will not do'), () => {
       const asked = box.startScript('install.ts', [], { tty: true, env })
       const { code } = await asked.done
       expect(code, screen(asked)).toBe(3)
-      expect(screen(asked)).toMatch(
-        /home folder’s path can be written down for every program: not so, .*Install it for a user/,
+      expect(screen(asked).replaceAll(/\s+/g, ' ')).toMatch(
+        /(which HAProxy cannot be told of|a socket below it would be too long)\. Install it for a user/,
       )
       expect(screen(asked)).not.toContain('Install HAProxy proxy?')
     },
   )
 
   it.each([
-    [
-      'Library/LaunchAgents',
-      /Our folders can be written: .*~\/Library\/LaunchAgents .*chmod u\+rwx '\/Users\/ada\/Library\/LaunchAgents'/,
-    ],
+    ['Library/LaunchAgents', /~\/Library\/LaunchAgents .*chmod u\+rwx '\/Users\/ada\/Library\/LaunchAgents'/],
     ['.haproxy', /~\/\.haproxy can be written: .*chmod u\+rwx '\/Users\/ada\/\.haproxy'/],
     ['.config/remote-ollama-proxy', /~\/\.config\/remote-ollama-proxy may not be written/],
   ])('%s that may not be written: the command to type, before anything is changed', async (name, says) => {
@@ -143,7 +145,7 @@ describe.skipIf(cannot)(titled('a machine that will not do'), () => {
     const waiting = box.startScript('install.ts', ['--yes'])
     await waiting.expect('https://login.tailscale.com/a/', 60_000).finally(() => waiting.kill('SIGINT'))
     const outcome = await waiting.done
-    refused(outcome, 130, /Interrupted; /)
+    refused(outcome, 130, /Interrupted at "/)
   })
 
   it('a login that nobody makes is waited for two minutes where nobody sits, and then says what to do', async () => {
@@ -191,11 +193,11 @@ describe.skipIf(cannot)(titled('a Homebrew that fails'), () => {
     expect(await job(box, labels.engine)).toBeUndefined()
   })
 
-  it('without a network stops with exit code 3 where somebody sits, too, and Homebrew speaks for itself', async () => {
+  it('without a network stops with exit code 3 where somebody sits, too, in brew’s own words', async () => {
     const watched = box.startScript('install.ts', ['--yes'], { tty: true })
     const { code } = await watched.done
     expect(code, screen(watched)).toBe(3)
-    expect(screen(watched)).toMatch(/Could not resolve host[\s\S]*There is no network: .*brew install --formula ollama/)
+    expect(screen(watched).replaceAll(/\s+/g, ' ')).toMatch(/Stopped at "Ollama .*Could not resolve host/)
   })
 
   it('for another reason stops with exit code 1 where somebody sits', async () => {

@@ -5,7 +5,7 @@ import type { Box } from '../box/box.ts'
 import { checkout } from '../box/paths.ts'
 import { eventually } from './await.ts'
 import { installedBox, installs, job, labels, putSettings, readyBox, runningPid, status } from './installed.ts'
-import { patience } from './witness.ts'
+import { expectGreen, patience, told } from './witness.ts'
 
 let box: Box
 afterAll(() => box?.close())
@@ -45,7 +45,7 @@ describe('with Homebrew’s Node', () => {
     box = await readyBox({ mac: { brew: { installed: { node: '22.4.0' } } } })
     putSettings(box, 'models: [qwen3:0.6b]\n')
     const outcome = await brewed('install.ts', '--yes')
-    expect(outcome.code, `${outcome.stdout}\n${outcome.stderr}`).toBe(0)
+    expectGreen(outcome.code, told(outcome))
   })
 
   it('nothing that is written holds the path of one version', async () => {
@@ -75,7 +75,8 @@ describe('with Homebrew’s Node', () => {
     expect(results.filter(({ state }) => state === 'missed')).toMatchObject([
       { id: 'ollama.service', remedy: expect.stringContaining('Run install.ts again') },
     ])
-    expect(await brewed('install.ts', '--yes')).toMatchObject({ code: 0 })
+    const again = await brewed('install.ts', '--yes')
+    expectGreen(again.code, told(again))
     await isGreen()
   })
 

@@ -54,7 +54,7 @@ describe.skipIf(cannot)(titled('a burst of refusals'), () => {
     expect(lost).toBeLessThan(count / 10)
     for (const line of lines()) expect(() => JSON.parse(line), line).not.toThrow()
     await eventually('the observer has counted them', async () => (await refused()) === before[0] + count - lost)
-    const said = (await run(box, 'status.ts')).stdout
+    const said = (await run(box, 'status.ts', '--verbose')).stdout
     expect(said).toContain(lost === 0 ? '✓ No line of the log was lost' : `${lost} lines could not be written`)
   })
 })

@@ -149,8 +149,12 @@ describe('the official ollama package', () => {
     expect(of.chat?.error).toEqual(denied('POST', '/api/chat', 'native'))
     expect(of.generate?.error).toEqual(denied('POST', '/api/generate', 'native'))
     expect(of.ps?.error).toEqual(denied('GET', '/api/ps', 'status'))
-    expect(of.pull?.error).toEqual(denied('POST', '/api/pull', 'manage, never opened'))
-    expect(of.delete?.error).toEqual(denied('DELETE', '/api/delete', 'manage, never opened'))
+    expect(of.pull?.error).toEqual(
+      denied('POST', '/api/pull', 'manage, only for a key made with --admin, where keys are asked for'),
+    )
+    expect(of.delete?.error).toEqual(
+      denied('DELETE', '/api/delete', 'manage, only for a key made with --admin, where keys are asked for'),
+    )
   })
 
   it('chats once the group is opened', async () => {
@@ -164,7 +168,9 @@ describe('the official ollama package', () => {
       expect.toSatisfy((count: number) => count > 5),
     )
     expect(of.generate?.saw).toContain(story.slice(0, 20))
-    expect(of.delete?.error).toEqual(denied('DELETE', '/api/delete', 'manage, never opened'))
+    expect(of.delete?.error).toEqual(
+      denied('DELETE', '/api/delete', 'manage, only for a key made with --admin, where keys are asked for'),
+    )
     expect(of.list?.saw, 'nothing was deleted').toContain(model)
   })
 })
@@ -181,6 +187,6 @@ describe('the ollama command on another machine', () => {
   it('is told that it may not remove', async () => {
     const { code, stderr } = await ollama('rm', model)
     expect(code).toBe(1)
-    expect(stderr).toContain('is not enabled on this server (group: manage, never opened)')
+    expect(stderr).toContain('is not enabled on this server (group: manage, only for a key made with --admin')
   })
 })

@@ -8,7 +8,7 @@ let said: string
 
 beforeAll(async () => {
   box = await readyBox()
-  const { code, stdout } = await install(box)
+  const { code, stdout } = await install(box, '--verbose')
   expect(code, stdout).toBe(0)
   said = stdout.slice(stdout.indexOf('Next steps'))
 })
@@ -81,7 +81,7 @@ describe('the other commands printed', () => {
   })
 
   it('every client is given the real address and an installed model, and a grant this very machine', async () => {
-    for (const client of ['Claude Code', 'Codex', 'opencode', 'Continue', 'Aider', 'Qwen Code', 'SDKs'])
+    for (const client of ['Claude Code', 'Codex', 'opencode', 'Continue', 'Aider', 'Qwen Code', 'openai', 'anthropic'])
       expect(said).toContain(client)
     expect(said).toContain(`ANTHROPIC_BASE_URL=http://studio.tail0lab.ts.net:${box.port}`)
     expect(said).toContain('aider --model openai/qwen3:0.6b')

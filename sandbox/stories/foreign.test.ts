@@ -3,6 +3,7 @@ import { type Box, differences } from '../box/box.ts'
 import { node } from '../box/paths.ts'
 import { eventually } from './await.ts'
 import { answers, install, installedBox, installs, job, readyBox, status } from './installed.ts'
+import { expectGreen, patience, told } from './witness.ts'
 
 let box: Box
 afterEach(() => box?.close())
@@ -58,8 +59,8 @@ describe('an Ollama that is not ours', () => {
     await box.run(['open', '-a', 'Ollama'])
     await serves()
     const env = { SSH_CONNECTION: '100.64.0.7 50000 100.64.0.1 22' }
-    const { code, stderr } = await box.script('install.ts', ['--yes', '--stop-other-ollama'], { env })
-    expect(code, stderr).toBe(0)
+    const outcome = await box.script('install.ts', ['--yes', '--stop-other-ollama'], { env, timeoutMs: patience })
+    expectGreen(outcome.code, told(outcome))
     expect(box.state().ollamaApp.running).toBe(false)
     expect(box.read(`${box.dir}/opened.log`)).not.toContain('osascript')
   })
@@ -178,7 +179,7 @@ describe('what leaks in from elsewhere', () => {
     expect(seen.code).toBe(1)
     expect(seen.of('ollama.nobody-else')).toMatchObject({
       state: 'missed',
-      saw: expect.stringMatching(/^node \(process \d+\) on 192\.168\.78\.1$/),
+      saw: expect.stringMatching(/^somebody else listens: node \(process \d+\) on 192\.168\.78\.1$/),
     })
     lan.kill('SIGKILL')
     await lan.done
@@ -207,7 +208,7 @@ describe('what leaks in from elsewhere', () => {
     expect(seen.code).toBe(0)
     expect(seen.of('ollama.environment')).toMatchObject({
       state: 'advice',
-      saw: 'set for the whole session: OLLAMA_MODELS',
+      saw: expect.stringMatching(/^OLLAMA_MODELS: set for the whole session/),
       remedy: expect.stringContaining('launchctl unsetenv OLLAMA_MODELS'),
     })
     await installed.run(['launchctl', 'unsetenv', 'OLLAMA_MODELS'])

@@ -4,7 +4,8 @@ import { parseEnded } from '../../lib/observer/ended.ts'
 import { expandGroups, openRows, target } from '../../lib/site/endpoints.ts'
 import { type Campaign, campaign, seedOf } from '../attacks/fuzz/campaign.ts'
 import { connections } from '../attacks/fuzz/requests.ts'
-import { startGateway, withoutLine } from '../lab/gateway.ts'
+import { authority, pem } from '../lab/certificates.ts'
+import { freePort, startGateway, withoutLine } from '../lab/gateway.ts'
 import { type Recorder, startRecorder } from '../lab/recorder.ts'
 
 /** The same in every run, unless FUZZ_SEED names another. */
@@ -42,6 +43,24 @@ describe('random connections', () => {
     for (const status of [200, 400, 403, 413, 415, 421]) expect(done.statuses[status]).toBeGreaterThan(3)
     expect(done.log.length).toBeGreaterThan(2_500)
     for (const line of done.log) expect(parseEnded(line), line).toBeDefined()
+  })
+
+  test(`of 1,000 by https the same holds (seed ${seed})`, async () => {
+    const port = await freePort('127.0.0.1')
+    const gateway = await startGateway({
+      enginePort: engine.port,
+      settings: `${settings}\ntls: { studio: own-ca }\nlisteners: { tailnet: { tls_port: ${port} } }`,
+      certificates: { 'studio.pem': pem(authority('a test').server('studio')) },
+    })
+    try {
+      const by = { port, tls: { servername: 'studio' } }
+      const done = await campaign({ gateway, engine, count: 1_000, seed, by })
+      expect(done.failure).toBeUndefined()
+      for (const status of [200, 400, 403, 421]) expect(done.statuses[status], `${status}`).toBeGreaterThan(3)
+      for (const line of gateway.log()) expect(parseEnded(line), line).toBeDefined()
+    } finally {
+      await gateway.stop()
+    }
   })
 
   test('are the same bytes for the same seed', () => {

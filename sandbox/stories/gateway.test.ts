@@ -53,13 +53,22 @@ describe('which row', () => {
     }
   })
 
+  test('a browser that asks for no page is told in words where the page is, and a program gets its JSON', async () => {
+    const told = await ask('GET /conect', ['Accept: text/html,application/xhtml+xml;q=0.9'])
+    expect([told.status, told.body]).toEqual([403, 'Gateway: there is no such page; the one for people is /connect.'])
+    expect(refusal(await ask('GET /conect', ['Accept: */*']), 'v1')).toContain('is not an endpoint of this server')
+    expect(engine.received).toEqual([])
+  })
+
   test('a closed group is named in the refusal, and so is that some are never opened', async () => {
     expect(refusal(await ask('POST /v1/embeddings'), 'v1')).toBe(
       'Gateway: POST /v1/embeddings is not enabled on this server (group: embeddings).',
     )
-    expect(refusal(await ask('DELETE /api/delete'), 'api')).toContain('(group: manage, never opened)')
+    expect(refusal(await ask('DELETE /api/delete'), 'api')).toContain(
+      '(group: manage, only for a key made with --admin, where keys are asked for)',
+    )
     expect(refusal(await ask(`HEAD /api/blobs/sha256:00`.replace('HEAD', 'POST')), 'api')).toContain(
-      '(group: manage, never opened)',
+      '(group: manage, only for a key made with --admin, where keys are asked for)',
     )
     expect(refusal(await ask('DELETE /api/user/keys/a'), 'api')).toContain('(group: account, never opened)')
     expect(refusal(await ask('POST /v1/messages/count_tokens?beta=true'), 'v1')).toContain('(group: count-tokens)')

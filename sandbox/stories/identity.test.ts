@@ -26,7 +26,14 @@ people:
   tag:ci: { per_minute: 2 }
   eve@example.com: { models: ['qwen3*'] }`
 const either = `access: either\nlog: requests\n${people}`
-const at = { ann: '127.0.0.60', phone: '127.0.0.61', ci: '127.0.0.62', eve: '127.0.0.63', nobody: '127.0.0.64' }
+const at = {
+  ann: '127.0.0.60',
+  phone: '127.0.0.61',
+  ci: '127.0.0.62',
+  eve: '127.0.0.63',
+  nobody: '127.0.0.64',
+  counted: '127.0.0.65',
+}
 const bearer = (key: string) => [`Authorization: Bearer ${key}`]
 const chat = 'POST /v1/chat/completions'
 const installed: Record<string, string> = {
@@ -52,6 +59,7 @@ const said = (ownerOfPhone = 1): string =>
       c: device('runner', at.ci, { UserID: 9, Tags: ['tag:ci'] }),
       d: device('a|b; shutdown\nclear table people', at.eve, { UserID: 2 }),
       e: device('guest', at.nobody, { UserID: 3 }),
+      f: device('other-guest', at.counted, { UserID: 3 }),
     },
     User: { 1: { LoginName: 'Ann@example.com' }, 2: { LoginName: 'eve@example.com' }, 3: { LoginName: 'x"\\@y' } },
   })
@@ -248,8 +256,9 @@ describe('with access: tailnet', () => {
       'eve@example.com may not use the model',
     )
     expect([await status(at.nobody, chat), await status(at.ann, chat, bearer('any word'))]).toEqual([200, 200])
-    for (const _ of [1, 2]) expect(await status(at.nobody, chat)).toBe(200)
-    expect(message(await ask(at.nobody, chat))).toBe(`Gateway: ${at.nobody} may start 3 requests a minute.`)
+    // An address that the worker before the reload has counted nothing of.
+    for (const _ of [1, 2, 3]) expect(await status(at.counted, chat)).toBe(200)
+    expect(message(await ask(at.counted, chat))).toBe(`Gateway: ${at.counted} may start 3 requests a minute.`)
   })
 })
 

@@ -1,12 +1,12 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect } from 'vitest'
 import { parse, stringify } from 'yaml'
 import { type Box, type BoxOptions, createBox, namespaces, type Outcome } from '../box/box.ts'
 import { combine } from '../box/presets.ts'
 import type { Faults } from '../standins/ollama/faults.ts'
 import { eventually } from './await.ts'
 import { placeModels, withReal } from './real.ts'
+import { expectGreen, patience, small, told } from './witness.ts'
 
 export interface ReadyOptions extends BoxOptions {
   /** false: a real Ollama has no models at first, as the stand-in always */
@@ -71,13 +71,13 @@ export async function installedBox({
 }
 
 /** install.ts with every default. */
-export const install = (box: Box, ...flags: string[]): Promise<Outcome> => box.script('install.ts', ['--yes', ...flags])
+export const install = (box: Box, ...flags: string[]): Promise<Outcome> =>
+  box.script('install.ts', ['--yes', ...small(box), ...flags], { timeoutMs: patience })
 
 /** install.ts, which must end with this code; what it said stands in the failure. */
 export async function installs(box: Box, flags: string[] = [], code = 0): Promise<Outcome> {
   const outcome = await install(box, ...flags)
-  const last = outcome.stdout.split('\n').filter((line, at, all) => /^✗/.test(line) || /^✗/.test(all[at - 1] ?? ''))
-  expect(outcome.code, `install.ts said: ${outcome.stderr}\n${last.join('\n')}`).toBe(code)
+  expectGreen(outcome.code, told(outcome), code)
   return outcome
 }
 

@@ -111,7 +111,7 @@ describe('a key', () => {
     }
     try {
       const none = expect.stringMatching(
-        /^Gateway: no API key was made yet; send it as .* makes one with keys\.ts add\.$/,
+        /^Gateway: no API key was made yet; send it as .* makes one with rop keys add\.$/,
       )
       expect(await says('GET /v1/models')).toEqual([401, none])
       expect(await says('GET /v1/models', bearer('rop_wrong'))).toEqual([401, none])

@@ -102,7 +102,7 @@ test('every other key is refused, in the words that it always was', async () => 
   for (const line of lines) {
     const answer = await ask(line, secrets.bob)
     expect(answer.status, line).toBe(403)
-    if (!line.startsWith('HEAD')) expect(answer.body).toContain('(group: manage, never opened)')
+    if (!line.startsWith('HEAD')) expect(answer.body).toContain('(group: manage, only for a key made with --admin)')
   }
   expect((await ask('POST /api/pull')).status).toBe(403)
   expect((await ask('POST /api/pull', 'rop_wrong')).status).toBe(401)

@@ -34,6 +34,7 @@ describe.skipIf(why)(`models on another disk ${why && `(skipped: ${why})`}`, () 
     await box.reboot()
     await answers(box)
     expect(await names()).toEqual(before)
+    await eventually('the observer runs', async () => (await status(box)).of('observer.service')?.state === 'ok')
     expect((await install(box)).stdout).toContain('Nothing to do')
   })
 

@@ -25,7 +25,7 @@ describe.skipIf(cannot)(titled('the observer’s job'), () => {
     const wanted = lines.filter((line) => line.includes(`"path":"${path}"`) && line.includes('"address":"100.64.0.7"'))
     return new Set(wanted.map((line) => /"id":"([^"]+)"/.exec(line)?.[1])).size
   }
-  const status = async () => (await run(box, 'status.ts')).stdout
+  const status = async () => (await run(box, 'status.ts', '--verbose')).stdout
   const metrics = async () => (await box.run(['curl', '-fs', 'http://127.0.0.1:9411/metrics'])).stdout
 
   it('needs a free port for its metrics, which is seen before anything is changed', async () => {
@@ -77,6 +77,15 @@ describe.skipIf(cannot)(titled('the observer’s job'), () => {
     await box.run(['kill', '-CONT', `${await pid()}`])
     await eventually('it is in the log', async () => logged('/v1/chat/completions') === was + 1)
     setFaults(box, {})
+  })
+
+  it('goes on in the same file when the gateway was started anew: no line is overwritten, and none counts twice', async () => {
+    const before = box.read(at(box).access)
+    const was = logged('/api/version')
+    await box.run(['launchctl', 'kickstart', '-k', `gui/${box.state().uid}/${labels.gateway}`])
+    await eventually('the gateway answers', async () => (await answer(box, 'laptop', '/api/version')) === 200)
+    await eventually('it is in the log', async () => logged('/api/version') === was + 1)
+    expect(box.read(at(box).access).startsWith(before)).toBe(true)
   })
 
   it('is missed by status.ts, with what does not work; requests go on, and apply.ts brings it back', async () => {

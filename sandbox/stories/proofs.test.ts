@@ -1,40 +1,27 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { hostileChecks } from '../../lib/checks/hostile.ts'
-import { policies } from '../../lib/gateway/policies/index.ts'
-import { withProbeKeys } from '../../lib/gateway/proofs/probes.ts'
 import { rows } from '../../lib/gateway/proofs/rows.ts'
 import type { Target } from '../../lib/gateway/proofs/target.ts'
 import { swap } from '../../lib/haproxy/reload.ts'
 import { addRunning, removeRunning, runningMap } from '../../lib/haproxy/runtime.ts'
-import { loaded } from '../../lib/observer/duties/loaded.ts'
-import { overlong } from '../../lib/observer/duties/overlong.ts'
-import { listing } from '../../lib/observer/serving.ts'
 import { generateKey, hashKey } from '../../lib/people/key.ts'
-import { asOwn } from '../../lib/people/own-probes.ts'
 import { recordOf } from '../../lib/people/records.ts'
 import { keep } from '../../lib/people/store.ts'
 import { type Group, groups, openable } from '../../lib/site/endpoints.ts'
 import type { Registry } from '../../lib/site/limits.ts'
 import { emptyReceipt } from '../../lib/site/receipt.ts'
-import { openGroups } from '../../lib/site/settings.ts'
-import { type Check, observeAll, type Result } from '../../lib/steps/step.ts'
+import type { Check, Result } from '../../lib/steps/step.ts'
 import { haproxyOf } from '../attacks/versions/debian.ts'
 import { type GatewayOptions, type RunningGateway, startGateway, withoutLine } from '../lab/gateway.ts'
+import { answering, notOk, proofs, reported } from '../lab/proofs.ts'
 import { exchange, request } from '../lab/raw.ts'
-import { events, json, type Recorder, startRecorder } from '../lab/recorder.ts'
+import { type Recorder, startRecorder } from '../lab/recorder.ts'
 
 let engine: Recorder
 let gateway: RunningGateway | undefined
 
 beforeAll(async () => {
-  engine = await startRecorder((wire, received) => {
-    if (/^\/api\/(ps|tags)$/.test(received.target)) return json('{"models":[]}')(wire, received)
-    if (received.target === '/v1/models') return json('{"object":"list","data":[]}')(wire, received)
-    const stream = received.body.includes('"stream":true')
-    // No model begins within a millisecond.
-    if (stream) setTimeout(() => events({ count: 200, gap: 20 })(wire, received), 50)
-    else json()(wire, received)
-  })
+  engine = await startRecorder(answering)
 })
 afterAll(() => engine?.stop())
 afterEach(async () => {
@@ -55,43 +42,24 @@ async function start(options: Omit<GatewayOptions, 'enginePort'>): Promise<Runni
   return gateway
 }
 
-/** What test.ts would report of these checks, with the duties of the observer that they rest on. */
-async function report(one: RunningGateway, checks: (target: Target) => Check[]): Promise<Result[]> {
-  const target: Target = {
-    ...{ address: one.address, port: one.port, host: one.host },
-    engine: { address: '127.0.0.1', port: engine.port },
-    groups: openGroups(one.gateway.settings),
-    model: { name: 'm', capabilities: ['completion'] },
-  }
-  const of = () => one.gateway.settings
-  const lists = listing(() => ({ ...of(), engine: { port: engine.port } }))
-  const duties = [loaded(of), overlong(), lists]
-  const once = () => Promise.all(duties.map((duty) => duty.run(one.machine)))
-  await once()
-  let last = Promise.resolve<unknown>(undefined)
-  const timer = setInterval(() => {
-    last = last.then(once)
-  }, 500)
-  try {
-    return await withProbeKeys(one.machine, one.gateway.settings, (keys, renew) =>
-      observeAll(checks({ ...target, keys }), asOwn(one.machine), undefined, renew),
-    )
-  } finally {
-    clearInterval(timer)
-    await last
-  }
-}
-const proofs = (one: RunningGateway) => (target: Target) =>
-  policies(one.gateway).flatMap((policy) => policy.proof?.(target) ?? [])
+const report = (one: RunningGateway, checks: (target: Target) => Check[]) => reported(one, engine.port, checks)
 const ofKeys = [
-  ...['keys.counted', 'keys.expired', 'keys.groups', 'keys.missing', 'keys.missing-native', 'keys.unknown'],
+  ...[
+    'connect.page',
+    'keys.basic',
+    'keys.counted',
+    'keys.expired',
+    'keys.groups',
+    'keys.missing',
+    'keys.missing-native',
+    'keys.unknown',
+  ],
   ...['limits.burst', 'limits.concurrent', 'limits.minute', 'limits.per-day'],
   ...['limits.handed-over', 'queue.slots'],
   ...['loading.slot', 'log.line', 'models.list', 'timeouts.first-byte', 'timeouts.whole'],
 ]
 /** Those of which a part of a line is taken away, and not all of it. */
-const partly = ['keys.expired', 'limits.handed-over', 'queue.slots']
-const notOk = (results: Result[]) => results.filter(({ state }) => state !== 'ok')
+const partly = ['keys.basic', 'keys.expired', 'limits.handed-over', 'queue.slots']
 
 describe('test.ts', () => {
   test('sees that the metrics are shown to whoever has no key', async () => {
@@ -228,6 +196,8 @@ describe('test.ts', () => {
   })
 
   test.each([
+    ['connect.page', /use_backend connect/],
+    ['keys.basic', / if \{ path \/connect \}/],
     ['keys.expired', / if \{ var\(txn\.left\) -m int gt 0 \}/],
     ['keys.groups', /may not use the group/],
     ['limits.minute', /may start .* a minute/],

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Box } from '../box/box.ts'
 import { checkout } from '../box/paths.ts'
-import { byCommand, byInstall } from './remedies.ts'
+import { byCommand, byInstall, shown, typed } from './remedies.ts'
 import { at, installed, modest, quickBox, run, told } from './witness.ts'
 
 let box: Box
@@ -13,19 +13,10 @@ beforeAll(async () => {
 })
 afterAll(() => box?.close())
 
-type Shown = { id: string; state: string; saw: string; remedy?: string }
-
 /** What test.ts misses of these checks, with the remedies that it names. */
 async function missed(ids: string[]): Promise<Map<string, string>> {
-  const outcome = await run(box, 'test.ts', '--json', ...ids.flatMap((id) => ['--only', id]))
-  const { results } = JSON.parse(outcome.stdout) as { results: Shown[] }
-  return new Map(results.filter(({ state }) => state === 'missed').map(({ id, remedy = '' }) => [id, remedy]))
-}
-
-/** The command in a remedy: what stands before three blanks, in backticks or behind a colon. */
-function typed(remedy: string): string {
-  const [words = ''] = remedy.split('   ')
-  return /`([^`]+)`/.exec(words)?.[1] ?? /: (.+)$/.exec(words)?.[1] ?? words
+  const misses = (await shown(box, ids)).filter(({ state }) => state === 'missed')
+  return new Map(misses.map(({ id, remedy = '' }) => [id, remedy]))
 }
 
 test('everything that install.ts brings about is missed when it is harmed, and there again after install.ts', async () => {

@@ -1,6 +1,7 @@
+import { expect } from 'vitest'
 import { labels } from '../../lib/platform/mac/places.ts'
 import type { Box } from '../box/box.ts'
-import { at } from './witness.ts'
+import { at, run, told } from './witness.ts'
 
 const cli = '/Applications/Tailscale.app/Contents/MacOS/Tailscale'
 const launchctl = (box: Box, ...words: string[]) => box.run(['launchctl', ...words])
@@ -27,6 +28,7 @@ export const byInstall: Record<string, Harm> = {
   'runtime.state': chmod('755', (box) => at(box).state),
   'runtime.logs': chmod('755', (box) => at(box).logs),
   'runtime.copy': removed((box) => at(box).current),
+  'command.link': removed((box) => `${box.prefix}/bin/rop`),
   'ollama.job': edited(plist(labels.engine), 'OLLAMA_NO_CLOUD', 'OLLAMA_CLOUD'),
   'ollama.at-login': edited(plist(labels.engine), '<key>RunAtLoad</key>', '<key>RunNever</key>'),
   'ollama.service': stopped(labels.engine),
@@ -66,6 +68,7 @@ export const elsewhere: Record<string, string> = {
   'system.home-name': 'refused before the first question: unit test of the part',
   'system.folders': 'refused before the first question: unit test of the part',
   'system.memory': 'advice',
+  'command.path': 'advice',
   'packages.present': 'install.ts brings it: story install',
   'packages.index': 'install.ts renews it: story old-homebrew',
   'packages.ready-made': 'advice',
@@ -81,6 +84,7 @@ export const elsewhere: Record<string, string> = {
   'ollama.nobody-else': 'stories foreign and other-ollama',
   'ollama.user': 'a launchd of a user starts nothing as another one',
   'ollama.cloud-off': 'story brew-upgrade: an Ollama before 0.16.2',
+  'models.fit': 'advice',
   'haproxy.port': 'story bad-input: somebody else holds the port',
   'haproxy.peers-port': 'story bad-input: somebody else holds the port',
   'haproxy.lists': 'unit test lists: observer: on, or fewer models',
@@ -95,4 +99,19 @@ export const elsewhere: Record<string, string> = {
   'haproxy.address': 'story login: another tailnet',
   'observer.port': 'story bad-input: somebody else holds the port',
   'observer.works': 'story observer: what its log says',
+}
+
+type Shown = { id: string; state: string; saw: string; remedy?: string }
+
+/** What test.ts says of these checks. */
+export async function shown(box: Box, ids: string[]): Promise<Shown[]> {
+  const outcome = await run(box, 'test.ts', '--json', ...ids.flatMap((id) => ['--only', id]))
+  expect([0, 1, 5], told(outcome)).toContain(outcome.code)
+  return (JSON.parse(outcome.stdout) as { results: Shown[] }).results
+}
+
+/** The command in a remedy: what stands before three blanks, in backticks or behind a colon. */
+export function typed(remedy: string): string {
+  const [words = ''] = remedy.split('   ')
+  return /`([^`]+)`/.exec(words)?.[1] ?? /: (.+)$/.exec(words)?.[1] ?? words
 }

@@ -4,6 +4,7 @@ import { eventually } from './await.ts'
 import { answers, install, installedBox, job, putSettings, runningPid, setFaults, status } from './installed.ts'
 import { download, real, signalRunners } from './real.ts'
 import { endless, endlessWords, lasting, longChat, openStream, type Stream, words } from './stream.ts'
+import { expectGreen, screen, told } from './witness.ts'
 
 let box: Box
 
@@ -60,8 +61,8 @@ describe('a setting that needs a restart of Ollama, while an answer is under way
     })
     expect(await runningPid(box, 'com.ollama'), 'it waits').toBe(before)
     await isWhole(stream)
-    const { code, stderr } = await run.done
-    expect({ code, stderr }).toMatchObject({ code: 0 })
+    const outcome = await run.done
+    expectGreen(outcome.code, told(outcome))
     expect(await runningPid(box, 'com.ollama')).not.toBe(before)
     expect(await environment()).toContain('OLLAMA_CONTEXT_LENGTH => 32768')
     expect(await ask()).toMatchObject({ status: 200 })
@@ -96,7 +97,7 @@ describe('a setting that needs a restart of Ollama, while an answer is under way
     run.write('y\r')
     expect(await stream.ended).toBe('cut')
     setFaults(box, {})
-    expect(await run.done).toMatchObject({ code: 0 })
+    expectGreen((await run.done).code, screen(run))
     expect(await runningPid(box, 'com.ollama')).not.toBe(before)
     expect(await environment()).toContain('OLLAMA_CONTEXT_LENGTH => 16384')
     await answers(box)

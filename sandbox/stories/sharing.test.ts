@@ -42,7 +42,7 @@ describe.skipIf(cannot)(titled('a server that is shared by keys'), () => {
     ).status
 
   it('proves itself with a key of its own that is gone afterwards', async () => {
-    const outcome = await run(box, 'test.ts')
+    const outcome = await run(box, 'test.ts', '--verbose')
     expectGreen(outcome.code, told(outcome))
     expect(outcome.stdout).toMatch(/✓ An unknown API key is refused/)
     expect(outcome.stdout).toContain('access: keys is set and there is no key, so nobody gets in')
@@ -56,13 +56,26 @@ describe.skipIf(cannot)(titled('a server that is shared by keys'), () => {
 
   it('lets a second person in by one command, which shows the key and what to type', async () => {
     expect(await status()).toBe(401)
-    const { stdout } = await keys('add', 'bob', '--concurrent', '2', '--note', 'his laptop', '--qr')
+    const { stdout } = await keys('add', 'bob', '--concurrent', '2', '--note', 'his laptop', '--qr', '--verbose')
     const key = /rop_\w{36}/.exec(stdout)?.[0] ?? ''
     made.bob = key
     expect(stdout).toContain(`ANTHROPIC_AUTH_TOKEN=${key}`)
     expect(stdout).toContain(`apiKey: '${key}'`)
     expect(stdout).toMatch(/[█▀▄]{10}/)
+    expect(stdout).toContain('Their device must be on it first')
+    expect(stdout).toMatch(/http:\/\/\S+:\d+\/connect in a browser tells them what to paste/)
     expect(await status(key)).toBe(200)
+  })
+
+  it('shows the laptop’s browser who it is there, and its models once it has the key', async () => {
+    const page = async (...more: string[]) =>
+      (await box.run(['curl', '-sS', ...more, `http://${box.address}:${box.port}/connect`], { on: 'laptop' })).stdout
+    const stranger = await page()
+    expect(stranger).toMatch(/You are <b>\S+<\/b> on <b>\S+<\/b>, as Tailscale says/)
+    expect(stranger).not.toContain(model)
+    const known = await page('-u', `x:${made.bob}`)
+    expect(known).toContain('Your key is called <b>bob</b>')
+    expect(known).toContain(model)
   })
 
   it('answers the plainest curl with a key that has the group native, and tells one without it why not', async () => {
@@ -313,7 +326,7 @@ describe.skipIf(cannot)(titled('a server that is shared by keys'), () => {
     await expect
       .poll(() => box.read(`${at(box).keyMaps}/people.map`), { timeout: 60_000 })
       .toMatch(/^100\.64\.0\.7 ann@example\.com\|/)
-    const proof = await run(box, 'test.ts', '--only', 'keys')
+    const proof = await run(box, 'test.ts', '--verbose', '--only', 'keys')
     expect(proof.stdout).toMatch(/✓ Nobody becomes somebody by a header/)
     either('{ bob@example.com: {} }')
     const { stdout } = await run(box, 'apply.ts')

@@ -87,7 +87,7 @@ describe.skipIf(why)(`Tailscale ${why && `(skipped: ${why})`}`, () => {
     expect(seen.code).toBe(0)
     expect(seen.of('tailscale.key-expiry')).toMatchObject({
       state: 'advice',
-      saw: `expires on ${soon.slice(0, 10)}`,
+      saw: expect.stringContaining(`expires on ${soon.slice(0, 10)}`),
       remedy: expect.stringContaining('login.tailscale.com/admin/machines'),
     })
     box.mac((mac) => {
@@ -101,8 +101,8 @@ describe.skipIf(why)(`Tailscale ${why && `(skipped: ${why})`}`, () => {
       tailscale.nullEntries = true
       tailscale.hostName = '🖥️ Ada’s Studio'
     })
-    const { stdout } = await installs(box)
-    expect(stdout).toContain(`OpenAI-compatible base URL:    http://${box.address}:${box.port}/v1`)
+    const { stdout } = await installs(box, ['--verbose'])
+    expect(stdout).toContain(`Ready: http://${box.address}:${box.port}`)
     expect(stdout).toContain('MagicDNS is off, so clients use the address')
     box.mac(({ tailscale }) => {
       tailscale.magicDnsOff = false
@@ -149,7 +149,7 @@ describe.skipIf(why)(`Tailscale ${why && `(skipped: ${why})`}`, () => {
     await box.run(['brew', 'install', 'tailscale'])
     expect((await status(box)).of('tailscale.one-variant')).toMatchObject({
       state: 'missed',
-      saw: 'two variants: standalone and formula',
+      saw: 'two variants of Tailscale are installed: standalone and formula',
       remedy: expect.stringContaining('brew uninstall tailscale'),
     })
     expect(await install(box)).toMatchObject({ code: 3, stderr: expect.stringContaining('standalone and formula') })
@@ -172,7 +172,7 @@ describe.skipIf(why)('after a login that gave the Mac another address', () => {
     expect(seen.code).toBe(1)
     expect(seen.of('haproxy.address')).toMatchObject({
       state: 'missed',
-      saw: `configured is ${box.address}, the tailnet gives ${moved}`,
+      saw: `the gateway is configured for ${box.address}, and the tailnet gives ${moved}`,
     })
     expect(seen.statement).not.toContain(`answers on ${moved}`)
   })

@@ -91,13 +91,13 @@ describe.skipIf(cannot)(titled('a script and its terminal'), () => {
   })
 
   it('shows colours at a terminal', async () => {
-    const shown = box.startScript('status.ts', [], { tty: true })
+    const shown = box.startScript('status.ts', ['--verbose'], { tty: true })
     await shown.done
     expect(shown.output()).toMatch(colour)
   })
 
   it('shows no escape code where NO_COLOR is set', async () => {
-    const shown = box.startScript('status.ts', [], { tty: true, env: { NO_COLOR: '1' } })
+    const shown = box.startScript('status.ts', ['--verbose'], { tty: true, env: { NO_COLOR: '1' } })
     await shown.done
     expect(shown.output()).toContain('[system.macos]')
     expect(shown.output()).not.toContain(esc)
@@ -107,7 +107,7 @@ describe.skipIf(cannot)(titled('a script and its terminal'), () => {
     const asked = box.startScript('install.ts', [], { tty: true, env: { NO_COLOR: '1' } })
     await asked.expect(consentQuestion, patience)
     asked.write('\r')
-    await asked.expect('Models to load at login', patience)
+    await asked.expect('Which model?', patience)
     asked.write('\u0003')
     expect((await asked.done).code).toBe(130)
     expect(asked.output()).not.toMatch(colour)
@@ -123,7 +123,7 @@ describe.skipIf(cannot)(titled('a script and its terminal'), () => {
     const asked = box.start(words, { tty: true, cwd: checkout })
     await asked.expect(/Install HAProxy\s+proxy\?/, patience)
     asked.write('\r')
-    await asked.expect(/Models to load at\s+login/, patience)
+    await asked.expect(/Which model\?/, patience)
     asked.write('\r')
     await asked.expect(/Keep this Mac awake/, patience)
     asked.write('\r')

@@ -57,9 +57,14 @@ describe.skipIf(cannot)(titled('uninstall'), () => {
     const [before, logged] = [everything(box), logs(box)]
     const outcome = await run(box, 'uninstall.ts', '--dry-run')
     expect(outcome.code, told(outcome)).toBe(0)
-    for (const label of all) expect(outcome.stdout).toContain(`launchctl bootout gui/501/${label}`)
-    expect(outcome.stdout).toMatch(/removal: ~\/\.haproxy/)
-    expect(outcome.stdout).toMatch(/kept: Homebrew .*\nkept|kept: .*models are valuable/)
+    expect(outcome.stdout).toMatch(
+      /^What will be removed \(\d+ steps\):\n[\s\S]*^ {2}HAProxy +The job com\.haproxy is/m,
+    )
+    expect(outcome.stdout).toMatch(/^What stays:\n[\s\S]*^ {2}Models +.*models are valuable/m)
+    expect(outcome.stdout).not.toMatch(/launchctl/)
+    const all = await run(box, 'uninstall.ts', '--dry-run', '--verbose')
+    for (const label of Object.values(labels)) expect(all.stdout).toContain(`launchctl bootout gui/501/${label}`)
+    expect(all.stdout).toMatch(/^Removed:\n(?: {2}.*\n)* {2}~\/\.haproxy\n/m)
     expect(differences(before, everything(box))).toEqual([])
     expect(logs(box)).toEqual(logged)
   })
@@ -101,7 +106,9 @@ describe.skipIf(cannot)(titled('uninstall'), () => {
   it('twice in a row does no harm, writes no log, and leaves another’s ~/.haproxy alone', async () => {
     box.write('.haproxy/haproxy.cfg', 'global # of another program\n')
     const before = everything(box)
-    expectDone(await run(box, 'uninstall.ts', '--yes'))
+    const again = await run(box, 'uninstall.ts', '--yes')
+    expectDone(again)
+    expect(again.stdout).toContain('There was nothing left to remove: ')
     expect(differences(before, everything(box))).toEqual([])
     expect(box.exists(at(box).logs)).toBe(false)
     await box.run(['rm', '-r', '.haproxy'])
@@ -126,8 +133,19 @@ describe.skipIf(cannot)(titled('uninstall in the middle of life'), () => {
   })
   afterAll(() => box.close())
 
-  it('lets a running answer end before it takes the gateway away', async () => {
+  it('is not what Enter says while somebody is served', async () => {
     await installed(box)
+    setFaults(box, { tokenDelayMs: 40 })
+    const stream = await openStream(box, longChat(lasting(120)))
+    await stream.sees('w03')
+    const asked = box.startScript('uninstall.ts', [], { tty: true })
+    await answerEach(asked, [['Remove it?']])
+    expect((await asked.done).code, screen(asked)).toBe(4)
+    expect(screen(asked)).toContain('This machine serves somebody now')
+    expect(await stream.ended).toBe('whole')
+  })
+
+  it('lets a running answer end before it takes the gateway away', async () => {
     setFaults(box, { tokenDelayMs: 40 })
     const stream = await openStream(box, longChat(lasting(120)))
     await stream.sees('w03')
@@ -140,7 +158,7 @@ describe.skipIf(cannot)(titled('uninstall in the middle of life'), () => {
   })
 
   it('cleans up after an install that was killed half-way', async () => {
-    const half = box.startScript('install.ts', ['--yes'])
+    const half = box.startScript('install.ts', ['--yes', '--verbose'])
     await half.expect('[haproxy.job]', patience)
     half.kill('SIGKILL')
     await half.done
@@ -224,12 +242,14 @@ describe.skipIf(cannot)(titled('uninstall and a job under our label that'), () =
   it('somebody else made, where we never installed: it runs on, its file stays, and both are said', async () => {
     await load(plist(''))
     const [before, running] = [everything(box), await job(box, labels.engine)]
-    const dry = await run(box, 'uninstall.ts', '--dry-run')
+    const dry = await run(box, 'uninstall.ts', '--dry-run', '--verbose')
     expect(dry.stdout).not.toContain(`launchctl bootout gui/501/${labels.engine}\n`)
-    expect(dry.stdout).toMatch(/^kept: .*com\.ollama\.plist is not ours, so it stays/m)
+    expect(dry.stdout).toMatch(/^ {2}Ollama .*com\.ollama\.plist is not ours, so it stays/m)
     const outcome = await run(box, 'uninstall.ts', '--yes')
     expectDone(outcome)
-    expect(outcome.stdout).toMatch(/\(kept\) \[ollama\.service\]\n.*com\.ollama\.plist is not ours, so it stays/)
+    expect(outcome.stdout).toMatch(
+      /^· Ollama runs as written.*; it stays: .*com\.ollama\.plist is not ours, so it stays/m,
+    )
     expect(differences(before, everything(box))).toEqual([])
     expect((await job(box, labels.engine))?.pid).toBe(running?.pid)
   })

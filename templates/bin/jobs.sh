@@ -1,10 +1,18 @@
 # Sourced by the jobs.
 
+# What the interfaces carry, a line for each address.
+addresses() {
+  case $(uname -s) in
+    Darwin) ifconfig ;;
+    *) ip -o address ;;
+  esac
+}
+
 # macOS cannot bind an address that is not there yet, and the Tailscale command may open its window when a job calls it;
 # so the interfaces are read. A line a minute, no deadline.
 wait_for_address() {
   tries=0
-  until ifconfig | grep -qF "inet $1 "; do
+  until addresses | grep -qF -e "inet $1 " -e "inet $1/"; do
     if [ $((tries % 60)) -eq 0 ]; then
       echo "$(date '+%Y-%m-%d %H:%M:%S') waiting for $1 (is Tailscale up?)" >&2
     fi
@@ -18,7 +26,7 @@ wait_for_address() {
 ipv6_within() {
   if [ -z "$2" ]; then echo on; return; fi
   tries=0
-  until ifconfig | grep -F "inet6 $2 " | grep -qvE ' (anycast|tentative|duplicated|detached)'; do
+  until addresses | grep -F -e "inet6 $2 " -e "inet6 $2/" | grep -qvE ' (anycast|tentative|duplicated|detached|dadfailed)'; do
     if [ $tries -ge "$1" ]; then
       echo "$(date '+%Y-%m-%d %H:%M:%S') starting without $2, which is not there or not ready; IPv4 answers" >&2
       echo off
@@ -31,8 +39,9 @@ ipv6_within() {
 }
 
 # What a job itself says (not its program's log) is appended by launchd for ever: begun anew when it is over 1 MB.
+# Elsewhere it has no file.
 bound_job_log() {
-  if [ "$(cat "$1" 2> /dev/null | wc -c)" -gt 1000000 ]; then : > "$1"; fi
+  if [ -n "$1" ] && [ "$(cat "$1" 2> /dev/null | wc -c)" -gt 1000000 ]; then : > "$1"; fi
 }
 
 # Opens file descriptor 3 towards a log that stays bounded; launchd itself never rotates.
@@ -44,14 +53,18 @@ open_log() {
   rm -r "$folder"
 }
 
-# Becomes a script of the runtime copy, by Node 20.17 or newer.
+# Becomes a script of the runtime copy with the words after it, by Node 20.17 or newer.
 become_script() {
   for node in /opt/homebrew/opt/node/bin/node "${NODE:-}" "$(command -v node)"; do
     if [ -x "$node" ] && "$node" -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 17) ? 0 : 1)'; then
       cd "$here/../.." || exit 1
-      exec "$node" --import tsx "$1"
+      export ROP_TYPED="${ROP_TYPED:-rop}"
+      exec "$node" --import tsx "$@"
     fi
   done
-  echo "Node 20.17 or newer was not found; install it with: brew install node" >&2
+  case $(uname -s) in
+    Darwin) echo "Node 20.17 or newer was not found; install it with: brew install node" >&2 ;;
+    *) echo "Node 20.17 or newer was not found; run install again from the checkout: sudo ./bootstrap.sh" >&2 ;;
+  esac
   exit 1
 }

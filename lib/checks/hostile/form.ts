@@ -6,6 +6,8 @@ export interface Aim {
   host: string
   address: string
   port: number
+  /** the name to shake hands for, where it is asked by https */
+  tlsName?: string
   /** bytes that a body may have */
   limit: number
   /** bytes that one without Content-Length may have */

@@ -1,5 +1,5 @@
 import { exempt, record } from '../../people/records.ts'
-import type { Settings } from '../../site/settings.ts'
+import { asksNobody, type Settings } from '../../site/settings.ts'
 import type { Check } from '../../steps/step.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { paced } from '../proofs/paced.ts'
@@ -34,9 +34,10 @@ const filter = (name: string, bytes: number, key: string, table: string, when: s
   `http-response set-bandwidth-limit ${name} if ${when}`,
 ]
 
-function ofPerson(bytes: number, { access, limits }: Settings): string[] {
+function ofPerson(bytes: number, settings: Settings): string[] {
   const recorded = `{ ${record.perSecond} -m str ${bytes} }`
-  const unnamed = access === 'tailnet' && limits.per_second === bytes ? ' or !{ var(txn.record) -m found }' : ''
+  const unnamed =
+    asksNobody(settings) && settings.limits.per_second === bytes ? ' or !{ var(txn.record) -m found }' : ''
   return filter(`person-${bytes}`, bytes, 'var(txn.who)', 'bandwidth', `${recorded}${unnamed}`)
 }
 

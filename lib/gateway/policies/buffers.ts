@@ -1,3 +1,4 @@
+import { hasNodes } from '../nodes.ts'
 import type { Gateway } from '../policy.ts'
 import { eitherOf, type Since } from './since.ts'
 
@@ -9,8 +10,10 @@ const headRoom = 24_576
 const listRoom = 32_768
 
 /** Bytes of the buffer for a whole body; a head that is longer, or without an end, is refused in every version when it is full. */
-export const bufferSize = ({ listed, settings: { judged_body, chunked_body } }: Gateway): number =>
-  headRoom + Math.max(chunked_body, 102_400, listed ? judged_body : 0)
+export const bufferSize = (gateway: Gateway): number => {
+  const { judged_body, chunked_body } = gateway.settings
+  return headRoom + Math.max(chunked_body, 102_400, gateway.listed || hasNodes(gateway) ? judged_body : 0)
+}
 
 /** How large HAProxy's buffers are. From 3.4 on heads and answers have its ordinary 16 KB, and only a body that is waited for and does not fit there gets a large one; older ones have one size for all. */
 export function buffers(gateway: Gateway): string[] {

@@ -1,4 +1,5 @@
-import type { Policy } from '../policy.ts'
+import { hasNodes } from '../nodes.ts'
+import type { Gateway, Policy } from '../policy.ts'
 import { body, errorFile, refusalFiles } from '../refusal.ts'
 import { tooLong } from './shape.ts'
 
@@ -38,7 +39,7 @@ export const late = (status: number, said = status): string =>
 const id = 'req_%[date(0,us),hex,bytes(2)]%[rand,hex,bytes(8)]'
 
 /** Every error that HAProxy makes itself, as JSON in the caller's family; never HTML, never empty. */
-export function errors(): Policy {
+export function errors(gateway: Gateway): Policy {
   return {
     name: 'errors',
     lines: {
@@ -58,7 +59,8 @@ export function errors(): Policy {
       ],
     },
     files: {
-      ...refusalFiles(),
+      // Of one engine it is the engine that says what it has not.
+      ...refusalFiles(hasNodes(gateway) ? [] : [404]),
       ...Object.fromEntries([...[...parsed, ...later].map((entry) => [`${entry[0]}.http`, errorFile(...entry)])]),
     },
   }

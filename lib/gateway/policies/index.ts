@@ -4,10 +4,13 @@ import { admin } from './admin.ts'
 import { asked } from './asked.ts'
 import { bandwidth } from './bandwidth.ts'
 import { bodies } from './bodies.ts'
+import { challenge } from './challenge.ts'
+import { connect } from './connect.ts'
 import { connections } from './connections.ts'
 import { errors } from './errors.ts'
 import { keys } from './keys.ts'
 import { limits } from './limits.ts'
+import { listeners } from './listeners.ts'
 import { lists } from './lists.ts'
 import { loading } from './loading.ts'
 import { log } from './log.ts'
@@ -15,6 +18,7 @@ import { manage } from './manage.ts'
 import { metrics } from './metrics.ts'
 import { models } from './models.ts'
 import { names } from './names.ts'
+import { nodes } from './nodes/index.ts'
 import { peers } from './peers.ts'
 import { queue } from './queue.ts'
 import { revoked } from './revoked.ts'
@@ -24,6 +28,7 @@ import { running } from './running.ts'
 import { shape } from './shape.ts'
 import { streams } from './streams.ts'
 import { timeouts } from './timeouts.ts'
+import { tls } from './tls.ts'
 
 /** Refusals tell their policy's name; the log reads it and takes it off. */
 const signed = ({ name, lines, ...rest }: Policy): Policy => ({
@@ -43,10 +48,12 @@ const policiesOf = (gateway: Gateway): Policy[] => [
   log(gateway),
   connections(gateway),
   peers(gateway),
-  errors(),
+  errors(gateway),
   shape(),
   names(gateway),
+  tls(gateway),
   rows(gateway),
+  listeners(gateway),
   keys(gateway),
   timeouts(gateway),
   limits(gateway),
@@ -57,9 +64,12 @@ const policiesOf = (gateway: Gateway): Policy[] => [
   revoked(gateway),
   loading(gateway),
   queue(gateway),
+  nodes(gateway),
   running(gateway),
   rewrite(gateway),
   lists(gateway),
   manage(gateway),
   metrics(gateway),
+  connect(gateway),
+  challenge(gateway),
 ]

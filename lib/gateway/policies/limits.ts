@@ -1,5 +1,7 @@
 import { exempt, plain, record } from '../../people/records.ts'
-import { budgeted, counting, type Settings } from '../../site/settings.ts'
+import { asksKeys, asksNobody, budgeted, counting, type Settings } from '../../site/settings.ts'
+import { under } from '../listeners.ts'
+import { hasNodes, slotsTaken } from '../nodes.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { addressCounted, handedOver } from '../proofs/counted.ts'
 import { limited, spent } from '../proofs/limited.ts'
@@ -31,11 +33,14 @@ function ofSettings(settings: Settings): string[] {
   ]
 }
 
+/** Whoever has given no key where one is asked for is not counted: they get what needs none. */
+const where = (settings: Settings, rules: string[]): string[] => (asksKeys(settings) ? under('unasked', rules) : rules)
+
 /** Where a person's limits stand: in their record (0 is none), or in the settings for every address alike. */
 function sources({ settings }: Gateway): string[] {
   return [
     ...ofRecord,
-    ...(settings.access === 'tailnet' ? ofSettings(settings) : []),
+    ...(asksNobody(settings) ? where(settings, ofSettings(settings)) : []),
     'acl counted var(txn.who) -m found',
   ]
 }
@@ -59,22 +64,25 @@ const budgets = [
 const person: Counted = { key: 'var(txn.who)', table: 'people', counter: 1, called: '%[var(txn.who)]', suffix: '' }
 
 /** Who has much under way waits behind who has little. */
-const fair = 'http-request set-priority-class sc_conn_cur(1,people) if counted inference'
+const fair = (gateway: Gateway): string[] => [
+  'http-request set-priority-class sc_conn_cur(1,people) if counted inference',
+  ...(hasNodes(gateway) ? ['http-request set-var(txn.prio) sc_conn_cur(1,people) if counted inference'] : []),
+]
 
 /** HAProxy cannot tell a person's waiting requests from the running ones, so while every slot is taken both count; once the body is here, as in queue.ts. */
-const waiting = (slots: number): string[] => [
+const waiting = (gateway: Gateway): string[] => [
   'http-request set-var(txn.queued) sc1_conn_cur(people),sub(txn.waiting) if { var(txn.waiting) -m int gt 0 }',
   refuse({
     status: 429,
     message: `every slot is taken, and %[var(txn.who)] may then have %[var(txn.waiting)] requests under way.`,
-    when: [`{ var(txn.queued) -m int gt 0 } { srv_conn(inference/engine) ge ${slots} }`],
+    when: [`{ var(txn.queued) -m int gt 0 } ${slotsTaken(gateway)}`],
     headers: { 'retry-after': '5' },
   }),
 ]
 
 /** How much each person may have, by key, identity or address, and all of them together. Without keys, rules and limits there is nothing to count. */
 export function limits(gateway: Gateway): Policy {
-  const { limits: wanted, inference } = gateway.settings
+  const { limits: wanted } = gateway.settings
   const together = shared(wanted)
   if (!counting(gateway.settings)) return { name: 'limits', lines: {} }
   return {
@@ -87,10 +95,10 @@ export function limits(gateway: Gateway): Policy {
         ...atOnce(person),
         ...together.reads,
         ...tracked(person, 'counted inference'),
-        fair,
+        ...fair(gateway),
         ...together.tracks,
       ],
-      inspect: waiting(inference.slots),
+      inspect: waiting(gateway),
       // In the backend, so behind whatever else refuses, and without the pause that HAProxy makes between many rules.
       inference: counted([person, ...together.scopes]),
     },

@@ -16,7 +16,7 @@ const kept: Policy['lines'] = {
     answered('/api/tags', 'list-api.map'),
     refuse({
       status: 503,
-      message: 'the models of %[var(txn.who)] are not known to this gateway; the owner sees why with status.ts.',
+      message: 'the models of %[var(txn.who)] are not known to this gateway; the owner sees why with rop status.',
       when: [isList],
       headers: { 'retry-after': '5' },
     }),
@@ -36,7 +36,7 @@ const backend = (gateway: Gateway): string =>
     'retries 0',
     'timeout server 15s',
     'http-request set-path "%[path]/%[var(txn.who)]"',
-    `http-response deny status 503 ${reply('the model list of %[var(txn.who)] is not in force yet; the owner runs apply.ts.')} if { status 404 }`,
+    `http-response deny status 503 ${reply('the model list of %[var(txn.who)] is not in force yet; the owner runs rop apply.')} if { status 404 }`,
     `http-response deny status 503 ${reply('Ollama does not tell which models it has; try again shortly.')} if !{ status 200 }`,
     ...[502, 503, 504].map((status) => `http-error status ${status} ${reply(silent)}`),
     'http-after-response set-status 503 if { status 502 504 }',

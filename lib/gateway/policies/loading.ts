@@ -1,3 +1,4 @@
+import { hasNodes } from '../nodes.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { loadingSlot } from '../proofs/observed.ts'
 import { refuse } from '../refusal.ts'
@@ -15,7 +16,10 @@ const inTime = `{ var(txn.believed) -m int 1:${believed + 10} }`
  * A model that must be loaded first is asked through one slot, so that others wait here and not in Ollama, which leaks a
  * handler for each client that leaves there (ollama.md §1.3). Without the observer nothing is known, and all go the usual way.
  */
-export const loading = (gateway: Gateway): Policy => ({
+export const loading = (gateway: Gateway): Policy =>
+  hasNodes(gateway) ? { name: 'loading', lines: {} } : ofEngine(gateway)
+
+const ofEngine = (gateway: Gateway): Policy => ({
   name: 'loading',
   lines: {
     inspect: [

@@ -1,3 +1,4 @@
+import { hasNodes } from '../nodes.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { writtenDown } from '../proofs/observed.ts'
 import { ownProbe } from './own-probes.ts'
@@ -24,7 +25,10 @@ const line = [
   '"totalMs":%Ta',
   '"end":"%tsc"',
   '"denied":"%[var(txn.denied)]"',
-].join(',')
+]
+
+/** Who served it, and which way it came to them. */
+const way = ['"node":"%[var(txn.node)]"', '"route":"%[var(txn.route)]"']
 
 /** Asked all day long and of no interest; the log of errors is without them. */
 export const quietPaths = ['/v1/messages/count_tokens', '/', '/healthz', '/api/hello']
@@ -49,7 +53,9 @@ const named = [
 ]
 
 /** What is written down: nothing, what went wrong, or every request; never bodies, keys or queries. The observer is told every request and chooses itself. */
-export function log({ settings }: Gateway): Policy {
+export function log(gateway: Gateway): Policy {
+  const { settings } = gateway
+  const whole = [...line, ...(hasNodes(gateway) ? way : [])].join(',')
   const level = settings.observer === 'on' ? 'requests' : settings.log
   if (level === 'off') return { name: 'log', lines: { defaults: ['no log'], afterResponse: named } }
   return {
@@ -65,7 +71,7 @@ export function log({ settings }: Gateway): Policy {
       prepare: [
         'http-request set-var(txn.agent) req.fhdr(user-agent),bytes(0,128)',
         'http-request set-var(txn.peer) src,map_ip({{keys}}/devices.map)',
-        `log-format '{${line}}'`,
+        `log-format '{${whole}}'`,
         ...chosen[level].prepare,
         ...(settings.observer === 'on' ? [] : [`http-request set-log-level silent if ${ownProbe(settings)}`]),
       ],

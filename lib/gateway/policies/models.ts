@@ -1,5 +1,5 @@
 import { record } from '../../people/records.ts'
-import { identifies } from '../../site/settings.ts'
+import { asksKeys, identifies } from '../../site/settings.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { listed } from '../proofs/limited.ts'
 import { refuse } from '../refusal.ts'
@@ -29,13 +29,12 @@ const kilobytes = (bytes: number): string => `${Math.round(bytes / 1024)} KB`
 /** Without the rules below a list of models is worth nothing: its list may be younger than the running configuration. */
 const unjudged = refuse({
   status: 503,
-  message: 'the model list of %[var(txn.who)] is not in force yet; the owner runs apply.ts.',
+  message: 'the model list of %[var(txn.who)] is not in force yet; the owner runs rop apply.',
   when: [`known { ${record.models} -m str list }`],
   headers: { 'retry-after': '60' },
 })
 
-const told = ({ access, ...settings }: Gateway['settings']): boolean =>
-  access !== 'tailnet' || identifies({ access, ...settings })
+const told = (settings: Gateway['settings']): boolean => asksKeys(settings) || identifies(settings)
 
 /** Whether somebody who is told apart has a list of models. */
 export const judges = ({ settings, listed }: Gateway): boolean => listed === true && told(settings)

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { nodeHosts } from '../nodes.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { refusedAs } from '../proofs/refused.ts'
 import { refuse } from '../refusal.ts'
@@ -8,7 +9,9 @@ const written = (name: string): string => (isIP(name) === 6 ? `[${name}]` : name
 /** Each name alone and with the port, since a list that looks before the colon only lets tails pass (haproxy-policy.md §11); one with a port of its own, as behind `ssh -L`, as it is. */
 function hostLines(gateway: Gateway): string[] {
   const ports = [...new Set(gateway.listeners.map((listener) => listener.port))]
-  return gateway.hosts
+  const certified = Object.keys(gateway.settings.tls).filter((name) => !name.startsWith('*'))
+  const own = gateway.listeners.slice(1).flatMap(({ tls, addresses }) => (tls ? [] : addresses))
+  return [...new Set([...gateway.hosts, ...nodeHosts(gateway), ...own, ...certified])]
     .map(written)
     .flatMap((name) => (/[^:]:\d+$/.test(name) ? [name] : [name, ...ports.map((port) => `${name}:${port}`)]))
 }
@@ -31,7 +34,7 @@ function originLines(origins: string[]): string[] {
 const told = (name: string): string => `%[req.fhdr(${name}),bytes(0,255),json(utf8s)]`
 
 /** Any page can send `Origin: null` from a frame of its own, so that is never let in. */
-const pages = `%[req.fhdr(origin),map_str_int({{files}}/pages.map,0),bool,iif(one without an address cannot be let in so serve it by http and add that address to origins in settings.yaml,the owner adds it to origins in settings.yaml and runs apply.ts)]`
+const pages = `%[req.fhdr(origin),map_str_int({{files}}/pages.map,0),bool,iif(one without an address cannot be let in so serve it by http and add that address to origins in settings.yaml,the owner adds it to origins in settings.yaml and runs rop apply)]`
 
 /** Our own names only (DNS rebinding), and no web page that is not on the list: Ollama's own check ends where Origin is removed. */
 export function names(gateway: Gateway): Policy {
@@ -42,7 +45,7 @@ export function names(gateway: Gateway): Policy {
       shape: [
         refuse({
           status: 421,
-          message: `this host name (${told('host')}) is not served here; the owner adds it to hosts in settings.yaml and runs apply.ts, which is enough by itself where the machine was renamed.`,
+          message: `this host name (${told('host')}) is not served here; the owner adds it to hosts in settings.yaml and runs rop apply, which is enough by itself where the machine was renamed.`,
           when: ['!{ req.fhdr(host) -m str -i -f {{files}}/hosts.lst }'],
         }),
         'http-request set-var(txn.origin) req.fhdr(origin) if { req.fhdr(origin) -m str -i -f {{files}}/origins.lst }',

@@ -1,4 +1,5 @@
-import { spell } from '../../site/settings.ts'
+import { openGroups, spell } from '../../site/settings.ts'
+import { hasNodes } from '../nodes.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { slots } from '../proofs/counted.ts'
 import { refuse } from '../refusal.ts'
@@ -10,6 +11,7 @@ const retry = { 'retry-after': '5' }
 
 /** Few requests at the engine, the rest in a queue that tells clients what they handle well: 429 with Retry-After; 503 only when the engine is down. */
 export function queue(gateway: Gateway): Policy {
+  if (hasNodes(gateway)) return { name: 'queue', lines: {} }
   const { queue: waiting, inference, engine } = gateway.settings
   const address = `127.0.0.1:${engine.port}`
   return {
@@ -26,7 +28,9 @@ export function queue(gateway: Gateway): Policy {
           status: 503,
           message: 'Ollama is down on this server.',
           // Not `nbsrv`: in a worker that is being replaced it is 0, and its last requests would be refused.
-          when: ['row !{ srv_is_up(inference/engine) }'],
+          when: [
+            `row${openGroups(gateway.settings).includes('connect') ? ' !page' : ''} !{ srv_is_up(inference/engine) }`,
+          ],
           headers: retry,
         }),
       ],

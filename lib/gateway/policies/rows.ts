@@ -1,28 +1,61 @@
 import { bitOf } from '../../people/records.ts'
-import { closedRows, type Group, gatewayRows, modelPath, openable, openRows } from '../../site/endpoints.ts'
-import { openGroups } from '../../site/settings.ts'
+import {
+  closedRows,
+  type Endpoint,
+  type Group,
+  gatewayRows,
+  groups,
+  modelPath,
+  openable,
+  openRows,
+} from '../../site/endpoints.ts'
+import { classOf } from '../../site/engines.ts'
+import { asksKeys, openGroups, type Settings } from '../../site/settings.ts'
 import { hints } from '../base-urls.ts'
+import { hasPublic, under } from '../listeners.ts'
+import { engineUp, hasNodes } from '../nodes.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { rows as proof } from '../proofs/rows.ts'
 import { refuse } from '../refusal.ts'
 
 const fixed = (path: string): boolean => !path.includes('{')
 
-/** `METHOD:path` -> `group|backend|bit of the group`; map keys may not hold blanks. */
+/** `group|backend|bit of the group`, and with nodes the class of the row, by which the table tells whose engines serve it. */
+const shape = (gateway: Gateway, row: Endpoint): string =>
+  `${row.group}|${row.backend}|${bitOf(row.group)}${hasNodes(gateway) ? `|${classOf(row)}` : ''}`
+
+/** `METHOD:path` -> its shape; map keys may not hold blanks. */
 function routes(gateway: Gateway): string[] {
-  const rows = openRows(openGroups(gateway.settings)).filter((row) => fixed(row.path))
-  return rows.map((row) => `${row.method}:${row.path} ${row.group}|${row.backend}|${bitOf(row.group)}`)
+  const open = openGroups(gateway.settings)
+  const rows = [...openRows(open), ...gatewayRows(open).filter(({ backend }) => backend)].filter((row) =>
+    fixed(row.path),
+  )
+  return rows.map((row) => `${row.method}:${row.path} ${shape(gateway, row)}`)
 }
 
-const called = (group: Group): string => (openable(group) ? group : `${group}, never opened`)
+/** A group, and what opens it where that is no line of `groups`. */
+function called(group: Group, settings: Settings): string {
+  if (openable(group)) return group
+  if (groups[group].access === 'never') return `${group}, never opened`
+  return `${group}, only for a key made with --admin${asksKeys(settings) ? '' : ', where keys are asked for'}`
+}
 
 function closed(gateway: Gateway): string[] {
   const rows = closedRows(openGroups(gateway.settings)).filter((row) => fixed(row.path) && row.group !== 'count-tokens')
-  const lines = rows.map((row) => `${row.method}:${row.path} ${called(row.group)}`)
-  return [...lines, `/api/blobs/ ${called('manage')}`, `/api/user/ ${called('account')}`]
+  const lines = rows.map((row) => `${row.method}:${row.path} ${called(row.group, gateway.settings)}`)
+  return [
+    ...lines,
+    `/api/blobs/ ${called('manage', gateway.settings)}`,
+    `/api/user/ ${called('account', gateway.settings)}`,
+  ]
 }
 
 function ownAnswers(gateway: Gateway): string[] {
+  const answers = allAnswers(gateway)
+  return hasPublic(gateway) ? under('!outside', answers) : answers
+}
+
+function allAnswers(gateway: Gateway): string[] {
   const rows = gatewayRows(openGroups(gateway.settings))
   const answer = (method: string, path: string) => rows.some((row) => row.method === method && row.path === path)
   return [
@@ -34,7 +67,7 @@ function ownAnswers(gateway: Gateway): string[] {
     ...(answer('HEAD', '/api/hello') ? ['http-request return status 200 if { method HEAD } { path /api/hello }'] : []),
     ...(answer('GET', '/healthz')
       ? [
-          'http-request return status 200 content-type text/plain string "ok" if { method GET HEAD } { path /healthz } { srv_is_up(inference/engine) }',
+          `http-request return status 200 content-type text/plain string "ok" if { method GET HEAD } { path /healthz } ${engineUp(gateway)}`,
           'http-request return status 503 content-type text/plain hdr retry-after 5 string "Ollama is down" if { method GET HEAD } { path /healthz }',
         ]
       : []),
@@ -43,12 +76,21 @@ function ownAnswers(gateway: Gateway): string[] {
 
 const said = '%[var(txn.method),json(utf8s)] %[var(txn.path),json(utf8s)]'
 
+/** What a person typed wrongly is told to a person. */
+const forBrowsers = refuse({
+  status: 403,
+  message: 'there is no such page; the one for people is /connect.',
+  when: ['!row { method GET } { req.fhdr(accept) -m sub text/html }'],
+  plain: true,
+})
+
 /** Exact method and path, or nothing: the table of endpoints as HAProxy's maps. */
 export function rows(gateway: Gateway): Policy {
   const open = openGroups(gateway.settings)
-  const model = open.includes('openai')
+  const byName = openRows(open).find(({ path }) => path === '/v1/models/{model}')
+  const model = byName
     ? [
-        `http-request set-var(txn.row) str(openai|metadata|${bitOf('openai')}) if !{ var(txn.row) -m found } { method GET } { path_beg /v1/models/ } { path_len 12:611 } { path,url_dec,length le 211 } { path -m reg '${modelPath}' }`,
+        `http-request set-var(txn.row) str(${shape(gateway, byName)}) if !{ var(txn.row) -m found } { method GET } { path_beg /v1/models/ } { path_len 12:611 } { path,url_dec,length le 211 } { path -m reg '${modelPath}' }`,
       ]
     : []
   return {
@@ -80,6 +122,7 @@ export function rows(gateway: Gateway): Policy {
         }),
         'http-request set-var(txn.hint) var(txn.mp),map_reg({{files}}/hints.map) if !row',
         refuse({ status: 403, message: `${said} %[var(txn.hint)]`, when: ['{ var(txn.hint) -m found }'] }),
+        ...(open.includes('connect') ? [forBrowsers] : []),
         refuse({ status: 403, message: `${said} is not an endpoint of this server.`, when: ['!row'] }),
       ],
     },

@@ -1,8 +1,9 @@
 import { type ZodType, z } from 'zod'
 import type { Look, RawAnswer } from '../../host/host.ts'
+import { typed } from '../../host/typed.ts'
 import type { Group } from '../../site/endpoints.ts'
 import { smallest } from '../../site/models.ts'
-import { type Check, type Finding, missed, ok, skipped } from '../../steps/step.ts'
+import { type Check, type Finding, missed, ok, skipped, unexplained } from '../../steps/step.ts'
 import { parsed } from './sse.ts'
 import { bearer, json, send, type Target } from './target.ts'
 
@@ -94,7 +95,7 @@ export function trial(target: Target, it: Trial): Check {
       const reply = await it.answer(look)
       if ('is' in reply) return reply
       const finding = trouble(reply, it.status ?? 200) ?? (await it.see(reply, look))
-      return finding.is === 'missed' ? { ...finding, remedy: finding.remedy || remedyFor(target, it.path) } : finding
+      return finding.is === 'missed' ? { ...finding, remedy: finding.remedy || askItself(target, it.path) } : finding
     },
   }
 }
@@ -102,7 +103,7 @@ export function trial(target: Target, it: Trial): Check {
 function unasked(target: Target, it: Trial): Finding | undefined {
   if (!target.groups.includes(it.group)) return skipped(`group ${it.group} is not open`)
   if (it.model === false) return undefined
-  if (!target.model) return skipped(`no model is installed: npx tsx warm-models.ts ${smallest}`)
+  if (!target.model) return skipped(`no model is installed: ${typed('warm')} ${smallest}`)
   const { name, capabilities } = target.model
   const lacks = [...(capabilities.length > 0 ? ['completion'] : []), ...(it.capability ? [it.capability] : [])].find(
     (capability) => !can(target, capability),
@@ -112,8 +113,9 @@ function unasked(target: Target, it: Trial): Finding | undefined {
     : undefined
 }
 
-const remedyFor = (target: Target, path: string): string =>
-  `Ask Ollama itself at http://${target.engine.address}:${target.engine.port}${path}: if it says the same, update Ollama or try another model with --model; else run install.ts again.`
+/** The remedy where either Ollama or the gateway may be at fault. */
+export const askItself = ({ engine: { address, port } }: Target, path: string): string =>
+  `Ask Ollama itself at http://${address}:${port}${path}: if it says the same, update Ollama or try another model with --model; else ${unexplained}`
 
 /** What is wrong before the body is looked at. */
 function trouble(answer: RawAnswer, status: number): Finding | undefined {

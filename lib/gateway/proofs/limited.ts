@@ -4,7 +4,7 @@ import { type Endpoint, openRows } from '../../site/endpoints.ts'
 import { type Check, type Finding, missed, ok, unexplained } from '../../steps/step.ts'
 import type { ProbeKeys } from './probe-keys.ts'
 import { busy, probe, taken } from './refused.ts'
-import { bearer, json, modelRows, type Target } from './target.ts'
+import { bearer, json, modelRows, send, type Target } from './target.ts'
 
 /** Checks that any row will do for; none where no row asks a model. */
 export const ofFirst = (target: Target, checks: (row: Endpoint) => Check[]): Check[] =>
@@ -23,9 +23,18 @@ interface Over {
   wait: [number, number]
 }
 
-/** One of a row's requests with a key of its own; Ollama answers an empty body without asking a model. */
+/** One of a row's requests with a key of its own; an engine answers an empty body without asking a model, and nodes are told apart by one, which then gets what it cannot take. */
 const ask = (look: Look, target: Target, row: Endpoint, key: keyof ProbeKeys): Promise<RawAnswer> =>
-  probe(look, target, row.method, row.path, bearer(target, key))
+  target.several
+    ? send(
+        look,
+        { ...target, keys: target.keys && { ...target.keys, free: target.keys[key] } },
+        row.path,
+        untakable(target),
+      )
+    : probe(look, target, row.method, row.path, bearer(target, key))
+
+const untakable = ({ model }: Target): object => ({ model: model?.name ?? '', messages: 1, prompt: 1, input: 1 })
 
 /** An answer in a few words. */
 export const told = ({ status, error, body }: RawAnswer): string => `${status || error} ${body.slice(0, 120)}`.trim()
@@ -47,7 +56,7 @@ function over(target: Target, row: Endpoint, what: Over): Check {
   return {
     id: what.id,
     title: what.title,
-    needs: ['haproxy.service'],
+    needs: ['haproxy.service', 'ollama.service'],
     async check(look) {
       for (let at = 0; at < what.before; at += 1) {
         const answer = await ask(look, target, row, what.key)
@@ -63,7 +72,7 @@ function over(target: Target, row: Endpoint, what: Over): Check {
 const single = (target: Target, row: Endpoint): Check => ({
   id: 'limits.concurrent',
   title: 'Who may have one request at once gets 429 for a second one',
-  needs: ['haproxy.service'],
+  needs: ['haproxy.service', 'ollama.service'],
   async check(look) {
     const headers = { host: target.host, ...bearer(target, 'single'), 'content-length': '2' }
     const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)

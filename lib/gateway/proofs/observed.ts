@@ -31,7 +31,7 @@ export const loadingSlot = (target: Target): Check[] =>
           return (await had(look)) > before
         })
         if (!through && last && (await busy(look, last))) return taken
-        return through ? ok('it does') : missed('past the slot', 'See what status.ts says of the observer.')
+        return through ? ok('it does') : missed('past the slot', unexplained)
       },
     }))
 
@@ -49,6 +49,6 @@ export const writtenDown = (target: Target): Check => ({
       const texts = await Promise.all([access, `${access}.1`].map((file) => look.read(file)))
       return texts.some((text) => text?.includes(`"id":"${id}"`))
     })
-    return found ? ok(id) : missed(`nothing of ${id}`, 'See what status.ts says of the observer.')
+    return found ? ok(id) : missed(`nothing of ${id}`, unexplained)
   },
 })

@@ -1,5 +1,5 @@
 import { places } from '../../platform/here.ts'
-import { type Check, missed, ok } from '../../steps/step.ts'
+import { type Check, missed, ok, unexplained } from '../../steps/step.ts'
 import type { ProbeKeys } from './probe-keys.ts'
 import { busy, probe, taken } from './refused.ts'
 import { bearer, modelRows, type Target } from './target.ts'
@@ -27,11 +27,6 @@ export const paced = (target: Target, { table, key, entry, group }: Paced): Chec
         const answer = await probe(look, target, row.method, row.path, bearer(target, key))
         if (await busy(look, answer)) return taken
         const rows = (await look.ask(places(look).adminSocket, `show table ${table}`)) ?? ''
-        return rows.includes(` key=${entry}`)
-          ? ok('counted')
-          : missed(
-              `${answer.status}, and not counted`,
-              'Run install.ts again; it says so when HAProxy is older than 3.0.',
-            )
+        return rows.includes(` key=${entry}`) ? ok('counted') : missed(`${answer.status}, and not counted`, unexplained)
       },
     }))

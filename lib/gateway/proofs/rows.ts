@@ -7,7 +7,8 @@ import {
   otherMethods,
   target as targetOf,
 } from '../../site/endpoints.ts'
-import { type Check, type Finding, missed, ok, unexplained } from '../../steps/step.ts'
+import { alarm, type Check, type Finding, missed, ok, unexplained } from '../../steps/step.ts'
+import { askItself } from './asking.ts'
 import { busy, isRefusal, probe, taken } from './refused.ts'
 import type { Target } from './target.ts'
 
@@ -21,7 +22,7 @@ function allowed(target: Target, row: Endpoint): Check {
       const answer = await probe(look, target, row.method, path)
       if (await busy(look, answer)) return taken
       if (answer.end === 'refused' || answer.end === 'timeout')
-        return missed(`no answer (${answer.error ?? answer.end})`, 'npx tsx status.ts')
+        return missed(`no answer (${answer.error ?? answer.end})`, askItself(target, path))
       const own = /"Gateway: /.test(answer.body)
       return own || answer.status === 403
         ? missed(`the gateway refused it: ${answer.status} ${answer.body.slice(0, 120)}`, unexplained)
@@ -38,7 +39,7 @@ function answered(target: Target, row: Endpoint): Check {
     needs: ['haproxy.service', ...(row.path === '/healthz' ? ['ollama.service'] : [])],
     async check(look) {
       const answer = await probe(look, target, row.method, row.path)
-      return answer.status === 200 ? ok('200') : missed(`${answer.status || answer.error}`, 'npx tsx status.ts')
+      return answer.status === 200 ? ok('200') : missed(`${answer.status || answer.error}`, unexplained)
     },
   }
 }
@@ -56,10 +57,7 @@ function refused(id: string, title: string, target: Target, requests: { method: 
       for (const { method, path } of requests) {
         const answer = await probe(look, target, method, path)
         if (!isRefusal(answer, path))
-          return missed(
-            `${method} ${path} got ${answer.status || answer.error}: ${answer.body.slice(0, 100)}`,
-            'Stop the gateway (npx tsx uninstall.ts; your settings and keys stay) and report this.',
-          )
+          return missed(`${method} ${path} got ${answer.status || answer.error}: ${answer.body.slice(0, 100)}`, alarm)
       }
       return ok(`${requests.length} requests refused`)
     },
@@ -86,7 +84,9 @@ export function rows(target: Target): Check[] {
   ]
   return [
     ...openRows(target.groups).map((row) => allowed(target, row)),
-    ...gatewayRows(target.groups).map((row) => answered(target, row)),
+    ...gatewayRows(target.groups)
+      .filter(({ backend }) => backend === undefined)
+      .map((row) => answered(target, row)),
     ...byGroup,
     refused('refused.methods', 'Every other method on an open path is refused', target, otherMethods(target.groups)),
     refused(

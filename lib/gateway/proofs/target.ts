@@ -8,6 +8,12 @@ export interface Target {
   port: number
   /** Host header: the address with the port */
   host: string
+  /** the name to shake hands for, where it is asked by https */
+  tlsName?: string
+  /** requests are given to nodes, by their models */
+  several?: true
+  /** this machine has no engine of its own, and what stands for it below is the gateway again */
+  engineless?: true
   /** the engine itself, past the gateway */
   engine: { address: string; port: number }
   groups: Group[]

@@ -101,3 +101,45 @@ it.each([
   })
   expect(await packages.recent(host, { program: brew, prefix: '' })).toBe(is)
 })
+
+describe('the way back from an upgrade', () => {
+  const packager = { program: brew, prefix: '/opt/homebrew' }
+  const newer = { name: 'haproxy', kind: 'formula' as const, installed: '3.4.7', current: '3.4.8', pinned: false }
+  const back = (files: string[], one: Parameters<typeof packages.back>[2] = newer) =>
+    packages.back(memoryHost({ files: new Map(files.map((path) => [path, ''])) }), packager, one)
+
+  it('is the version of before, while that is on the disk', async () => {
+    const there = ['/opt/homebrew/Cellar/haproxy/3.4.7/bin/haproxy']
+    expect(await back(there)).toContain(
+      'brew uninstall --ignore-dependencies haproxy && brew link haproxy && brew pin haproxy && ',
+    )
+    expect(await back([])).toMatch(/^Homebrew has no earlier version to download, and 3\.4\.7 is not on this machine/)
+    expect(await back(there, { ...newer, kind: 'cask' })).toMatch(/no earlier version of an app/)
+  })
+})
+
+describe('what Homebrew has newer', () => {
+  const says = (stdout: string, code = 0) =>
+    packages.newer(
+      memoryHost({
+        commands: { [`env HOMEBREW_NO_AUTO_UPDATE=1 ${brew} outdated --json=v2 --greedy`]: { stdout, code } },
+      }),
+      { program: brew, prefix: '/opt/homebrew' },
+    )
+
+  it('is read from its own report, an app’s version from either form', async () => {
+    const report = {
+      formulae: [{ name: 'haproxy', installed_versions: ['3.4.6', '3.4.7'], current_version: '3.4.8', pinned: true }],
+      casks: [{ name: 'tailscale-app', installed_versions: '1.102.5', current_version: '1.104.0' }],
+    }
+    expect(await says(JSON.stringify(report))).toEqual([
+      { name: 'haproxy', kind: 'formula', installed: '3.4.7', current: '3.4.8', pinned: true },
+      { name: 'tailscale-app', kind: 'cask', installed: '1.102.5', current: '1.104.0', pinned: false },
+    ])
+  })
+
+  it('is not known when it fails or says something else', async () => {
+    expect(await says('', 1)).toBeUndefined()
+    expect(await says('Error: something')).toBeUndefined()
+  })
+})

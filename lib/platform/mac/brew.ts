@@ -1,7 +1,8 @@
 import { z } from 'zod'
-import { exitCodes, json, type Output, Stop } from '../../host/command.ts'
+import { json, type Output } from '../../host/command.ts'
 import type { Host, Look } from '../../host/host.ts'
-import type { Packager, Packages } from '../platform.ts'
+import { typed } from '../../host/typed.ts'
+import type { Newer, Packager, Packages } from '../platform.ts'
 
 /** Apple silicon's Homebrew, and the only folder that its ready-made packages are for (Homebrew/brew: utils/os.sh). */
 const home = '/opt/homebrew'
@@ -45,16 +46,9 @@ const brewEnv: Record<string, string> = {
   HOMEBREW_NO_ANALYTICS: '1',
 }
 
-/** Runs Homebrew, at a person's terminal when one sits there: its words are not seen then, so a failure asks the network itself. */
-function runBrew(host: Host, argv: string[], attended: boolean, env = brewEnv): Promise<Output> {
-  return host.run(argv, { env, interactive: attended }).catch(async (error: Error) => {
-    if (!attended || (await online(host))) throw error
-    throw new Stop(
-      exitCodes.precondition,
-      `There is no network: ${error.message}, and ${new URL(installer).host} cannot be reached; look at the network and run install.ts again.`,
-    )
-  })
-}
+/** Runs Homebrew, at a person's terminal when one sits there: it asks for RETURN and the password. */
+const runBrew = (host: Host, argv: string[], attended: boolean, env = brewEnv): Promise<Output> =>
+  host.run(argv, { env, interactive: attended, overheard: { by: 'Homebrew' } })
 
 /** Whether Homebrew's list of packages came within a week; it is renewed, or found to be the newest, by `brew update` (Homebrew/brew: cmd/update.sh). */
 async function knowsNewest(look: Look, brew: string): Promise<boolean> {
@@ -104,14 +98,38 @@ export async function compiled(
 const tags = ({ stable: made }: { stable?: { files: Record<string, unknown> } }): string[] =>
   Object.keys(made?.files ?? {})
 
-/** What curl ends with when a name is not found, nobody can be connected to, or nothing comes back. */
-const unreachable = [6, 7, 28]
+const versions = z.union([z.string().transform((one) => [one]), z.array(z.string())])
+const behind = z.object({
+  name: z.string(),
+  installed_versions: versions,
+  current_version: z.string(),
+  pinned: z.boolean().nullish(),
+})
+const outdated = z.object({ formulae: z.array(behind), casks: z.array(behind) })
 
-async function online(look: Look): Promise<boolean> {
-  const { code } = await look.query(['curl', '-fsSL', '--max-time', '10', '-o', '/dev/null', installer], {
-    timeoutMs: 15_000,
+/** Apps that update themselves are told of, too (`--greedy`); without names it ends with 0 whatever it finds (Homebrew/brew: cmd/outdated.rb). */
+async function newer(look: Look, brew: string): Promise<Newer[] | undefined> {
+  const argv = ['env', 'HOMEBREW_NO_AUTO_UPDATE=1', brew, 'outdated', '--json=v2', '--greedy']
+  const { code, stdout } = await look.query(argv, { timeoutMs: 60_000 })
+  const { success, data } = outdated.safeParse(json(stdout))
+  if (code !== 0 || !success) return undefined
+  const one = (kind: Newer['kind']) => (entry: z.infer<typeof behind>) => ({
+    name: entry.name,
+    kind,
+    installed: entry.installed_versions.at(-1) ?? '',
+    current: entry.current_version,
+    pinned: entry.pinned === true,
   })
-  return !unreachable.includes(code)
+  return [...data.formulae.map(one('formula')), ...data.casks.map(one('cask'))]
+}
+
+/** Without --force an uninstall takes the linked version alone, and link takes the newest that is left (Homebrew/brew: uninstall.rb, cmd/link.rb). No older one can be downloaded. */
+async function back(look: Look, packager: Packager, { name, kind, installed }: Newer): Promise<string> {
+  const brew = typedBrew(packager)
+  if (kind === 'cask') return `Homebrew has no earlier version of an app: get ${installed} from its maker.`
+  if (!(await look.stat(`${packager.prefix}/Cellar/${name}/${installed}`)))
+    return `Homebrew has no earlier version to download, and ${installed} is not on this machine any more: wait for the next one (${brew} upgrade ${name}).`
+  return `${installed} is still on this machine. Go back to it, and stay there until \`${brew} unpin ${name}\`:\n  ${brew} uninstall --ignore-dependencies ${name} && ${brew} link ${name} && ${brew} pin ${name} && ${typed('install')}`
 }
 
 /** Homebrew's own installer names what it will do and asks for the password itself. */
@@ -127,24 +145,38 @@ async function setUp(host: Host, attended: boolean): Promise<void> {
 
 export const packages: Packages = {
   name: 'Homebrew',
+  names: { tailscale: ['tailscale-app', 'cask'] },
   survey: surveyHomebrew,
   sought: `brew was found neither in PATH nor in ${home}`,
   site: 'https://brew.sh',
   besides: ({ prefix }) => `the Homebrew in ${prefix} is not for Apple silicon, and is left as it is`,
   setUp,
+  asks: ['your password', 'RETURN'],
   typed: (packager, verb, ...names) => `${typedBrew(packager)} ${verb} ${names.join(' ')}`,
   installs: (packager, name, kind) => `${brewOf(packager)} install --${kind} ${name}`,
   install: (host, packager, name, kind, attended) =>
     runBrew(host, [brewOf(packager), 'install', `--${kind}`, name], attended),
+  newer: (look, packager) => newer(look, brewOf(packager)),
+  upgrades: (packager, { name, kind }) => `${typedBrew(packager)} upgrade ${kind === 'cask' ? '--cask ' : ''}${name}`,
+  upgrade: (host, packager, { name, kind }, attended) =>
+    runBrew(host, [brewOf(packager), 'upgrade', `--${kind}`, name], attended),
+  back,
   recent: (look, packager) => knowsNewest(look, brewOf(packager)),
   renews: (packager) => `${brewOf(packager)} update`,
-  renew: (host, packager, attended) => host.run([brewOf(packager), 'update'], { env: brewEnv, interactive: attended }),
+  renew: (host, packager, attended) => runBrew(host, [brewOf(packager), 'update'], attended),
   compiled: (look, packager, names, version) => compiled(look, brewOf(packager), names, version),
   release: (version) => `macOS ${version}`,
   compiling: 'Upgrade macOS first, or let it compile; that needs Apple’s command line tools (xcode-select --install).',
-  bundled: { ollama: '/Applications/Ollama.app/Contents/Resources/ollama' },
+  bundled: {
+    ollama: '/Applications/Ollama.app/Contents/Resources/ollama',
+    upgrade: 'update Ollama.app from its menu',
+    newer: 'the app updates itself from its menu',
+  },
   stopsService: (name) => `sudo brew services stop ${name}`,
+  restartsService: (name) => `sudo brew services restart ${name}`,
   withService: (name) => `brew install ${name} && sudo brew services start ${name}`,
+  commands: ({ prefix }) => `${prefix}/bin`,
+  reach: ({ prefix }) => `echo 'eval "$(${prefix}/bin/brew shellenv)"' >> ~/.zprofile   (then open a new terminal)`,
   program: ({ prefix }, name) => `${prefix}/opt/${name}/bin/${name}`,
   stable,
 }

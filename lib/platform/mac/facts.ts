@@ -1,6 +1,7 @@
 import type { Look } from '../../host/host.ts'
 import type { Facts, Fixed } from '../platform.ts'
 import { versionNumbers } from '../versions.ts'
+import { names, told } from './told.ts'
 
 async function survey(look: Look): Promise<Fixed> {
   const say = async (...argv: string[]) => {
@@ -21,6 +22,7 @@ async function survey(look: Look): Promise<Fixed> {
   const gui = await look.query(['launchctl', 'print', `gui/${uid}`])
   return {
     home: look.home,
+    system: 'mac',
     kernel,
     version: versionNumbers(version),
     appleSilicon: arm === '1',
@@ -38,6 +40,8 @@ const script = ['on run argv', 'display notification (item 1 of argv) with title
 
 export const facts: Facts = {
   survey,
+  told,
+  names,
   memory: async (look) => Number((await look.query(['sysctl', '-n', 'hw.memsize'])).stdout) || 0,
   /** 1 is normal, 2 warns, 4 is critical (XNU bsd/sys/event.h, NOTE_MEMORYSTATUS_PRESSURE_*). */
   async pressure(look) {
@@ -50,7 +54,7 @@ export const facts: Facts = {
   notify: (host, title, text) => host.run(['osascript', ...script.flatMap((line) => ['-e', line]), text, title]),
   // macOS shows it in the name of Script Editor (cline/cline#3097, gen2brain/beeep#67).
   unseen: {
-    saw: 'by notifications alone, which macOS drops without a word until Script Editor may show them',
+    saw: 'alerts come by notifications alone, which macOS drops without a word until Script Editor may show them',
     help: 'Set alerts.webhook in settings.yaml; or run `display notification "test"` in Script Editor once and allow what macOS asks.',
   },
   kindOf(command) {

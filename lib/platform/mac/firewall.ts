@@ -18,7 +18,7 @@ async function ask(look: Look, program: string): Promise<Said> {
   if (/State = 2/.test(stdout))
     return {
       is: 'wanting',
-      saw: 'it blocks every incoming connection',
+      saw: 'the application firewall blocks every incoming connection, so nobody on another device gets an answer',
       help: 'System Settings > Network > Firewall > Options: switch "Block all" off.',
     }
   const apps = (await look.query([tool, '--listapps'])).stdout.split('\n')
@@ -33,8 +33,8 @@ function listed(apps: string[], names: string[], program: string): Said {
   return {
     is: 'wanting',
     saw: replaced
-      ? 'it knows HAProxy as it was before an upgrade, and asks at the screen before the new one may be reached'
-      : 'it is on, and asks at the screen before HAProxy may be reached',
+      ? 'the application firewall knows HAProxy as it was before an upgrade, and asks at the screen before the new one may be reached'
+      : 'the application firewall is on, and asks at the screen before HAProxy may be reached',
     help: `sudo ${usual} --add ${program} && sudo ${usual} --unblockapp ${program}`,
   }
 }
@@ -43,7 +43,8 @@ export const firewall: Firewall = {
   lets: (program) => ({
     id: 'firewall.haproxy',
     title: 'The application firewall lets HAProxy in',
-    question: 'Let HAProxy through the application firewall (sudo)?',
+    question: 'Let HAProxy through the application firewall?',
+    asks: ['your password'],
     keeps: 'a setting of your Mac’s firewall',
     ask: (look) => ask(look, program),
     async make(host, attended) {

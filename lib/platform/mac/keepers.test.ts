@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import { memoryHost } from '../../../test/memory-host.ts'
+import { parseProcesses } from '../ps.ts'
 import { keepers } from './keepers.ts'
 import { parseServices } from './launchd.ts'
-import { parseProcesses, processes } from './processes.ts'
+import { processes } from './processes.ts'
 
 const who = {
   home: '/Users/ada',
+  system: 'mac' as const,
   uid: 501,
   ssh: false,
   packager: { program: '/opt/homebrew/bin/brew', prefix: '/opt/homebrew' },

@@ -113,7 +113,7 @@ describe('loading a job', () => {
         'launchctl print': () => ({ code: tries < 3 ? 113 : 0, stdout: '\truns = 1\n' }),
       },
     })
-    await jobs({ home: '/Users/ada', uid: 501 }).load(host, 'com.ollama')
+    await jobs({ home: '/Users/ada', system: 'mac', uid: 501 }).load(host, 'com.ollama')
     expect(tries).toBe(3)
   })
 
@@ -124,7 +124,9 @@ describe('loading a job', () => {
         'launchctl print': { code: 113 },
       },
     })
-    await expect(jobs({ home: '/Users/ada', uid: 501 }).load(host, 'com.ollama')).rejects.toThrow('Bootstrap failed: 5')
+    await expect(jobs({ home: '/Users/ada', system: 'mac', uid: 501 }).load(host, 'com.ollama')).rejects.toThrow(
+      'Bootstrap failed: 5',
+    )
   })
 
   it('is over only when print no longer knows the label', async () => {
@@ -132,7 +134,7 @@ describe('loading a job', () => {
     const host = memoryHost({
       commands: { 'launchctl bootout': { code: 0 }, 'launchctl print': () => ({ code: ++prints < 3 ? 0 : 113 }) },
     })
-    await jobs({ home: '/Users/ada', uid: 501 }).unload(host, 'com.ollama', 1000)
+    await jobs({ home: '/Users/ada', system: 'mac', uid: 501 }).unload(host, 'com.ollama', 1000)
     expect(prints).toBe(3)
   })
 
@@ -145,6 +147,6 @@ describe('loading a job', () => {
     const host = memoryHost({
       commands: { 'launchctl print-disabled': { stdout: `\n\tdisabled services = {\n${line}\n\t}\n` } },
     })
-    expect(await jobs({ home: '/Users/ada', uid: 501 }).disabled(host, 'com.ollama')).toBe(disabled)
+    expect(await jobs({ home: '/Users/ada', system: 'mac', uid: 501 }).disabled(host, 'com.ollama')).toBe(disabled)
   })
 })

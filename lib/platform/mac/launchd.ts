@@ -2,6 +2,7 @@ import { build, parse } from 'plist'
 import { Unexpected } from '../../host/command.ts'
 import type { Job, JobFile, JobFiles, Jobs, Somebody } from '../platform.ts'
 import { places } from './places.ts'
+import { withoutVariables } from './told.ts'
 
 /** A LaunchAgent's property list, as far as our jobs use it (launchd.plist(5)). */
 export interface Agent {
@@ -187,16 +188,21 @@ export function jobs({ home, uid }: Somebody): Jobs {
       )
       return (await Promise.all(values)).filter(([, value]) => value !== '')
     },
+    shown: 'macOS will show "Background Items Added" (haproxy-gateway …): they are ours.',
+    told: async (look, label) => withoutVariables((await look.query(['launchctl', 'print', target(label)])).stdout),
     typed: {
       all: (label, log) => jobCommands(uid, home, label, log),
       stop: (label) => `launchctl bootout ${target(label)}`,
       restart: (label) => `launchctl kickstart -k ${target(label)}`,
       enable: (label) => `launchctl enable ${target(label)}   (or System Settings > General > Login Items)`,
+      reads: (_label, log) => log.replace(home, '~'),
       forget: (name) => `launchctl unsetenv ${name}`,
       note: 'launchctl stop takes a bare label, and KeepAlive starts the job again at once; so stopping is bootout.',
     },
     load,
     unload,
+    isOurs: () => true,
+    fileGone: async () => {},
     async disabled(look, label) {
       const { stdout } = await look.query(['launchctl', 'print-disabled', domain])
       return new RegExp(`"${label.replaceAll('.', '\\.')}" => (disabled|true)`).test(stdout)

@@ -29,17 +29,27 @@ export function parseNetstat(text: string): ListenerFact[] {
   })
 }
 
+/** Those of this user, with their processes. */
+const known = async (look: Look, port?: number): Promise<ListenerFact[]> =>
+  parseLsof((await look.query(['lsof', '-nP', port ? `-iTCP:${port}` : '-iTCP', '-sTCP:LISTEN', '-Fpcutn'])).stdout)
+
+/** Everybody's, without processes. */
+const open = async (look: Look, port?: number): Promise<ListenerFact[]> =>
+  parseNetstat((await look.query(['netstat', '-anl', '-p', 'tcp'])).stdout).filter(
+    (one) => port === undefined || one.port === port,
+  )
+
+const without = (facts: ListenerFact[], others: ListenerFact[]): ListenerFact[] =>
+  facts.filter((one) => !others.some(({ address, port }) => address === one.address && port === one.port))
+
 /** Everybody who listens on a port, or on any. Binding proves nothing: on macOS a wildcard and one address coexist. */
 async function listening(look: Look, port?: number): Promise<ListenerFact[]> {
-  const lsof = await look.query(['lsof', '-nP', port ? `-iTCP:${port}` : '-iTCP', '-sTCP:LISTEN', '-Fpcutn'])
-  const netstat = await look.query(['netstat', '-anl', '-p', 'tcp'])
-  const own = parseLsof(lsof.stdout)
-  const foreign = parseNetstat(netstat.stdout).filter(
-    (one) =>
-      (port === undefined || one.port === port) &&
-      !own.some((fact) => fact.address === one.address && fact.port === one.port),
-  )
-  return [...own, ...foreign]
+  const [all, own] = [await open(look, port), await known(look, port)]
+  const unseen = without(all, own)
+  if (unseen.length === 0) return own
+  // One that began or ended between the two is nobody else's.
+  const later = await known(look, port)
+  return [...later, ...without(unseen, later)]
 }
 
 async function connected(look: Look, port: number): Promise<Connection[]> {

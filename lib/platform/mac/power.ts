@@ -12,17 +12,26 @@ const pmset = async (look: Look, key: string) => pmsetValue((await look.query(['
 
 const stayAwake = ['sudo', 'pmset', '-c', 'sleep', '0', 'disksleep', '0']
 
+/** A Mac with a battery has settings for it. */
+const portable = async (look: Look): Promise<boolean> =>
+  /Battery Power/.test((await look.query(['pmset', '-g', 'custom'])).stdout)
+
 const sleep: Change = {
   id: 'power.sleep',
   title: 'The Mac does not fall asleep on mains power',
-  question: `Keep this Mac awake on mains power (${stayAwake.join(' ')})?`,
+  question: 'Keep this Mac awake on mains power?',
+  asks: ['your password'],
   keeps: 'a setting of your Mac; `sudo pmset -c sleep 1` brings sleep back',
   async ask(look) {
     const minutes = await pmset(look, 'sleep')
     if (minutes === undefined) return { is: 'unknown', saw: 'pmset says nothing about sleep' }
     return minutes === 0
       ? { is: 'good', saw: 'never' }
-      : { is: 'wanting', saw: `after ${minutes} min`, help: stayAwake.join(' ') }
+      : {
+          is: 'wanting',
+          saw: `this Mac falls asleep after ${minutes} min on mains power, and then answers nobody`,
+          help: stayAwake.join(' '),
+        }
   },
   make: async (host, attended) => void (await host.run(stayAwake, { interactive: attended })),
 }
@@ -35,7 +44,11 @@ const restart: Aspect = {
     if (value === undefined) return { is: 'unknown', saw: 'this Mac has no such setting' }
     return value === 1
       ? { is: 'good', saw: 'autorestart 1' }
-      : { is: 'wanting', saw: 'it stays off', help: 'sudo pmset -a autorestart 1' }
+      : {
+          is: 'wanting',
+          saw: 'after a power cut this Mac stays off',
+          help: 'sudo pmset -a autorestart 1',
+        }
   },
 }
 
@@ -56,7 +69,7 @@ const login: Aspect = {
       ? { is: 'good', saw: `${user.stdout.trim()} is logged in automatically` }
       : {
           is: 'wanting',
-          saw: 'no automatic login: services start when you log in',
+          saw: 'nobody is logged in automatically, so nothing of this runs after a restart',
           help: 'System Settings > Users & Groups > Automatically log in as',
         }
   },
@@ -66,8 +79,7 @@ const lid: Aspect = {
   id: 'power.lid',
   title: 'No lid puts the Mac to sleep',
   async ask(look) {
-    const { stdout } = await look.query(['pmset', '-g', 'custom'])
-    return /Battery Power/.test(stdout)
+    return (await portable(look))
       ? {
           is: 'wanting',
           saw: 'this is a laptop: a shut lid sends it to sleep unless a display is attached',
@@ -78,6 +90,7 @@ const lid: Aspect = {
 }
 
 export const power: Power = {
+  portable,
   sleep,
   others: [restart, login, lid],
   awakeWhile: (pid) => ['caffeinate', '-s', '-w', `${pid}`],

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { workerInfo } from '../../../lib/haproxy/runtime.ts'
 import type { RunningGateway } from '../../lab/gateway.ts'
 import { illegal } from '../../lab/judge.ts'
-import { exchange } from '../../lab/raw.ts'
+import { exchange, type Where } from '../../lab/raw.ts'
 import type { Received, Recorder } from '../../lab/recorder.ts'
 import { connections } from './requests.ts'
 
@@ -11,6 +11,8 @@ export interface Plan {
   engine: Recorder
   /** connections to open, each with a request or two */
   count: number
+  /** another listener of it than the tailnet's plain one */
+  by?: Partial<Where>
   /** the same seed gives the same bytes */
   seed: number
   /** hears of each batch: connections so far */
@@ -35,19 +37,20 @@ const atOnce = 48
 const patience = 120
 
 /** Sends one connection's bytes; gives the statuses that came back. */
-async function send(gateway: RunningGateway, text: string, index: number, withinMs = patience): Promise<number[]> {
+async function send({ gateway, by }: Plan, text: string, index: number, withinMs = patience): Promise<number[]> {
   const from = `127.0.0.${2 + (index % 4)}`
   const answers = text.split(' HTTP/1.1\r\n').length - 1
-  const { statuses } = await exchange({ ...gateway, from }, Buffer.from(text, 'latin1'), Math.max(1, answers), withinMs)
+  const where = { address: gateway.address, port: gateway.port, ...by, from }
+  const { statuses } = await exchange(where, Buffer.from(text, 'latin1'), Math.max(1, answers), withinMs)
   return statuses.length > 0 ? statuses : [0]
 }
 
 /** Works through a batch with so many at once. */
-async function sendAll(gateway: RunningGateway, batch: string[], count: (status: number) => void): Promise<void> {
+async function sendAll(plan: Plan, batch: string[], count: (status: number) => void): Promise<void> {
   let next = 0
   const worker = async () => {
     for (let index = next++; index < batch.length; index = next++)
-      for (const status of await send(gateway, batch[index] ?? '', index)) count(status)
+      for (const status of await send(plan, batch[index] ?? '', index)) count(status)
   }
   await Promise.all(Array.from({ length: atOnce }, worker))
 }
@@ -56,10 +59,11 @@ const firstBad = (gateway: RunningGateway, received: Received[]): string | undef
   received.map((request) => illegal(gateway, request)).find(Boolean)
 
 /** The same batch one by one, and the guilty one made as small as it can be. */
-async function blame({ gateway, engine }: Plan, seed: number, seen: string): Promise<string> {
+async function blame(plan: Plan, seed: number, seen: string): Promise<string> {
+  const { gateway, engine } = plan
   const property = fc.asyncProperty(connections, async (text) => {
     engine.received.length = 0
-    await send(gateway, text, 0, 300)
+    await send(plan, text, 0, 300)
     return firstBad(gateway, engine.received) === undefined
   })
   const { failed, counterexample } = await fc.check(property, { seed, numRuns: batchSize })
@@ -80,7 +84,7 @@ export async function campaign(plan: Plan): Promise<Campaign> {
   for (let at = 0; done.sent < count && !done.failure; at += 1) {
     const batch = fc.sample(connections, { seed: seed + at, numRuns: batchSize })
     engine.received.length = 0
-    await sendAll(gateway, batch, tally)
+    await sendAll(plan, batch, tally)
     for (const { method, target } of engine.received) {
       const row = `${method} ${target.split('?')[0]}`
       done.reached[row] = (done.reached[row] ?? 0) + 1

@@ -17,13 +17,24 @@ const surroundings = {
 const said = (row: Combination): Combination =>
   Object.fromEntries(Object.entries(row).filter(([, value]) => value !== absent && value !== undefined))
 
-const allowed = (row: Combination): boolean => refusals.every(({ when }) => !when?.(said(row)))
+/** What some values need beside them, where nothing is said of it yet. */
+const company: Combination = {
+  ...{ access: 'keys', tls: settingExamples.tls?.[0], nodes: settingExamples.nodes?.[0] },
+}
+
+/** A gateway without a node answers nothing, so nothing can be proven of it. */
+const pointless = ({ role, nodes }: Combination): boolean => role === 'gateway' && nodes === undefined
+
+/** Whether values stand in some combination that is taken. */
+export function allowed(row: Combination): boolean {
+  const whole = said({ ...company, ...row })
+  return !pointless(whole) && refusals.every(({ when }) => !when?.(whole))
+}
 
 /** What is combined: every value of each, but for those that none of these HAProxy has; the first is that nothing was said. */
 export function factors(versions: string[]): Record<string, unknown[]> {
   const all = { ...optional(settingExamples), ...surroundings, ...optional(limitExamples, 'key.') }
-  const here = (name: string, value: unknown) =>
-    versions.some((haproxy) => allowed({ haproxy, access: 'keys', [name]: value }))
+  const here = (name: string, value: unknown) => versions.some((haproxy) => allowed({ haproxy, [name]: value }))
   const kept = Object.entries(all).map(([name, values]) => [name, values.filter((value) => here(name, value))])
   return { haproxy: versions, ...Object.fromEntries(kept) }
 }

@@ -9,8 +9,10 @@ import { everything } from '../../box/everything.ts'
 import { node } from '../../box/paths.ts'
 import { combine } from '../../box/presets.ts'
 import type { Haproxy } from '../../box/tools.ts'
+import { authority } from '../../lab/certificates.ts'
 import { placeModels, withReal } from '../../stories/real.ts'
 import { asked, placeLaptop } from './laptop.ts'
+import { askedThere, asksCertificates, type Pass, type Shown } from './neighbour.ts'
 import { type Combination, refusals } from './refusals.ts'
 
 /** What became of a combination: everything as promised, refused as it is listed, or neither, at this step. */
@@ -27,7 +29,7 @@ const taker =
   "require('http').createServer((asked, answer) => asked.resume() && answer.end()).listen(9999, '127.0.0.1')"
 
 const run = (box: Box, name: string, ...words: string[]): Promise<Outcome> =>
-  box.script(name, words, { timeoutMs: patience })
+  box.script(name, words, { timeoutMs: patience, env: { ROP_FROM: box.home } })
 
 /** What a person is told of misses, each with what was seen. */
 const crosses = ({ stdout }: Outcome): string[] => {
@@ -45,6 +47,26 @@ const told = (outcome: Outcome): string =>
 
 const lastLine = ({ stdout }: Outcome): string[] => stdout.trim().split('\n').slice(-1)
 
+/** Certificates that are the owner's own files, and those that Tailscale has. */
+function placeCertificates(box: Box): void {
+  const ca = authority('an authority of the matrix')
+  const { cert, key } = ca.server('*.example.net')
+  box.write(`${box.home}/tls/chain.pem`, cert, 0o600)
+  box.write(`${box.home}/tls/key.pem`, key, 0o600)
+  const own = ca.server('studio.tail0lab.ts.net')
+  box.mac(({ tailscale }) => {
+    tailscale.certificates = [{ chain: own.cert, key: own.key }]
+  })
+}
+
+/** What nodes are named with, and one that answers: a second Ollama with the same models. */
+function placeNodes(box: Box): void {
+  const ca = authority('an authority of nodes')
+  for (const name of ['asleep', 'other']) box.write(`${box.home}/nodes/${name}.key`, `key-of-${name}\n`, 0o600)
+  for (const name of ['root', 'other']) box.write(`${box.home}/nodes/${name}.pem`, ca.cert, 0o600)
+  box.start(['/bin/sh', '-c', `OLLAMA_HOST=127.0.0.1:12500 exec ${box.prefix}/bin/ollama serve`])
+}
+
 /** A Mac on which install.ts has run, with the models, whose Ollama names them in another order each time. */
 export async function installedMac(haproxy: Haproxy): Promise<Box> {
   const box = await createBox(withReal({ preset: 'ready', haproxy, mac: quick }))
@@ -52,7 +74,9 @@ export async function installedMac(haproxy: Haproxy): Promise<Box> {
     placeModels(box)
     box.start([node, '-e', taker])
     placeLaptop(box, {})
-    box.write(settingsFile(box.home), `models: ${JSON.stringify(models)}\n`, 0o600)
+    placeCertificates(box)
+    placeNodes(box)
+    box.write(settingsFile({ home: box.home, system: 'mac' }), `models: ${JSON.stringify(models)}\n`, 0o600)
     const outcome = await run(box, 'install.ts', '--yes')
     const manifests = `${box.home}/.ollama/models/manifests/registry.ollama.ai/library`
     await box.run(['sh', '-c', `touch -d 2026-01-01T00:00:00.5 ${manifests}/*/*`])
@@ -135,10 +159,16 @@ async function again(box: Box): Promise<Verdict | undefined> {
     : { is: 'red', step: 'install again', saw: told(outcome) }
 }
 
-/** Makes a key, and gives it. */
+/** What somebody was given. */
+interface Means {
+  key: string
+  pass?: Pass
+}
+
+/** Makes a key, and a client certificate where one may be shown. */
 async function adding(
   box: Box,
-  made: Map<string, string>,
+  made: Map<string, Means>,
   name: string,
   ...flags: string[]
 ): Promise<Verdict | undefined> {
@@ -146,8 +176,38 @@ async function adding(
   const outcome = await run(box, 'keys.ts', 'add', name, '--json', ...flags)
   if (outcome.code !== 0)
     return refusal(outcome, differences(before, everything(box))) ?? { is: 'red', step: 'keys add', saw: told(outcome) }
-  made.set(name, (JSON.parse(outcome.stdout) as { key: string }).key)
+  const { key, certificate } = JSON.parse(outcome.stdout) as Given
+  made.set(name, { key, ...(certificate && { pass: await taken(box, certificate) }) })
   return undefined
+}
+
+interface Given {
+  key: string
+  certificate?: { file: string; password: string }
+}
+
+/** The file is deleted once it was given. */
+async function taken(box: Box, { file, password }: NonNullable<Given['certificate']>): Promise<Pass> {
+  const { stdout } = await box.run(['base64', '-w0', file])
+  await box.run(['rm', file])
+  return { pfx: Buffer.from(stdout, 'base64'), passphrase: password }
+}
+
+/** What the neighbour on the LAN gets, and the laptop by https. */
+async function outside(
+  box: Box,
+  combination: Combination,
+  shown: Shown,
+  means: Partial<Means> = {},
+): Promise<Verdict | undefined> {
+  const saw = await askedThere(box, combination, shown, means)
+  return saw === undefined ? undefined : { is: 'red', step: 'the neighbour', saw }
+}
+
+/** The same for a key, and for the certificate beside it. */
+async function shownBy(box: Box, combination: Combination, counts: boolean, { key, pass }: Means) {
+  const byKey = await outside(box, combination, counts ? 'good' : 'wrong', { key })
+  return byKey ?? (pass && outside(box, combination, counts ? 'certificate' : 'revoked', { pass }))
 }
 
 /** What the laptop gets: the word of somebody who is not test.ts. */
@@ -164,23 +224,28 @@ async function witnessed(
 type Act = [step: string, act: () => Promise<Verdict | undefined>]
 
 function acts(box: Box, combination: Combination): Act[] {
-  const made = new Map<string, string>()
+  const made = new Map<string, Means>()
   const names = { none: [], 'one with limits and one without': ['bob', 'carol'] }[`${combination.keys}`] ?? ['bob']
   const each = (step: string, act: (name: string) => Promise<Verdict | undefined>): Act[] =>
     names.map((name) => [step, () => act(name)])
-  const flags = flagsOf(combination)
+  const flags = [...flagsOf(combination), ...(asksCertificates(combination) ? ['--certificate'] : [])]
+  const means = (name: string): Means => made.get(name) ?? { key: '' }
   return [
     ['apply', () => changing(box, 'apply', 'apply.ts')],
     ...each('keys add', (name) => adding(box, made, name, ...(name === 'bob' ? flags : []))),
     ['the laptop', () => witnessed(box, combination, 'none')],
     ['the laptop', () => witnessed(box, combination, 'wrong', 'rop_wrong')],
-    ...each('the laptop', (name) => witnessed(box, combination, 'good', made.get(name))),
+    ...each('the laptop', (name) => witnessed(box, combination, 'good', means(name).key)),
+    ['the neighbour', () => outside(box, combination, 'none')],
+    ['the neighbour', () => outside(box, combination, 'wrong', { key: 'rop_wrong' })],
+    ...each('the neighbour', (name) => shownBy(box, combination, true, means(name))),
     ['status', () => proving(box, 'status', 'status.ts')],
     ['test', () => proving(box, 'test', 'test.ts')],
     ['test --hostile', () => proving(box, 'test --hostile', 'test.ts', '--hostile')],
     ['install again', () => again(box)],
     ...each('keys revoke', (name) => changing(box, 'keys revoke', 'keys.ts', 'revoke', name)),
-    ...each('the laptop', (name) => witnessed(box, combination, 'wrong', made.get(name))),
+    ...each('the laptop', (name) => witnessed(box, combination, 'wrong', means(name).key)),
+    ...each('the neighbour', (name) => shownBy(box, combination, false, means(name))),
     ['status after revoke', () => proving(box, 'status after revoke', 'status.ts')],
   ]
 }
@@ -190,7 +255,7 @@ const always = ['apply', 'keys add', 'keys revoke']
 
 /** A whole life with a combination: applied, keys made, all proven twice, nothing left to do, and keys revoked; or, of the proofs, only the one that is named. */
 export async function live(box: Box, combination: Combination, only?: string): Promise<Verdict> {
-  box.write(settingsFile(box.home), yamlOf(combination), 0o600)
+  box.write(settingsFile({ home: box.home, system: 'mac' }), yamlOf(combination), 0o600)
   placeLaptop(box, combination)
   const expected = refusals.find(({ when }) => when?.(combination))
   for (const [step, act] of acts(box, combination)) {

@@ -32,6 +32,13 @@ const tooOld = (what: string, since: [number, number], asked: (one: Combination)
   when: (one: Combination) => older(one, since) && asked(one),
 })
 
+type Listeners = Record<string, { port?: number; plain?: boolean }>
+
+const byHttps = (listeners: unknown): boolean =>
+  Object.entries((listeners ?? {}) as Listeners).some(([name, { plain }]) => name !== 'inside' && !plain)
+
+const ordered = (tls: unknown): boolean => Object.values(tls ?? {}).includes('acme')
+
 /** Every kind of refusal that there is. Whatever else somebody sets is taken, and holds. */
 export const refusals: Refusal[] = [
   {
@@ -39,6 +46,12 @@ export const refusals: Refusal[] = [
     ...{ exit: 2, says: /groups: metrics tells about everybody, so it always needs a key/ },
     example: { groups: ['agents', 'metrics'] },
     when: ({ groups, access = 'tailnet' }) => has(groups, 'metrics') && access === 'tailnet',
+  },
+  {
+    why: 'macOS has no nftables',
+    ...{ exit: 3, says: /firewall: on needs nftables, which this system does not have/ },
+    example: { firewall: 'on' },
+    when: ({ firewall }) => firewall === 'on',
   },
   {
     why: 'it is the observer that serves the metrics',
@@ -76,6 +89,56 @@ export const refusals: Refusal[] = [
       any(one, 'limits.all.', 'limits.groups', 'limits.rows'),
     ),
     example: { 'limits.all.per_minute': 600 },
+  },
+  {
+    why: 'by https nobody can be asked without a certificate, and in clear everybody reads the key',
+    ...{ exit: 2, says: /listeners\.(tailnet|lan|public): a certificate is needed here/ },
+    example: { listeners: { public: { addresses: ['192.168.78.1'] } } },
+    when: ({ listeners, tls }) => Object.keys(tls ?? {}).length === 0 && byHttps(listeners),
+  },
+  {
+    why: 'an authority proves a name by DNS, or on port 80 of a public address, which is root’s',
+    ...{ exit: 3, says: /The authority can ask port 80 for the proof of a name: / },
+    example: { tls: { 'ai.example.net': 'acme' } },
+    when: ({ tls, 'acme.dns': dns }) => ordered(tls) && dns === undefined,
+  },
+  {
+    why: 'what orders from an authority is a program, and apply installs none',
+    ...{ exit: 3, says: /More than settings differs \(lego\.package: / },
+    example: { tls: { 'ai.example.net': 'acme' }, 'acme.dns': 'route53' },
+    when: ({ tls, 'acme.dns': dns }) => ordered(tls) && dns !== undefined,
+  },
+  {
+    why: 'below 1024 root alone may bind a named address, and the gateway is no root’s',
+    ...{ exit: 3, says: /port: \d+ needs root/ },
+    example: { listeners: { inside: { addresses: ['192.168.78.1'], from: ['192.168.78.2'], port: 80 } } },
+    when: ({ listeners }) => Object.values((listeners ?? {}) as Listeners).some(({ port = 1024 }) => port < 1024),
+  },
+  {
+    why: 'what is on no interface cannot be listened on',
+    ...{ exit: 3, says: /is not on this machine/ },
+    example: { listeners: { inside: { addresses: ['192.168.78.99'], from: ['192.168.78.2'] } } },
+  },
+  {
+    why: 'plain http beside the internet would be taken for private',
+    ...{ exit: 2, says: /listeners\.inside: plain http is never beside/ },
+    example: {
+      tls: { 'ai.example.net': 'own-ca' },
+      listeners: {
+        public: { addresses: ['192.168.78.1'] },
+        inside: { addresses: ['fd00:78::1'], from: ['192.168.78.2'] },
+      },
+    },
+  },
+  {
+    why: 'a node that asks for a key answers nothing without it',
+    ...{ exit: 3, says: /the key of the node gpu is not there/i },
+    example: { nodes: { gpu: { address: '127.0.0.1', port: 12504, key: 'file:~/nodes/none.key' } } },
+  },
+  {
+    why: 'one engine is one node, since its slots are counted there',
+    ...{ exit: 2, says: /nodes\.other: another address or port than gpu/ },
+    example: { nodes: { gpu: { address: '127.0.0.1', port: 12504 }, other: { address: '127.0.0.1', port: 12504 } } },
   },
   {
     why: 'at any other address than the tailnet’s others get in',

@@ -63,7 +63,12 @@ async function surveyOf(engine: Recorder, variant: Variant): Promise<Survey> {
   engine.answer = variant.answer
   const gateway = await startGateway({ ...variant.options, enginePort: engine.port })
   const { version } = gateway
-  const all = mutantsOf({ gateway: gateway.gateway, configuration: gateway.configuration, alter, version })
+  const all = mutantsOf({
+    gateway: gateway.gateway,
+    configuration: gateway.configuration,
+    alter: variant.options.alter ?? alter,
+    version,
+  })
   await gateway.stop()
   const complaint = (await noticed(engine, variant)) && (await noticed(engine, variant))
   if (complaint) throw new Error(`with everything in place: ${complaint}`)

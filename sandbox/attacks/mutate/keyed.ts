@@ -8,7 +8,7 @@ import { illegal } from '../../lab/judge.ts'
 import { dial, type Exchange, exchange, request } from '../../lab/raw.ts'
 import { type Answer, json } from '../../lab/recorder.ts'
 import { arrived, ask, byQuery, must, type Patient, refusal } from './asking.ts'
-import type { Expectation } from './quick.ts'
+import { type Expectation, pageHasAReason } from './quick.ts'
 
 export const secrets = {
   alice: generateKey(),
@@ -257,10 +257,30 @@ async function cannotBeGuessed(patient: Patient): Promise<void> {
 }
 
 /** What a gateway that asks for keys does. */
+const basic = (key: string) => [`Authorization: Basic ${Buffer.from(`x:${key}`).toString('base64')}`]
+
+/** What gets past the keys meets that there is no page. */
+async function pageTakesKeys(patient: Patient): Promise<void> {
+  for (const headers of [[], basic(secrets.alice), bearer(secrets.alice), basic(secrets.bob)])
+    await pageHasAReason(patient, headers)
+  const asking: [line: string, headers: string[]][] = [
+    ['GET /connect?key', []],
+    ['GET /connect', basic('rop_wrong')],
+    ['GET /connect', bearer(secrets.old)],
+  ]
+  for (const [line, headers] of asking) {
+    const { status, body, headers: said } = await ask(patient, line, headers)
+    must(status === 401 && body.startsWith('Gateway: no API key'), `${line} ${headers}: ${status} ${body}`)
+    must(said['www-authenticate'] === 'Basic realm="API key as password"', 'no challenge')
+  }
+  refusal(await ask(patient, messages, basic(secrets.alice)), 401, needed)
+}
+
 export const keyed: Expectation[] = [
   ['a key opens, and ends at the gateway', opens],
   ['a key is needed', isNeeded],
   ['a wrong key is told apart', mustBeRight],
+  ['the page takes a key as a password', pageTakesKeys],
   ['a key has groups and a rate', hasGroupsAndRates],
   ['a key runs so many at once', runsOneAtOnce],
   ['a key is revoked in time', isRevokedInTime],

@@ -38,8 +38,8 @@ function owners({ gateway, configuration, alter }: Base): Map<string, string> {
   const own = (section: string, lines: string[], policy: string) => {
     for (const line of lines) owner.set(`${section} ${shown(line)}`, policy)
   }
-  const frontends = gateway.listeners.map(({ name }) => name)
-  for (const listener of gateway.listeners) own(listener.name, guard(listener), 'connections')
+  const frontends = gateway.listeners.slice(0, 1).map(({ name }) => name)
+  for (const frontend of frontends) own(frontend, guard(gateway), 'connections')
   for (const { name, lines, sections = [] } of policies(gateway)) {
     for (const [slot, rules] of Object.entries(lines))
       for (const section of (otherSlots as readonly string[]).includes(slot) ? [slot] : frontends)

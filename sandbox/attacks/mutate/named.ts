@@ -87,7 +87,7 @@ async function managesByKey(patient: Patient): Promise<void> {
     for (const key of [secrets.bob, undefined]) {
       const answer = await asks(line, key)
       if (line.startsWith('HEAD')) must(answer.status === 403, `${line} by others`)
-      else refusal(answer, 403, '(group: manage, never opened)', 'api')
+      else refusal(answer, 403, '(group: manage, only for a key made with --admin)', 'api')
     }
   }
   for (const line of [`DELETE /api/blobs/${digest}`, 'POST /nothing', 'POST /api/me', `POST /api/blobs/${digest}0`])

@@ -29,7 +29,8 @@ async function rowsPass(patient: Patient): Promise<void> {
 
 async function closedRowsAreNamed(patient: Patient): Promise<void> {
   for (const row of closedRows(open(patient)).filter(({ group }) => group !== 'count-tokens')) {
-    const group = openable(row.group) ? `(group: ${row.group})` : `(group: ${row.group}, never opened)`
+    const opened = row.group === 'manage' ? 'only for a key made with --admin' : 'never opened'
+    const group = openable(row.group) ? `(group: ${row.group})` : `(group: ${row.group}, ${opened}`
     const answer = await ask(patient, `${row.method} ${target(row)}`)
     if (row.method === 'HEAD') must(answer.status === 403, `${answer.status}`)
     else refusal(answer, 403, group, familyOf(row.path))
@@ -92,7 +93,7 @@ async function refusalsHelp(patient: Patient): Promise<void> {
 
 async function ownAnswers(patient: Patient): Promise<void> {
   const texts: Record<string, string> = { '/': 'Ollama is running', '/healthz': 'ok', '/api/hello': '' }
-  for (const { method, path } of gatewayRows(open(patient))) {
+  for (const { method, path } of gatewayRows(open(patient)).filter(({ backend }) => backend === undefined)) {
     const answer = await ask(patient, `${method} ${path}?own`)
     must(answer.status === 200, `${method} ${path}: ${answer.status}`)
     must(answer.body === (method === 'HEAD' ? '' : texts[path]), `${method} ${path} says ${answer.body}`)
@@ -100,6 +101,16 @@ async function ownAnswers(patient: Patient): Promise<void> {
   for (const line of ['POST /', 'POST /healthz', 'GET /api/hello'])
     must((await ask(patient, line)).status === 403, line)
   must(arrived(patient, '?own').length === 0, 'the engine was asked')
+}
+
+/** There is no observer here that would make it. */
+export async function pageHasAReason(patient: Patient, headers: string[] = []): Promise<void> {
+  for (const method of ['GET', 'HEAD']) {
+    const { status, body, headers: said } = await ask(patient, `${method} /connect`, headers)
+    must(status === 503, `${method} /connect: ${status}`)
+    must(said['content-type'] === 'text/plain', `the reason is ${said['content-type']}`)
+    must(method === 'HEAD' || /^Gateway: .*observer in settings.yaml/.test(body), `the page says ${body}`)
+  }
 }
 
 async function namesAreOurs(patient: Patient): Promise<void> {
@@ -115,6 +126,8 @@ async function pagesAreListed(patient: Patient): Promise<void> {
   const given = [`Origin: ${origin}`]
   const good = await ask(patient, 'GET /v1/models', given)
   must(good.status === 200, `a listed page gets ${good.status}`)
+  const spelled = await ask(patient, 'GET /v1/models', [`Origin: ${origin}:443`])
+  must(spelled.status === 200, `with its port written out it gets ${spelled.status}`)
   const refused = await ask(patient, 'GET /nothing', given)
   for (const { headers } of [good, refused]) {
     must(headers['access-control-allow-origin'] === origin, 'no access-control-allow-origin')
@@ -195,6 +208,7 @@ export const quick: Expectation[] = [
   ['closed rows are named with their group', closedRowsAreNamed],
   ['refusals say what to do', refusalsHelp],
   ['the gateway answers probes', ownAnswers],
+  ['the page says why it is not there', pageHasAReason],
   ['names and ports are ours', namesAreOurs],
   ['pages are those on the list', pagesAreListed],
   ['forms and sizes are refused in both families', formsAreRefused],

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { addRunning, engineLoad, setDraining } from '../../../lib/haproxy/runtime.ts'
 import { places } from '../../../lib/platform/mac/places.ts'
-import { eventually } from '../../lab/gateway.ts'
+import { eventually, soon } from '../../lab/gateway.ts'
 import { illegal } from '../../lab/judge.ts'
 import { type Client, dial, request } from '../../lab/raw.ts'
 import { arrived, ask, closes, must, type Patient, refusal } from './asking.ts'
@@ -248,9 +248,11 @@ const shut: Expectation = [
         await machine.tell(places(machine.home).adminSocket, `set server ${name}/engine addr 127.0.0.1 port ${to}`)
     }
     await aim(1)
-    const [list, chat, tags, native] = await Promise.all(
-      ['GET /v1/models', 'POST /v1/messages', 'GET /api/tags', 'POST /api/chat'].map((line) => ask(patient, line)),
-    )
+    const lines = ['GET /v1/models', 'POST /v1/messages', 'GET /api/tags', 'POST /api/chat']
+    const answers = () => Promise.all(lines.map((line) => ask(patient, line)))
+    // HAProxy closes connections to the earlier address a moment after it was told of another one.
+    await soon(async () => (await answers()).every(({ status }) => status !== 200), 5000)
+    const [list, chat, tags, native] = await answers()
     await aim(port)
     must(list !== undefined && chat !== undefined && tags !== undefined, 'no answer')
     refusal(list, 503, 'does not answer')

@@ -1,13 +1,17 @@
 import { hostile } from '../../../lib/checks/hostile/table.ts'
+import type { Configuration } from '../../../lib/site/configuration.ts'
 import { type GatewayOptions, startGateway } from '../../lab/gateway.ts'
 import { attack, unexpected } from '../../lab/judge.ts'
 import type { Answer, Recorder } from '../../lab/recorder.ts'
 import { byQuery, type Patient } from './asking.ts'
 import { keyed, registry, withLists } from './keyed.ts'
 import { limited } from './limited.ts'
+import { certificates, listened, registry as listenedRegistry, listening, narrowed } from './listened.ts'
+import { mixed, certificates as mixedCertificates, registry as mixedRegistry, mixing } from './mixed.ts'
 import type { Mutant } from './mutants.ts'
 import { named, registry as namedRegistry, people } from './named.ts'
 import { type Expectation, origin, ownHost, quick } from './quick.ts'
+import { alone, relayed, relaying } from './relayed.ts'
 import { last, slow } from './slow.ts'
 
 /** Waits are shortened and this machine made smaller, so that every rule can show itself within a second or so. */
@@ -39,11 +43,30 @@ const common = `groups: [agents, native]\nhosts: [${ownHost}]\norigins: ['${orig
 const ofNames = ({ policy, gone }: Mutant): boolean =>
   policy === 'manage' || (policy === 'keys' && /\bnamed\b|people\.map/.test(gone))
 
+/** What is there only where the gateway listens on more than the tailnet. */
+const ofListeners = (mutant: Mutant): boolean =>
+  /^(listeners|tls|challenge)$/.test(mutant.policy) ||
+  ofCertificates(mutant) ||
+  (mutant.policy === 'connections' && /so_name|outside|known_to_|sources-/.test(mutant.gone))
+
+/** Of the rules for keys those that are there for certificates and for the internet. */
+const ofCertificates = ({ policy, gone }: Mutant): boolean =>
+  policy === 'keys' &&
+  ((/txn\.certif|\boutside\b/.test(gone) && !/^\S+ !?unasked of/.test(gone)) || /^\S+ unasked of .*rop_ \}$/.test(gone))
+
+/** And those that tell listeners apart; what is the same but for that is tried where every listener asks for a key. */
+const ofMixture = ({ policy, gone }: Mutant): boolean =>
+  policy === 'keys' && /^\S+ !?(unasked|strict) of|txn\.(spared|known)\b/.test(gone) && !/rop_ \}$/.test(gone)
+
+/** What is there only where somebody connects for others. */
+const ofRelays = ({ policy, gone }: Mutant): boolean =>
+  policy === 'connections' && /relay|expect-proxy|tcp-request session/.test(gone)
+
 const ofKeys = ({ policy, gone }: Mutant): boolean =>
   /^(keys|revoked|limits|bandwidth|models|timeouts|running|asked|loading)$/.test(policy) ||
   /^authentication_/.test(gone)
 
-/** One whom the tailnet alone protects, one that asks for keys, and one that asks either. */
+/** One whom the tailnet alone protects, one that asks for keys, one that asks either, and two that listen on more. */
 export const variants: Variant[] = [
   {
     title: 'the tailnet alone',
@@ -72,6 +95,42 @@ export const variants: Variant[] = [
     },
     answer: byQuery,
     examine: (patient) => first(patient, named),
+  },
+  {
+    title: 'listeners beyond the tailnet',
+    tries: ofListeners,
+    options: {
+      settings: `${common}\nlog: requests\n${listening}`,
+      alter: (text) =>
+        alter(text)
+          .replace('timeout client-hs 10s', 'timeout client-hs 1s')
+          .replace(/timeout client (60|10)s/g, 'timeout client 1s'),
+      ...{ registry: listenedRegistry, certificates, change: narrowed },
+    },
+    answer: byQuery,
+    examine: (patient) => first(patient, listened),
+  },
+  {
+    title: 'a relay in front of it',
+    tries: ofRelays,
+    options: {
+      settings: `${common}\nlog: requests\n${relaying}`,
+      ...{ registry: listenedRegistry, certificates, change: alone },
+    },
+    answer: byQuery,
+    examine: (patient) => first(patient, relayed),
+  },
+  {
+    title: 'listeners that ask for keys beside a tailnet that does not',
+    tries: ofMixture,
+    options: {
+      settings: `${common}\nlog: requests\n${mixed}`,
+      alter,
+      registry: mixedRegistry,
+      certificates: mixedCertificates,
+    },
+    answer: byQuery,
+    examine: (patient) => first(patient, mixing),
   },
 ]
 
@@ -114,7 +173,11 @@ async function examineOpen(patient: Patient): Promise<string | undefined> {
 /** What notices that something is gone; undefined when nobody does. A gateway that does not start was noticed by HAProxy. */
 export async function noticed(engine: Recorder, variant: Variant, mutant?: Mutant): Promise<string | undefined> {
   engine.answer = variant.answer
-  const wanted = { ...variant.options, enginePort: engine.port, change: mutant?.apply, withinMs: 3_000 }
+  const change = (made: Configuration) => {
+    const usual = variant.options.change?.(made) ?? made
+    return mutant?.apply(usual) ?? usual
+  }
+  const wanted = { ...variant.options, enginePort: engine.port, change, withinMs: 3_000 }
   const started = await startGateway(wanted).catch(why)
   if (typeof started === 'string') return `does not start: ${started}`
   engine.received.length = 0

@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build } from 'plist'
 import type { Look } from '../../../lib/host/look.ts'
+import { told } from '../../../lib/platform/mac/told.ts'
+import type { Question } from '../../../lib/platform/platform.ts'
 import { tailscaleState } from '../../../lib/platform/tailscale.ts'
-import type { Own } from './redact.ts'
 
 /** One command that only looks, and what it printed, as the scripts of lib/ read it. */
 export interface Fact {
@@ -22,43 +23,6 @@ export interface Facts {
   /** what this system's pipes and sockets do; times in ms */
   measured: Record<string, number | string>
 }
-
-/** A question: its words, and what of the answer is ours to keep. */
-type Question = [argv: string[], kept?: (text: string) => string]
-
-const sysctls = [
-  ...['hw.memsize', 'hw.ncpu', 'hw.optional.arm64', 'hw.model', 'machdep.cpu.brand_string', 'sysctl.proc_translated'],
-  ...['kern.osrelease', 'kern.maxfilesperproc', 'kern.memorystatus_vm_pressure_level', 'iogpu.wired_limit_mb'],
-  ...['net.local.stream.sendspace', 'net.local.stream.recvspace', 'net.inet.ip.portrange.first'],
-]
-
-const firewall = '/usr/libexec/ApplicationFirewall/socketfilterfw'
-
-const versions: Question[] = [
-  [['sw_vers']],
-  [['uname', '-srm']],
-  [['arch']],
-  [['csrutil', 'status']],
-  ...sysctls.map((name): Question => [['sysctl', '-n', name]]),
-  [['launchctl', 'version']],
-  [['brew', '--version']],
-  [['brew', '--prefix']],
-  [['brew', 'list', '--versions', 'haproxy', 'ollama', 'node', 'tailscale']],
-  [['haproxy', '-vv']],
-  [['ollama', '--version']],
-  [['tailscale', 'version']],
-  [['node', '--version']],
-  [['xcode-select', '-p']],
-]
-
-const power: Question[] = [
-  [['pmset', '-g', 'custom']],
-  [['pmset', '-g']],
-  [['fdesetup', 'status'], (text) => text.split('\n')[0] ?? ''],
-  [['defaults', 'read', '/Library/Preferences/com.apple.loginwindow', 'autoLoginUser'], () => ''],
-  [[firewall, '--getglobalstate']],
-  [[firewall, '--getstealthmode']],
-]
 
 /** Blocks of ifconfig that matter, in their form. */
 function devices(text: string): string {
@@ -215,21 +179,9 @@ export async function recordFacts(look: Look): Promise<Facts> {
   const things = await throwaway()
   try {
     const commands: Fact[] = []
-    for (const question of [...versions, ...power, ...ours(things)]) commands.push(await asked(look, question))
+    for (const question of [...told, ...ours(things)]) commands.push(await asked(look, question))
     return { commands, measured: await measured(look, things) }
   } finally {
     things.remove()
   }
-}
-
-/** The names that this Mac, its account and its tailnet have, so that they can be taken out. */
-export async function ownNames(look: Look): Promise<Own> {
-  const say = async (...argv: string[]) => (await look.query(argv)).stdout.trim()
-  const computer = ['ComputerName', 'LocalHostName', 'HostName'].map((name) => say('scutil', '--get', name))
-  const { name = '', hostName = '' } = await tailscaleState(look)
-  const status = await say('tailscale', 'status', '--json', '--peers=false')
-  const tailnet = [...status.matchAll(/"(?:MagicDNSSuffix|Name|LoginName|DisplayName|DNSName|HostName)": "([^"]+)"/g)]
-  const names = await Promise.all([say('id', '-un'), say('id', '-F'), say('hostname'), ...computer])
-  const all = [...names, name, hostName, name.split('.').slice(1).join('.'), ...tailnet.map(([, one = '']) => one)]
-  return { home: look.home, names: [...new Set(all.map((one) => one.replace(/\.$/, '')).filter(Boolean))] }
 }

@@ -1,22 +1,4 @@
-/** Variables that launchd or we put into a job's environment; all others are the owner's and are not recorded. */
-const known = ['PATH', 'XPC_SERVICE_NAME', 'SSH_AUTH_SOCK', 'OSLogRateLimit', 'XPC_FLAGS', 'RECORDED']
-
-function variable(line: string): string {
-  const [name = '', value = ''] = line.trim().split(' => ')
-  return `\t\t${known.includes(name) ? `${name} => ${value}` : 'OTHER => …'}`
-}
-
-/** `launchctl print` of a job without the owner's variables: each stands there as OTHER. */
-export function job(text: string): string {
-  let within = ''
-  const lines = text.split('\n').map((line) => {
-    const opened = /^\t(\S.*) = \{$/.exec(line)?.[1]
-    if (opened !== undefined) within = opened
-    else if (line === '\t}') within = ''
-    return within.endsWith('environment') && line.startsWith('\t\t') ? variable(line) : line
-  })
-  return lines.filter((line, at) => line !== '\t\tOTHER => …' || lines[at - 1] !== line).join('\n')
-}
+export { withoutVariables as job } from '../../../lib/platform/mac/told.ts'
 
 /** `launchctl print` of a domain: its fields' names, and no value but its kind; the rest are the owner's programs. */
 export function domain(text: string): string {

@@ -11,11 +11,13 @@ import {
   kegsOf,
   latestCasks,
   latestVersions,
+  linkKeg,
   placeApp,
   placeIndex,
   placeKeg,
   removeApp,
   removeKegs,
+  unlinkKeg,
 } from './kegs.ts'
 
 /** What the command line names, and which kind of package is meant. */
@@ -189,12 +191,27 @@ function upgradeFormula(box: Box, name: string): number {
   return code
 }
 
-/** brew upgrade: the named formulae, or all outdated ones. */
-export function upgrade(box: Box, { names }: Named): number {
+function upgradeCask(box: Box, name: string): number {
+  const [old, version, app] = [box.mac.brew.casks[name], latestCasks(box)[name], casks[name]]
+  if (!old || !version || !app) return complain(`Error: Cask '${name}' is not installed.`)
+  if (old === version) return complain(`Warning: Not upgrading ${name}, the latest version is already installed`, 0)
+  say(`==> Upgrading 1 outdated package:\n${name} ${old} -> ${version}`)
+  placeApp(box, app, version)
+  box.save(({ brew }) => {
+    brew.casks[name] = version
+  })
+  return say(`🍺  ${name} was successfully upgraded!`)
+}
+
+/** brew upgrade: the named packages, or all outdated formulae. */
+export function upgrade(box: Box, { names, cask }: Named): number {
   const refused = refusal(box)
   if (refused !== undefined) return refused
+  const held = names.find((name) => box.mac.brew.pinned?.includes(name))
+  if (held !== undefined)
+    return complain(`Error: Not upgrading 1 pinned package:\n${held} ${latestVersions(box)[held]}`)
   for (const name of names.length > 0 ? names : Object.keys(box.mac.brew.installed)) {
-    const code = orderedFailure(box, 'upgrade', name) ?? upgradeFormula(box, name)
+    const code = orderedFailure(box, 'upgrade', name) ?? (cask ? upgradeCask(box, name) : upgradeFormula(box, name))
     if (code !== 0) return code
   }
   return 0
@@ -213,6 +230,43 @@ function uninstallCask(box: Box, name: string): void {
   say(`==> Uninstalling Cask ${name}`)
 }
 
+/** Without --force the linked version goes alone; what is left is linked again by hand. */
+function uninstallLinked(box: Box, name: string, version: string): boolean {
+  const left = kegsOf(box, name).filter((one) => one !== version)
+  const newest = left.at(-1)
+  if (newest === undefined) return false
+  say(`Uninstalling ${keg(box, name, version)}... (9 files, 35MB)`)
+  unlinkKeg(box, name)
+  rmSync(keg(box, name, version), { recursive: true, force: true })
+  box.save(({ brew }) => {
+    brew.installed[name] = newest
+  })
+  say(
+    `${name} ${left.join(' and ')} is still installed.\nTo remove all versions, run:\n  brew uninstall --force ${name}`,
+  )
+  return true
+}
+
+/** brew link: the newest version that is there. */
+export function linkAgain(box: Box, { names }: Named): number {
+  for (const name of names) {
+    const version = kegsOf(box, name).at(-1)
+    if (version === undefined) return complain(`Error: No such keg: ${box.mac.prefix}/Cellar/${name}`)
+    linkKeg(box, name, version)
+    say(`Linking ${keg(box, name, version)}... 2 symlinks created.`)
+  }
+  return 0
+}
+
+/** brew pin and unpin. */
+export function pin(box: Box, { names }: Named, held: boolean): number {
+  box.save(({ brew }) => {
+    const others = (brew.pinned ?? []).filter((name) => !names.includes(name))
+    brew.pinned = held ? [...others, ...names] : others
+  })
+  return 0
+}
+
 function uninstallFormula(box: Box, name: string): void {
   for (const version of kegsOf(box, name)) say(`Uninstalling ${keg(box, name, version)}... (9 files, 35MB)`)
   removeKegs(box, name)
@@ -225,14 +279,15 @@ function uninstallFormula(box: Box, name: string): void {
 }
 
 /** brew uninstall. */
-export function uninstall(box: Box, { names }: Named): number {
+export function uninstall(box: Box, { names }: Named, force = false): number {
   for (const name of names) {
     const { installed, casks: apps } = box.mac.brew
     const failed = orderedFailure(box, 'uninstall', name)
     if (failed !== undefined) return failed
     if (apps[name]) uninstallCask(box, name)
-    else if (installed[name]) uninstallFormula(box, name)
-    else return complain(`Error: No such keg: ${box.mac.prefix}/Cellar/${name}`)
+    else if (installed[name]) {
+      if (force || !uninstallLinked(box, name, installed[name])) uninstallFormula(box, name)
+    } else return complain(`Error: No such keg: ${box.mac.prefix}/Cellar/${name}`)
   }
   return 0
 }

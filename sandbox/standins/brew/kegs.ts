@@ -142,6 +142,12 @@ export function placeKeg(box: Box, name: string, version: string): void {
   else if (name === 'node') placeNode(box, bin)
   else if (name === 'ollama' && box.mac.brew.ollamaBinary) symlinkSync(box.mac.brew.ollamaBinary, join(bin, 'ollama'))
   else for (const program of formulae[name] ?? []) writeProgram(join(bin, program), wrapper(box, program))
+  linkKeg(box, name, version)
+}
+
+/** Links a version that is in the Cellar: by `opt`, and its programs. */
+export function linkKeg(box: Box, name: string, version: string): void {
+  const bin = join(keg(box, name, version), 'bin')
   if (name === 'ollama' && !isIntel(box)) writeFileSync(join(box.dir, 'ollama-version'), `${version}\n`)
   link(keg(box, name, version), join(box.mac.prefix, 'opt', name))
   for (const program of (formulae[name] ?? []).filter((one) => existsSync(join(bin, one)))) {
@@ -156,6 +162,11 @@ function isLink(path: string): boolean {
 /** Removes a formula's folders and links; a running program keeps its deleted files. */
 export function removeKegs(box: Box, name: string): void {
   rmSync(join(box.mac.prefix, 'Cellar', name), { recursive: true, force: true })
+  unlinkKeg(box, name)
+}
+
+/** Removes a formula's links. */
+export function unlinkKeg(box: Box, name: string): void {
   const links = [
     join(box.mac.prefix, 'opt', name),
     ...(formulae[name] ?? []).map((program) => join(box.mac.prefix, 'bin', program)),

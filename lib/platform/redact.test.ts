@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { redact, redactAll } from '../sandbox/real-mac/recorder/redact.ts'
+import { redact, redactAll } from './redact.ts'
 
 const own = {
   names: [
@@ -28,6 +28,8 @@ const planted: Record<string, string> = {
   'another tailnet': 'box.tail99999.ts.net',
   'a company': 'Domain = acme-corp',
   'a mail address': 'login: grace@example.org',
+  'a login without a dot': 'login: grace@github',
+  'a disk’s name': 'OLLAMA_MODELS=/Volumes/Grace’s disk/models',
   'a LAN address': 'inet 192.168.178.23 netmask 0xffffff00 broadcast 192.168.178.255',
   'a public address': 'tcp4 0 0 93.184.216.34.443 17.253.144.10.55120 ESTABLISHED',
   'a tailnet address': 'inet 100.101.102.103 --> 100.101.102.103 netmask 0xffffffff',
@@ -90,6 +92,26 @@ describe('what is recorded on an owner’s Mac', () => {
     expect(redact('al  staff, Darwin studio, also /Users/al/x', other)).toBe(
       'NAME  staff, Darwin NAME, also /Users/me/x',
     )
+  })
+
+  it('tells apart by numbers what it took out, the same each time, where they are counted', () => {
+    const counting = { ...own, known: new Map<string, string>() }
+    expect(redact('ada asks acme-corp from 100.101.102.103 and 93.184.216.34', counting)).toBe(
+      'NAME1 asks NAME2 from 100.64.0.1 and 192.0.2.1',
+    )
+    expect(redact('Acme-Corp, ADA, 100.99.1.2, 100.101.102.103', counting)).toBe('NAME2, NAME1, 100.64.0.2, 100.64.0.1')
+  })
+
+  it('takes out what lets somebody in, and a name that is an everyday word as a whole and not in pieces', () => {
+    const odd = {
+      names: ['a', 'server', 'work-server', 'café'],
+      home: '',
+      secrets: ['https://hooks.example.net/T0/x?y=1'],
+    }
+    expect(redact('a server engine at work-server by café: https://hooks.example.net/T0/x?y=1', odd)).toBe(
+      'NAME NAME engine at NAME by NAME: SECRET',
+    )
+    expect(redact('server engine', { names: ['work-server'], home: '' })).toBe('server engine')
   })
 
   it('keeps the kind of what it takes out', () => {

@@ -1,0 +1,60 @@
+import { isIP } from 'node:net'
+import { runningIpv6, withoutIpv6 } from '../haproxy/ipv6.ts'
+import type { Look } from '../host/host.ts'
+import { places } from '../platform/here.ts'
+import { pemName } from '../site/tls.ts'
+import { anyName } from './judge.ts'
+import { type Facts, factsIn } from './pair.ts'
+
+/** Where the gateway speaks TLS. */
+export interface Door {
+  address: string
+  port: number
+}
+
+export const written = ({ address, port }: Door): string =>
+  isIP(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`
+
+/** The file that holds the certificate of a name, as HAProxy knows it, too. */
+export const pemFile = (look: Look, name: string): string => `${places(look).certs}/${pemName(name)}`
+
+/** What is kept for a name; undefined where there is no file, or none that is a certificate. */
+export const heldFor = async (look: Look, name: string): Promise<Facts | undefined> =>
+  factsIn(await look.read(pemFile(look, name)))
+
+/** Where the gateway that runs listens with TLS; nowhere while none runs. */
+export async function doors(look: Look): Promise<Door[]> {
+  const { config, adminSocket } = places(look)
+  if (!(await look.ask(adminSocket, 'show info'))) return []
+  const text = (await look.read(config)) ?? ''
+  const bound = (await runningIpv6(look)) === 'off' ? withoutIpv6(text) : text
+  const binds = [...bound.matchAll(/^\s+bind \[?([\da-f.:]+?)\]?:(\d+) (?:.* )?ssl\b/gm)]
+  return binds.map(([, address = '', port]) => ({ address, port: Number(port) }))
+}
+
+/** Why a door showed none, by the code of Node's error. */
+const reasons: [code: RegExp, why: string][] = [
+  [/REFUSED/, 'nobody answers'],
+  [/RESET|EPIPE/, 'it hangs up'],
+  [/UNRECOGNIZED_NAME/, 'it does not know the name'],
+  [/no answer|TIMEDOUT/, 'it does not answer in time'],
+]
+
+const reasonOf = (error: string): string => reasons.find(([code]) => code.test(error))?.[1] ?? 'no handshake'
+
+/** What a door shows for a name: the certificate, or why there is none. */
+export interface Shown {
+  door: Door
+  facts?: Facts
+  why?: string
+}
+
+/** Asks every door for a name. */
+export const shownFor = async (look: Look, name: string): Promise<Shown[]> =>
+  Promise.all(
+    (await doors(look)).map(async (door) => {
+      const { certificate, error } = await look.greet({ ...door, name: anyName(name) })
+      const facts = factsIn(certificate)
+      return facts ? { door, facts } : { door, why: error === undefined ? 'no certificate' : reasonOf(error) }
+    }),
+  )

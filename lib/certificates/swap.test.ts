@@ -1,0 +1,89 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import { issued } from '../../test/certificates.ts'
+import { type Memory, memoryHost } from '../../test/memory-host.ts'
+import { unlessOff } from '../haproxy/ipv6.ts'
+import type { Host } from '../host/host.ts'
+import { places } from '../platform/here.ts'
+import { judge } from './judge.ts'
+import { sameSerial } from './pair.ts'
+import { doors, pemFile } from './served.ts'
+import { swap } from './swap.ts'
+
+const name = 'a.lan'
+const made = () => judge(issued([name]).pem, { name, source: 'a test' })
+const [old, pair] = [made(), made()]
+
+/** A worker that has the old one, and a door that shows what it is told. */
+let host: Host & Memory
+let told: string[]
+let worker: string
+let door: string | undefined
+beforeEach(() => {
+  told = []
+  worker = old.serial
+  door = `${old.leaf}`
+  host = memoryHost()
+  host.files.set(pemFile(host, name), old.text)
+  host.files.set(places(host).config, '    bind 192.0.2.1:443 ssl crt-list /x strict-sni\n')
+  const answer = async (command: string, payload?: string[]): Promise<string> => {
+    if (command === 'show info') return 'Pid: 1\n'
+    if (command.startsWith('show ssl cert')) return worker === '' ? 'unknown' : `Filename: x\nSerial: 0${worker}\n`
+    if (command.startsWith('show')) return ''
+    told.push(command.split(' ').slice(0, 3).join(' '))
+    if (command.startsWith('set')) return `Transaction created ${payload?.length}\n`
+    if (command.startsWith('commit')) worker = pair.serial
+    return 'Committing Success!\n'
+  }
+  host.ask = async (_socket, command) => (command === 'show proc' ? '1 worker 0 0d00h00m01s\n' : answer(command))
+  host.telling = async (_socket, talk) => talk(answer)
+  host.greet = async () => ({ certificate: door })
+})
+
+describe('a certificate that is kept is not yet served:', () => {
+  it('a door that goes on showing the old one is named with both serials', async () => {
+    await expect(swap(host, name, pair)).rejects.toThrow(
+      `The new certificate for a.lan (serial ${pair.serial}) is kept, but 192.0.2.1:443 still serves ${old.serial}; a restart of the gateway serves it.`,
+    )
+    expect(host.files.get(pemFile(host, name))).toBe(pair.text)
+  })
+
+  it('so is one that shows none at all', async () => {
+    door = undefined
+    await expect(swap(host, name, pair)).rejects.toThrow(/but 192\.0\.2\.1:443 shows none \(no certificate\)/)
+  })
+
+  it('and it is whole when the door shows the new one', async () => {
+    door = `${pair.leaf}`
+    await swap(host, name, pair)
+    expect(told).toEqual(['abort ssl cert', 'set ssl cert', 'commit ssl cert'])
+  })
+})
+
+it('a worker that has it is told nothing, and one of a configuration without that name needs nothing', async () => {
+  door = `${pair.leaf}`
+  for (const has of [pair.serial, '']) {
+    worker = has
+    await swap(host, name, pair)
+  }
+  expect(told).toEqual([])
+})
+
+it('the doors are those that the gateway has bound, without IPv6 where it runs without, and none while it is down', async () => {
+  const lines = ['bind 10.0.0.1:11434', 'bind 10.0.0.1:8443 name lan ssl crt /y', 'bind /run/x.sock']
+  const late = unlessOff('bind [fd7a::1]:443 ssl crt-list /x')
+  host.files.set(places(host).config, [...late, ...lines].map((line) => `    ${line}\n`).join(''))
+  const [ipv4, ipv6] = [
+    { address: '10.0.0.1', port: 8443 },
+    { address: 'fd7a::1', port: 443 },
+  ]
+  expect(await doors(host)).toEqual([ipv6, ipv4])
+  const { ask } = host
+  host.ask = async (socket, command) => (command.startsWith('show env') ? 'GATEWAY_IPV6=off\n' : ask(socket, command))
+  expect(await doors(host)).toEqual([ipv4])
+  host.ask = async () => undefined
+  expect(await doors(host)).toEqual([])
+})
+
+it('serials are compared as numbers', () => {
+  expect(sameSerial('00:0a:B0')).toBe('AB0')
+})

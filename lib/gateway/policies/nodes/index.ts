@@ -1,0 +1,291 @@
+import { places, platformOf } from '../../../platform/here.ts'
+import { type Node, nodeKeysMap } from '../../../site/nodes.ts'
+import { openGroups, spell } from '../../../site/settings.ts'
+import { hasNodes, looksUp, nodeFiles, nodesIn, serverOf, someUp } from '../../nodes.ts'
+import type { Gateway, Policy } from '../../policy.ts'
+import { nodeProofs } from '../../proofs/nodes.ts'
+import { body, refuse } from '../../refusal.ts'
+import { plainModel } from '../asked.ts'
+import { waitForBody } from '../buffers.ts'
+import { late } from '../errors.ts'
+import { keptBy } from '../peers.ts'
+import { full } from '../queue.ts'
+import { choosing, chosen, triedMark, unserved } from './choosing.ts'
+import { circle } from './circle.ts'
+import { conversation } from './conversation.ts'
+import { many } from './many.ts'
+
+const retry = { 'retry-after': '5' }
+
+/** The condition `someUp`: a line for each node, of which one is enough. */
+const ups = (nodes: Node[]): string[] =>
+  nodes.length === 0
+    ? [`acl ${someUp} always_false`]
+    : nodes.map(({ name }) => `acl ${someUp} srv_is_up(inference/${name})`)
+
+/** Rows that say which models there are. They are the observer's to answer, of all nodes together. */
+const lists = 'GET:/v1/models GET:/api/tags HEAD:/api/tags GET:/api/ps'
+
+/** Which row of which engines, which model, which node by name: what the table of models is asked for. */
+const asked = [
+  'http-request set-var(txn.pin) req.fhdr(host),host_only,lower,map_str({{files}}/nodes-by-host.map,*)',
+  'http-request set-var(txn.class) var(txn.row),field(4,|)',
+  `http-request set-var(txn.backend) str(catalogue) if { var(txn.mp) -m str ${lists} } { var(txn.pin) -m str * }`,
+  'acl routed var(txn.backend) -m str inference metadata',
+]
+
+/** What Ollama lets be left out of a name, so that each model has one spelling in the table (`oneSpelling`). */
+const prefixes = ['registry.ollama.ai/', 'library/']
+
+/** A model may stand behind all messages, so the whole body is waited for where the first part does not name it. */
+const model = (gateway: Gateway): string[] => [
+  'acl names_model method POST',
+  ...waitForBody('at-least 65536 ', 'routed names_model !inference'),
+  "http-request set-var(txn.model) req.body,json_query('$.model'),lower if routed names_model !{ var(txn.model) -m found }",
+  ...waitForBody('', 'routed names_model !{ var(txn.model) -m found }'),
+  "http-request set-var(txn.model) req.body,json_query('$.model'),lower if routed names_model !{ var(txn.model) -m found }",
+  "http-request set-var(txn.model) req.body,json_query('$.name'),lower if routed names_model !inference !{ var(txn.model) -m found }",
+  'http-request set-var(txn.model) path,bytes(11),url_dec,lower if routed { path_beg /v1/models/ }',
+  'http-request set-var(txn.called) var(txn.model),bytes(0,200) if routed',
+  refuse({
+    status: 400,
+    message: `model is required, as JSON within the first ${Math.round(gateway.settings.judged_body / 1024)} KB of the body: it decides who answers.`,
+    when: ['inference !{ var(txn.model) -m found }'],
+    asEngine: true,
+  }),
+  'http-request set-var(txn.model) str(*) if routed !{ var(txn.model) -m found }',
+  // What could be none of a table's words is no model.
+  `http-request unset-var(txn.model) if !{ var(txn.model) -m str * } !{ var(txn.model) -m reg ${plainModel} }`,
+  'http-request set-var(txn.spelled) var(txn.model) if routed',
+  ...prefixes.map(
+    (prefix) =>
+      `http-request set-var(txn.spelled) var(txn.spelled),bytes(${prefix.length}) if routed { var(txn.spelled) -m beg ${prefix} }`,
+  ),
+  'http-request set-var(txn.spelled) var(txn.spelled),regsub(:latest$,) if routed { var(txn.spelled) -m end :latest }',
+  'http-request set-var-fmt(txn.wants) "%[var(txn.class)]|%[var(txn.spelled)]|%[var(txn.pin)]" if routed',
+]
+
+const named = '%[var(txn.called),json(utf8s)]'
+
+/** No node has it, which an engine that was asked would say in the same words. */
+const unknown = [
+  refuse({
+    status: 404,
+    message: `model ${named} not found at the node %[var(txn.pin)]; it lists its own at /v1/models.`,
+    when: ['routed !known_model !{ var(txn.pin) -m str * }'],
+    asEngine: true,
+  }),
+  refuse({
+    status: 404,
+    message: `model ${named} not found at any node; /v1/models lists those that there are.`,
+    when: ['routed !known_model'],
+    asEngine: true,
+  }),
+]
+
+/** What the answer tells of the way it came. */
+const route = [
+  'http-request set-var(txn.route) str(loaded) if inference',
+  'http-request set-var(txn.route) str(affinity) if inference { var(txn.began) -m found } { var(txn.best),mod(16),sub(txn.began) -m int 0 }',
+  'http-request set-var(txn.route) str(waited) if inference all_full',
+  'http-request set-var(txn.route) str(cold) if inference { var(txn.best),mod(32) -m int ge 16 }',
+]
+
+/** Each node is shown its own address and its own key; those of the client have ended before. */
+export const shown = (nodes: Node[]): string[] => [
+  'http-request set-header host %[var(txn.node),map_str({{files}}/nodes-hosts.map)] if { var(txn.node) -m found }',
+  `http-request set-var(txn.engine_key) var(txn.node),map_str({{keys}}/${nodeKeysMap}) if { var(txn.node) -m found }`,
+  'http-request set-header authorization "Bearer %[var(txn.engine_key)]" if { var(txn.engine_key) -m found }',
+  ...circle.shown(nodes),
+]
+
+/** Where HAProxy takes back what it could hand to no node. */
+const againSocket = (gateway: Gateway): string => `${places(gateway).run}/again.sock`
+
+const again = { names: ['again1', 'again2'], ids: [98, 99] }
+
+/** Two, since before it redispatches to the only server that there is HAProxy waits a second (facts: nodes.md §1). */
+const againServers = (gateway: Gateway): string[] =>
+  again.names.map(
+    (name, at) =>
+      `server ${name} "unix@${againSocket(gateway)}" id ${again.ids[at]} send-proxy-v2 proxy-v2-options unique-id`,
+  )
+
+const check =
+  'check inter 2s fastinter 500ms downinter 500ms fall 2 rise 1 observe layer4 error-limit 1 on-error mark-down'
+
+/** The node, and its slot for requests whose model must be loaded first. */
+const servers = (node: Node, home: string): string[] => [
+  `server ${node.name} ${serverOf(node, home)} id ${node.id} weight 0 maxconn ${node.slots} ${check}`,
+  `server ${node.name}-load ${serverOf(node, home)} id ${node.id + 16} weight 0 maxconn 1 track inference/${node.name}`,
+]
+
+/** A node that sleeps answers no more on a connection that stands, so each request has its own; streams of one that is gone end by its silence. */
+const standing = [
+  'option http-server-close',
+  'option srvtcpka',
+  'srvtcpka-idle 30s',
+  'srvtcpka-intvl 10s',
+  'srvtcpka-cnt 3',
+]
+
+const passedOn = '!{ srv_name -m beg again }'
+
+/** One backend with a server for each node, so that its slots are exact. None has a weight: only the way back to the choice has, for what was never handed over. */
+const inference = (gateway: Gateway): string[] => {
+  const nodes = nodesIn(gateway)
+  return [
+    ...ups(nodes),
+    `timeout queue ${spell(gateway.settings.queue.wait)}`,
+    ...standing,
+    'retries 2',
+    'retry-on conn-failure',
+    'option redispatch 1',
+    'option httpchk',
+    `http-check send meth GET uri-lf "%[srv_name,map_str({{files}}/nodes-checks.map)]" ver HTTP/1.1 hdr Host "%[srv_name,map_str({{files}}/nodes-hosts.map)]" hdr Authorization "Bearer %[srv_name,map_str({{keys}}/${nodeKeysMap})]"`,
+    'http-check expect status 200',
+    'timeout check 5s',
+    ...conversation.stored(gateway),
+    late(503, 429),
+    `http-after-response set-header retry-after 5 if { status 503 } ${someUp} ${passedOn}`,
+    `http-after-response set-status 429 if { status 503 } ${someUp} ${passedOn}`,
+    `http-response set-header x-served-by %[var(txn.node)] if ${passedOn}`,
+    'http-response set-var(txn.node) res.fhdr(x-served-by) if { srv_name -m beg again }',
+    'http-response set-var(txn.route) str(elsewhere) if { srv_name -m beg again }',
+    'http-response set-header x-route %[var(txn.route)] if { var(txn.route) -m found }',
+    'use-server %[var(txn.server)] if { var(txn.server) -m found }',
+    ...nodes.flatMap((node) => servers(node, gateway.home)),
+    ...againServers(gateway),
+  ]
+}
+
+/** What is asked of a model, and not of its answers: of a node that has it. */
+const metadata = (gateway: Gateway): string[] => [
+  'retry-on conn-failure',
+  'retries 2',
+  'option http-server-close',
+  'http-response set-header x-served-by %[var(txn.node)]',
+  'use-server %[var(txn.node)] if { var(txn.node) -m found }',
+  ...nodesIn(gateway).map(
+    (node) => `server ${node.name} ${serverOf(node, gateway.home)} weight 0 track inference/${node.name}`,
+  ),
+]
+
+/** What a request takes along to the second choice; `!` is in none of it. */
+const taken = ['tried', 'wants', 'prio', 'talk', 'hops', 'id', 'gateways']
+const hops = 3
+
+/** The node that did not take it is among those that were tried: it may look up for a moment longer. */
+const way = `unique-id-format "%[var(txn.tried)]${triedMark('%[var(txn.best),mod(16)]')}${taken
+  .slice(1)
+  .map((name) => `!%[var(txn.${name})]`)
+  .join('')}"`
+
+/** A request that was never handed over comes back here, and is given to another node that has the model. */
+function inner(gateway: Gateway): string {
+  const nodes = nodesIn(gateway)
+  // The worker connects as whoever it has become: on Linux one of the socket's group, which the unit gives; it may change no owner.
+  const mode = platformOf(gateway).modes.socket.toString(8)
+  return [
+    'frontend inner',
+    `bind "unix@${againSocket(gateway)}" mode ${mode} accept-proxy`,
+    way,
+    'http-request set-log-level silent',
+    'http-request set-var(txn.taken) fc_pp_unique_id',
+    ...taken.map((name, at) => `http-request set-var(txn.${name}) var(txn.taken),field(${at + 1},!)`),
+    'http-request set-var(txn.path) path,bytes(0,300)',
+    'http-request set-var(txn.pin) var(txn.wants),field(3,|)',
+    'http-request set-var(txn.hops) var(txn.hops),add(1)',
+    'http-request unset-var(txn.talk) if { var(txn.talk) -m len 0 }',
+    'acl routed var(txn.wants) -m found',
+    refuse({
+      status: 503,
+      message: 'one node after the other did not take this; try again shortly.',
+      when: [`!{ var(txn.hops) -m int 1:${hops} }`],
+      headers: retry,
+    }),
+    'http-request set-priority-class var(txn.prio) if !{ var(txn.prio) -m len 0 }',
+    ...choosing(nodes, gateway.settings.affinity === 'on'),
+    ...unserved,
+    ...chosen,
+    'http-request del-header authorization',
+    ...shown(nodes),
+    'default_backend inference',
+  ].join('\n    ')
+}
+
+/** What all nodes together have, by the observer. Without it a node tells its own, to whoever may see all. */
+const catalogue = (gateway: Gateway): string => {
+  const own = nodesIn(gateway).filter(({ engine, key }) => engine === 'ollama' && !key)
+  const said = 'the observer of this gateway does not answer, and it tells what its nodes have; try again shortly.'
+  const reply = `content-type application/json hdr retry-after 5 hdr x-denied-by nodes lf-string '${body(503, said)}'`
+  return [
+    'backend catalogue',
+    'no log',
+    'timeout server 5s',
+    'retries 2',
+    'retry-on conn-failure empty-response response-timeout',
+    'option redispatch 1',
+    'option httpchk GET /',
+    ...[502, 503, 504].map((status) => `http-error status ${status} ${reply}`),
+    'http-after-response set-status 503 if { status 502 504 }',
+    'http-request set-header host 127.0.0.1',
+    `server observer "unix@${places(gateway).listsSocket}" check inter 1s fall 1 rise 1 observe layer4 error-limit 1 on-error mark-down`,
+    ...own.map((node) => `server ${node.name} ${serverOf(node, gateway.home)} backup track inference/${node.name}`),
+  ].join('\n    ')
+}
+
+const resolvers = 'resolvers nodes\n    parse-resolv-conf\n    hold valid 10s\n    accepted_payload_size 8192'
+
+/** Each request goes to the node that has its model, the one that has it loaded and free before others. */
+export function nodes(gateway: Gateway): Policy {
+  if (!hasNodes(gateway)) return { name: 'nodes', lines: {} }
+  const all = nodesIn(gateway)
+  const page = openGroups(gateway.settings).includes('connect') ? ' !page' : ''
+  const talking = conversation.of(gateway)
+  return {
+    name: 'nodes',
+    lines: {
+      prepare: [...ups(all), 'http-request set-var(txn.hops) int(0)', way],
+      classify: asked,
+      limit: [
+        refuse({
+          status: 503,
+          message: 'no engine behind this gateway is up.',
+          when: [`row${page} !${someUp}`],
+          headers: retry,
+        }),
+      ],
+      inspect: [
+        ...model(gateway),
+        ...circle.refused(all),
+        ...many.refused(all),
+        ...talking,
+        ...choosing(all, gateway.settings.affinity === 'on'),
+        ...unknown,
+        ...unserved,
+        refuse({
+          status: 429,
+          message: full(gateway.settings.queue.max),
+          when: [`inference all_full { queue(inference) ge ${gateway.settings.queue.max} }`],
+          headers: retry,
+        }),
+        ...chosen,
+        ...route,
+      ],
+      rewrite: ['use_backend catalogue if { var(txn.backend) -m str catalogue }'],
+      inference: inference(gateway),
+      metadata: metadata(gateway),
+    },
+    sections: [
+      inner(gateway),
+      catalogue(gateway),
+      ...(talking.length > 0
+        ? [`backend conversations\n    stick-table type string len 64 size 20k expire 30m ${keptBy}`]
+        : []),
+      ...(looksUp(all) ? [resolvers] : []),
+    ],
+    proof: (target) => nodeProofs(target, all, gateway.hosts),
+    files: { 'engine.map': 'draining no\n', ...nodeFiles(gateway), ...many.files(all) },
+  }
+}

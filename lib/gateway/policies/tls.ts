@@ -1,0 +1,62 @@
+import { places } from '../../platform/here.ts'
+import { pemName } from '../../site/tls.ts'
+import { hasPublic, hasTls } from '../listeners.ts'
+import type { Gateway, Listener, Policy } from '../policy.ts'
+import { refuse } from '../refusal.ts'
+import { eitherOf } from './since.ts'
+
+/** Who signs client certificates, in the folder of the certificates. */
+export const clientAuthority = 'clients.pem'
+
+/** Room that a public listener leaves for the others, whose connections count in the same 2000. */
+const publicConnections = 1000
+
+/** What a listener's `bind` says of TLS: names by certificate only, HTTP/1.1 only (nobody here asks for more, and what is counted by connection stays true). */
+export function tlsWords({ name, tls, certificates = 'none' }: Listener): string {
+  if (!tls) return ''
+  const verify = certificates === 'none' ? '' : ` ca-file {{certs}}/${clientAuthority} verify ${certificates}`
+  const most = name === 'public' ? ` maxconn ${publicConnections}` : ''
+  return ` ssl crt-list {{files}}/certificates.lst strict-sni alpn http/1.1 ssl-min-ver TLSv1.2${verify}${most}`
+}
+
+/** Blanks part the words of a list of certificates. */
+const quoted = (path: string): string => path.replaceAll(' ', '\\ ')
+
+const list = (gateway: Gateway): string =>
+  Object.keys(gateway.settings.tls)
+    .map((name) => `${quoted(`${places(gateway).certs}/${pemName(name)}`)} ${name}\n`)
+    .join('')
+
+/** A handshake that failed, as the log's readers take a line: HAProxy's own words are no JSON. */
+const failed = [
+  '"time":"%t"',
+  '"address":"%[src]"',
+  ...['id', 'who', 'login', 'device', 'agent', 'group', 'method', 'path', 'model'].map((name) => `"${name}":""`),
+  '"status":400,"bytes":0,"queueMs":-1,"firstByteMs":-1,"totalMs":0,"end":"PR--","denied":"tls"',
+].join(',')
+
+/** From HAProxy 3.0 on a handshake has a time limit of its own. Before, it has that of a silent client, which is shorter then where anybody may come. */
+const handshake = (gateway: Gateway): string[] =>
+  eitherOf([3, 0], ['timeout client-hs 10s'], hasPublic(gateway) ? ['timeout client 60s'] : [])
+
+/** https by names: a handshake without one of them ends there, and the Host must be the name that was shaken hands for. */
+export function tls(gateway: Gateway): Policy {
+  if (!hasTls(gateway)) return { name: 'tls', lines: {} }
+  return {
+    name: 'tls',
+    lines: {
+      global: ['ssl-load-extra-files none', ...(hasPublic(gateway) ? ['maxsslrate 200'] : [])],
+      connection: handshake(gateway),
+      prepare: [`error-log-format '{${failed}}'`],
+      shape: [
+        'http-request set-var(txn.asked) req.fhdr(host),field(1,:),lower if { ssl_fc }',
+        refuse({
+          status: 421,
+          message: 'this connection was made for another name than its Host header says; make a new one for each name.',
+          when: ['{ ssl_fc } !{ ssl_fc_sni,lower,strcmp(txn.asked) eq 0 }'],
+        }),
+      ],
+    },
+    files: { 'certificates.lst': list(gateway) },
+  }
+}

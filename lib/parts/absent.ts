@@ -1,0 +1,33 @@
+import type { Host, Look } from '../host/host.ts'
+import { jobPath, labels } from '../platform/here.ts'
+import type { Role } from '../platform/platform.ts'
+import { again, isStep, missed, ok, type Step } from '../steps/step.ts'
+import type { Part } from './part.ts'
+
+/** A part that this machine's role has not: nothing of it is looked at, and the job that an earlier role left of it goes. */
+export const absent = (part: Part, label: Role): Part => ({
+  ...{ name: part.name, about: part.about },
+  steps(machine, setup) {
+    const ours = jobPath(machine, labels(machine)[label]) in setup.receipt.files
+    const jobs = part
+      .steps(machine, setup)
+      .filter(isStep)
+      .filter(({ id, undo, keeps }) => /\.(job|service)$/.test(id) && undo && !keeps)
+      .toReversed()
+    const left = async (look: Look): Promise<Step[]> => {
+      const found = await Promise.all(jobs.map(async (step) => ours && (await step.gone?.(look))?.is === 'missed'))
+      return jobs.filter((_, at) => found[at])
+    }
+    return [
+      {
+        id: `${part.name}.absent`,
+        title: `${part.about(machine, setup).title}: not on this machine, as role: gateway says`,
+        check: async (look: Look) =>
+          (await left(look)).length === 0 ? ok('the engines are nodes') : missed('an earlier role left it', again),
+        async apply(host: Host) {
+          for (const step of await left(host)) await step.undo?.(host)
+        },
+      },
+    ]
+  },
+})

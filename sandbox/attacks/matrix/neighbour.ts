@@ -1,0 +1,131 @@
+import { connect } from 'node:tls'
+import { expandGroups } from '../../../lib/site/endpoints.ts'
+import type { Box } from '../../box/box.ts'
+import { httpOver } from '../../box/dial.ts'
+import type { Machine } from '../../box/init.ts'
+import { right } from './laptop.ts'
+import type { Combination } from './refusals.ts'
+
+interface Listener {
+  addresses?: string[]
+  port?: number
+  tls_port?: number
+  plain?: boolean
+  from?: string[]
+  sources?: string[]
+  access?: string
+  groups?: string[]
+  certificates?: string
+}
+
+/** What somebody shows: nothing, a key that is known or not, a client certificate that is, or one that was. */
+export type Shown = 'none' | 'good' | 'wrong' | 'certificate' | 'revoked'
+
+const certified = (shown: Shown): shown is 'certificate' | 'revoked' => shown === 'certificate' || shown === 'revoked'
+
+/** What opens a client certificate. */
+export interface Pass {
+  pfx: Buffer
+  passphrase: string
+}
+
+/** The listeners of a combination, by name. */
+export const listenersOf = ({ listeners }: Combination): [string, Listener][] =>
+  Object.entries((listeners ?? {}) as Record<string, Listener>)
+
+/** Whether somebody may show a client certificate somewhere. */
+export const asksCertificates = (combination: Combination): boolean =>
+  listenersOf(combination).some(([, { certificates = 'none' }]) => certificates !== 'none')
+
+/** The networks of these examples that the neighbour is in, by the family of the address that it asks. */
+const near = { 4: /^192\.168\.(78\.(0\/24|2)|0\.0\/16)$/, 6: /^fd00:78:/ } as const
+
+/** The statuses that are right for a list of models asked at this address of a listener; 0 where nobody answers. */
+export function rightAt(
+  combination: Combination,
+  [name, listener]: [string, Listener],
+  address: string,
+  shown: Shown,
+): number[] {
+  const { groups = ['agents'], keyless = [] } = combination as { groups?: string[]; keyless?: string[] }
+  const { from, sources = from, certificates = 'none', access } = listener
+  if (sources && !sources.some((source) => near[address.includes(':') ? 6 : 4].test(source))) return [0]
+  if (certificates === 'required' && !certified(shown)) return [0]
+  const holds = (list: string[]) => expandGroups(list).includes('openai')
+  const open = holds(groups) && holds(listener.groups ?? groups)
+  const known = shown === 'good' || shown === 'certificate'
+  if (known || access === 'from') return [open ? 200 : 403]
+  if (name === 'inside' && holds(keyless)) return [open ? 200 : 403]
+  return [401, 403]
+}
+
+/** A name that certificates of a combination are for, and no wildcard. */
+const nameOf = ({ tls }: Combination): string | undefined =>
+  Object.keys((tls ?? {}) as object).find((name) => !name.startsWith('*'))
+
+interface Call {
+  from: Machine
+  address: string
+  port: number
+  /** by https, for this name */
+  name?: string
+  key?: string
+  pass?: Pass
+}
+
+/** The status of a list of models; 0 where no answer comes. */
+async function called(box: Box, { from, address, port, name, key, pass }: Call): Promise<number> {
+  const socket = await box.dial(from, address, port).catch(() => undefined)
+  if (!socket) return 0
+  const wire = name ? connect({ socket, servername: name, rejectUnauthorized: false, ...pass }) : socket
+  const own = name ?? (address.includes(':') ? `[${address}]` : address)
+  const headers = { host: `${own}:${port}`, ...(key ? { authorization: `Bearer ${key}` } : {}) }
+  const answer = httpOver(wire, address, port, { path: '/v1/models', headers })
+  return answer.then(
+    ({ status }) => status,
+    () => 0,
+  )
+}
+
+interface Asking {
+  call: Call
+  wanted: number[]
+}
+
+/** Every address of every listener beyond the tailnet's plain one, and what is right there. */
+function asking(box: Box, combination: Combination, shown: Shown): Asking[] {
+  const name = nameOf(combination)
+  return listenersOf(combination).flatMap(([kind, listener]): Asking[] => {
+    const port = listener.port ?? Number(combination.port ?? 11434)
+    if (kind === 'tailnet')
+      return certified(shown)
+        ? []
+        : [
+            {
+              call: { from: 'laptop', address: box.address, port: Number(listener.tls_port), name },
+              wanted: right(combination, shown),
+            },
+          ]
+    const secure = kind !== 'inside' && listener.plain !== true
+    if (certified(shown) && (listener.certificates ?? 'none') === 'none') return []
+    return (listener.addresses ?? []).map((address) => ({
+      call: { from: 'neighbour', address, port, ...(secure && { name }) },
+      wanted: rightAt(combination, [kind, listener], address, shown),
+    }))
+  })
+}
+
+/** What comes of a list of models at each listener; undefined when all of it is as it should be. */
+export async function askedThere(
+  box: Box,
+  combination: Combination,
+  shown: Shown,
+  means: { key?: string; pass?: Pass },
+): Promise<string | undefined> {
+  for (const { call, wanted } of asking(box, combination, shown)) {
+    const status = await called(box, { ...call, ...means })
+    if (!wanted.includes(status))
+      return `GET /v1/models at ${call.address}:${call.port} (shown: ${shown}): ${status} instead of ${wanted.join(' or ')}`
+  }
+  return undefined
+}

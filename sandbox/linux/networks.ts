@@ -1,0 +1,75 @@
+import type { Ran } from '../box/apt.ts'
+import type { Booted } from './booted.ts'
+
+/** Where a client of the booted Debian is: beside it, in a network that its border routes to, or where no private address leads. */
+export const networks = ['home', 'other', 'internet'] as const
+export type Network = (typeof networks)[number]
+
+/** Addresses of the clients, the border and the machine itself. */
+export const at = {
+  ...{ home: '10.50.0.10', other: '10.60.0.10', internet: '203.0.113.50' },
+  ...{ borderInside: '10.50.0.1', borderOutside: '203.0.113.1', machine: '10.50.0.100' },
+} as const
+
+/** A border as its owner has it: forwards for those inside, drops what comes from outside, but for what was translated on purpose. */
+const usualBorder = `
+table inet own {
+  chain forward {
+    type filter hook forward priority filter; policy drop;
+    ct state established,related accept
+    iifname { "switch", "to-other" } accept
+    ct status dnat accept
+  }
+}`
+
+const link = (one: string, card: string, other: string, otherCard: string): string =>
+  `ip link add ${card} ${one} type veth peer name ${otherCard} ${other}`
+const inside = (network: string): string => `netns ${network}`
+
+const script = (names: string[]): string => `
+set -e
+for n in border ${networks.join(' ')}; do
+  ip netns add $n
+  ip -n $n link set lo up
+  mkdir -p /etc/netns/$n
+  printf '127.0.0.1 localhost\\n${at.borderOutside} ${names.join(' ')}\\n' > /etc/netns/$n/hosts
+done
+${link('', 'home0', inside('border'), 'to-machine')}
+${link(inside('border'), 'to-home', inside('home'), 'eth0')}
+${link(inside('border'), 'to-other', inside('other'), 'eth0')}
+${link(inside('border'), 'outside', inside('internet'), 'eth0')}
+ip -n border link add switch type bridge
+for port in to-machine to-home; do ip -n border link set $port master switch up; done
+ip -n border address add ${at.borderInside}/24 dev switch
+ip -n border address add 10.60.0.1/24 dev to-other
+ip -n border address add ${at.borderOutside}/24 dev outside
+for card in switch to-other outside; do ip -n border link set $card up; done
+ip address add ${at.machine}/24 dev home0
+ip link set home0 up
+ip route add default via ${at.borderInside}
+for client in home=${at.home}=${at.borderInside} other=${at.other}=10.60.0.1 internet=${at.internet}=; do
+  IFS== read -r n address router <<END
+$client
+END
+  ip -n $n address add $address/24 dev eth0
+  ip -n $n link set eth0 up
+  [ -z "$router" ] || ip -n $n route add default via $router
+done
+ip netns exec border sysctl -qw net.ipv4.ip_forward=1
+ip netns exec border nft -f - <<'END'
+${usualBorder}
+END
+`
+
+/** The booted Debian at home behind a border, and clients in three networks, for whom these names lead to the border. */
+export interface Networks {
+  /** runs a line of the shell where a client or the border is */
+  in(where: Network | 'border', line: string): Promise<Ran>
+}
+
+/** Makes them in the booted Debian, which has nftables. Throws with what went wrong. */
+export async function startNetworks(machine: Booted, names: string[]): Promise<Networks> {
+  const { code, stderr } = await machine.run(['sh', '-c', script(names)])
+  if (code !== 0) throw new Error(`the networks could not be made: ${stderr.trim()}`)
+  return { in: (where, line) => machine.run(['ip', 'netns', 'exec', where, 'sh', '-c', line]) }
+}

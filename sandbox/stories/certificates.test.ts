@@ -1,0 +1,3 @@
+import { swapping } from './swapping.ts'
+
+swapping()

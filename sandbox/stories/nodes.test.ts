@@ -1,0 +1,167 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { engineLoad } from '../../lib/haproxy/runtime.ts'
+import { renewNodes, setDrained } from '../../lib/nodes/store.ts'
+import { everyVersion } from '../attacks/versions/each.ts'
+import { type Engine, startEngine } from '../lab/engine.ts'
+import { eventually, type RunningGateway, startGateway } from '../lab/gateway.ts'
+import { type Client, dial, exchange, type Reply, request } from '../lab/raw.ts'
+import { json, silent } from '../lab/recorder.ts'
+
+let conversations = 0
+/** The beginning of a conversation of its own, unless it has a name. */
+const chat = (model: string, name?: string): object => ({
+  model,
+  messages: [{ role: 'user', content: `This is ${name ?? conversations++}.` }],
+})
+
+describe.each(everyVersion)('nodes behind $title', ({ program }) => {
+  let mac: Engine
+  let gpu: Engine
+  let box: Engine
+  let gateway: RunningGateway
+  let clients: Client[]
+
+  const settings = () => `role: gateway
+groups: [agents, native, embeddings]
+inference: { slots: 1 }
+nodes:
+  mac: { address: 127.0.0.1, port: ${mac.port}, slots: 2 }
+  gpu: { address: 127.0.0.1, port: ${gpu.port}, slots: 2, speed: 2 }
+  box: { address: 127.0.0.1, port: ${box.port}, slots: 2, engine: vllm }
+`
+  beforeAll(async () => {
+    mac = await startEngine('mac', 'ollama', ['both:latest', 'mac-only', 'cold-here'], ['both:latest', 'mac-only'])
+    gpu = await startEngine(
+      'gpu',
+      'ollama',
+      ['both:latest', 'gpu-only', 'cold-here'],
+      ['both:latest', 'gpu-only', 'cold-here'],
+    )
+    box = await startEngine('box', 'vllm', ['Qwen/Qwen2.5-7B'])
+    gateway = await startGateway({ enginePort: mac.port, settings: settings(), haproxy: await program() })
+  }, 120_000)
+  afterAll(async () => {
+    await gateway?.stop()
+    for (const one of [mac, gpu, box]) await one?.recorder.stop()
+  })
+  beforeEach(async () => {
+    clients = []
+    await eventually('nothing runs', async () => (await engineLoad(gateway.machine))?.running === 0)
+    for (const [name, one] of Object.entries({ mac, gpu, box }))
+      Object.assign(one, { asked: [], other: [], answers: json(`{"from":"${name}"}`) })
+  })
+  afterEach(() => {
+    for (const client of clients) client.hangUp()
+  })
+
+  const ask = async (
+    body: object,
+    { path = '/v1/chat/completions', host = gateway.host, headers = [] as string[] } = {},
+  ) => {
+    const { replies } = await exchange(
+      gateway,
+      request(`POST ${path} HTTP/1.1`, [`Host: ${host}`, ...headers], JSON.stringify(body)),
+    )
+    return replies[0] as Reply
+  }
+  const open = async (body: object): Promise<Client> => {
+    const client = await dial(gateway)
+    clients.push(client)
+    client.send(request('POST /v1/chat/completions HTTP/1.1', [`Host: ${gateway.host}`], JSON.stringify(body)))
+    return client
+  }
+  const header = (reply: Reply, name: string) => reply.head.headers.find(([given]) => given === name)?.[1]
+  const from = (reply: Reply): string => (JSON.parse(reply.body) as { from: string }).from
+
+  test('a request goes to the node that has its model, whatever way that is spelled', async () => {
+    expect(from(await ask(chat('mac-only')))).toBe('mac')
+    expect(from(await ask(chat('gpu-only:latest')))).toBe('gpu')
+    expect(from(await ask(chat('library/gpu-only')))).toBe('gpu')
+    expect(from(await ask(chat('Qwen/Qwen2.5-7B')))).toBe('box')
+  })
+
+  test('of two that have it loaded and are free the faster one is asked, then whichever has more room', async () => {
+    gpu.answers = silent
+    mac.answers = silent
+    for (const busy of [1, 2, 3, 4]) {
+      await open(chat('both'))
+      await eventually('it is with an engine', () => gpu.asked.length + mac.asked.length === busy)
+    }
+    expect([gpu.asked.length, mac.asked.length]).toEqual([2, 2])
+  })
+
+  test('a conversation stays where it began, as long as that is not full', async () => {
+    const where = async (name: string) => {
+      const reply = await ask(chat('both', name))
+      return [from(reply), header(reply, 'x-route')]
+    }
+    expect(await where('a talk')).toEqual(['gpu', 'loaded'])
+    gpu.answers = silent
+    await open(chat('both'))
+    await eventually('the node works', () => gpu.asked.length === 2)
+    gpu.answers = json('{"from":"gpu"}')
+    expect(await where('a talk')).toEqual(['gpu', 'affinity'])
+    expect(await where('another')).toEqual(['mac', 'loaded'])
+  })
+
+  test('the answer says who served it, and which way it came', async () => {
+    const reply = await ask(chat('mac-only'))
+    expect([header(reply, 'x-served-by'), header(reply, 'x-route')]).toEqual(['mac', 'loaded'])
+  })
+
+  test('a model that nobody has is refused in the words of each family, and no engine is asked', async () => {
+    const [v1, api] = [await ask(chat('no-such')), await ask(chat('no-such'), { path: '/api/chat' })]
+    expect([v1.status, JSON.parse(v1.body).error.type]).toEqual([404, 'not_found_error'])
+    expect([api.status, JSON.parse(api.body).error]).toEqual([404, expect.stringContaining('no-such')])
+    expect([...mac.asked, ...gpu.asked, ...box.asked]).toEqual([])
+  })
+
+  test('rows that an engine has not are never asked of it', async () => {
+    const reply = await ask(chat('Qwen/Qwen2.5-7B'), { path: '/api/chat' })
+    expect([reply.status, box.asked.length]).toEqual([404, 0])
+  })
+
+  test('a node is asked by its own name alone', async () => {
+    const host = `mac-api:${gateway.port}`
+    expect(from(await ask(chat('both'), { host }))).toBe('mac')
+    expect((await ask(chat('gpu-only'), { host })).status).toBe(404)
+  })
+
+  test('a model behind all messages is found', async () => {
+    const body = { messages: [{ role: 'user', content: 'x'.repeat(300_000) }], model: 'mac-only' }
+    expect(from(await ask(body))).toBe('mac')
+  })
+
+  test('a node that has gone is passed over for another one that has the model, and never for one that has not', async () => {
+    await gpu.recorder.stop()
+    const [one, other] = await Promise.all([ask(chat('both')), ask(chat('gpu-only'))])
+    expect([one?.status, other?.status]).toEqual([200, 503])
+    expect(header(other as Reply, 'retry-after')).toBe('5')
+    expect(mac.asked.map(({ model }) => model)).toEqual(['both'])
+    await gpu.recorder.start()
+    await eventually('it is back', async () => (await ask(chat('gpu-only'))).status === 200)
+  })
+
+  test('a node that is drained takes no new requests until it is ready, and what runs there goes on', async () => {
+    gpu.answers = silent
+    const running = await open(chat('gpu-only'))
+    await eventually('it runs', () => gpu.asked.length === 1)
+    await setDrained(gateway.machine, 'gpu', true)
+    gpu.answers = json('{"from":"gpu"}')
+    expect([from(await ask(chat('both'))), (await ask(chat('gpu-only'))).status]).toEqual(['mac', 503])
+    const [first] = gpu.asked
+    if (first) void json('{"from":"gpu"}')(first.wire, first.request)
+    expect((await running.settled(1))[0]?.status).toBe(200)
+    await setDrained(gateway.machine, 'gpu', false)
+    expect(from(await ask(chat('both')))).toBe('gpu')
+  })
+
+  test('models come and go without a reload', async () => {
+    mac.models = [...mac.models, 'new-one']
+    await renewNodes(gateway.machine, gateway.gateway.settings)
+    expect(from(await ask(chat('new-one')))).toBe('mac')
+    mac.models = mac.models.filter((name) => name !== 'new-one')
+    await renewNodes(gateway.machine, gateway.gateway.settings)
+    expect((await ask(chat('new-one'))).status).toBe(404)
+  })
+})
