@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
 
 /** Everything that is piped into this process. */
@@ -18,13 +18,17 @@ const own = { ROP_TYPED: undefined, ROP_FROM: undefined }
 export function handOver(argv: string[], env: Record<string, string | undefined>): Promise<number> {
   const [program = '', ...args] = argv
   // Signals are the program's from here on: a terminal sends Ctrl-C to both, and twice means something else to an agent.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.removeAllListeners(signal)
-  const child = spawn(program, args, { stdio: 'inherit', env: { ...process.env, ...own, ...env } })
-  const pass = (signal: NodeJS.Signals) => void child.kill(signal)
+  // They are taken over before it starts, and never in between nobody's: it may be heard before this process goes on.
+  let child: ChildProcess | undefined
+  const pass = (signal: NodeJS.Signals) => void child?.kill(signal)
+  const before = (['SIGINT', 'SIGTERM'] as const).map((signal) => [signal, process.listeners(signal)] as const)
   for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.on(signal, pass)
   process.on('SIGINT', process.stdin.isTTY ? () => {} : pass)
+  for (const [signal, heard] of before) for (const listener of heard) process.removeListener(signal, listener)
+  const started = spawn(program, args, { stdio: 'inherit', env: { ...process.env, ...own, ...env } })
+  child = started
   return new Promise((resolve, reject) => {
-    child.once('error', reject)
-    child.once('exit', (code, signal) => resolve(code ?? 128 + (constants.signals[signal ?? 'SIGTERM'] ?? 0)))
+    started.once('error', reject)
+    started.once('exit', (code, signal) => resolve(code ?? 128 + (constants.signals[signal ?? 'SIGTERM'] ?? 0)))
   })
 }

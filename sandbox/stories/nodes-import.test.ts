@@ -79,6 +79,6 @@ describe.skipIf(cannot)(titled('a gateway without an engine takes over from ngin
     stop()
     const answers = await Promise.all(Array.from({ length: 6 }, ask))
     expect(answers.filter(({ status }) => status !== 200).map(({ body }) => body)).toEqual([])
-    expect((await rop('nodes')).stdout).toMatch(/^node-1 +down/m)
+    await eventually('the gateway knows', async () => /^node-1 +down/m.test((await rop('nodes')).stdout))
   })
 })
