@@ -1,55 +1,23 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { type Box, differences } from '../box/box.ts'
+import type { Box } from '../box/box.ts'
 import { node } from '../box/paths.ts'
 import { eventually } from './await.ts'
-import { answers, install, installedBox, installs, job, readyBox, status } from './installed.ts'
+import { install, installedBox, installs, job, readyBox, status } from './installed.ts'
+import { isNamed, isReplaced, serves } from './other-ollamas.ts'
 import { expectGreen, patience, told } from './witness.ts'
 
 let box: Box
 afterEach(() => box?.close())
-
-/** Waits until somebody answers on Ollama's port of this Mac. */
-const serves = () =>
-  eventually('an Ollama answers', async () => {
-    const { code } = await box.run(['curl', '-fs', `http://127.0.0.1:${box.enginePort}/api/version`])
-    return code === 0
-  })
-
-const ours = ['Library/LaunchAgents', '.haproxy', 'Library/Application Support/remote-ollama-proxy', '.config']
-
-/** install.ts without the flag: names what is there, exits 3, changes nothing. */
-async function isNamed(what: string | RegExp): Promise<void> {
-  const before = ours.map((folder) => (box.exists(folder) ? box.snapshot(folder) : undefined))
-  const { code, stderr } = await install(box)
-  expect(stderr).toMatch(what)
-  expect(stderr).toContain('--stop-other-ollama')
-  expect(code).toBe(3)
-  for (const [at, folder] of ours.entries()) {
-    const then = before[at]
-    if (then === undefined) expect(box.exists(folder), folder).toBe(false)
-    else expect(differences(then, box.snapshot(folder)), folder).toEqual([])
-  }
-}
-
-/** With the flag it is stopped, the install goes through, and uninstall says how to bring it back. */
-async function isReplaced(back: string | RegExp): Promise<void> {
-  await installs(box, ['--stop-other-ollama'])
-  await answers(box)
-  expect(await status(box)).toMatchObject({ code: 0 })
-  const { code, stdout } = await box.script('uninstall.ts', ['--yes'])
-  expect(code).toBe(0)
-  expect(stdout).toMatch(back)
-}
 
 describe('an Ollama that is not ours', () => {
   it('Ollama.app is named, stopped only when told so, and offered back; its own program is then used', async (context) => {
     box = await readyBox({ mac: { ollamaApp: { installed: true } } })
     if (!box.namespaced) return context.skip(`a box there has no /Applications of its own: ${box.why}`)
     await box.run(['open', '-a', 'Ollama'])
-    await serves()
-    await isNamed(/Ollama\.app/)
+    await serves(box)
+    await isNamed(box, /Ollama\.app/)
     expect(box.state().ollamaApp.running).toBe(true)
-    await isReplaced(/bring it back with: launchctl enable gui\/501\/com\.ollama\.ollama; open -a Ollama$/m)
+    await isReplaced(box, /bring it back with: launchctl enable gui\/501\/com\.ollama\.ollama; open -a Ollama$/m)
     expect(box.state().ollamaApp.running).toBe(false)
   })
 
@@ -57,7 +25,7 @@ describe('an Ollama that is not ours', () => {
     box = await readyBox({ mac: { ollamaApp: { installed: true }, automationMs: 120_000 } })
     if (!box.namespaced) return context.skip(`a box there has no /Applications of its own: ${box.why}`)
     await box.run(['open', '-a', 'Ollama'])
-    await serves()
+    await serves(box)
     const env = { SSH_CONNECTION: '100.64.0.7 50000 100.64.0.1 22' }
     const outcome = await box.script('install.ts', ['--yes', '--stop-other-ollama'], { env, timeoutMs: patience })
     expectGreen(outcome.code, told(outcome))
@@ -69,96 +37,20 @@ describe('an Ollama that is not ours', () => {
     box = await readyBox()
     if (!box.namespaced) return context.skip(`its port 11434 may be somebody else’s there: ${box.why}`)
     await box.run(['brew', 'services', 'start', 'ollama'])
-    await serves()
-    await isNamed(/the Homebrew service ollama/)
+    await serves(box)
+    await isNamed(box, /the Homebrew service ollama/)
     expect(await job(box, 'homebrew.mxcl.ollama')).toBeDefined()
-    await isReplaced(/bring it back with: \S*brew services start ollama$/m)
+    await isReplaced(box, /bring it back with: \S*brew services start ollama$/m)
     expect(await job(box, 'homebrew.mxcl.ollama')).toBeUndefined()
   })
 
   it('one in a terminal is named with its process, stopped only when told so, and offered back', async () => {
     box = await readyBox()
     const terminal = box.start(['ollama', 'serve'], { env: { OLLAMA_HOST: `127.0.0.1:${box.enginePort}` } })
-    await serves()
-    await isNamed(/ollama \(process \d+\) on 127\.0\.0\.1: .*ollama serve/)
-    await isReplaced(/install\.ts stopped ollama .*ollama serve; start it again as you did before$/m)
+    await serves(box)
+    await isNamed(box, /ollama \(process \d+\) on 127\.0\.0\.1: .*ollama serve/)
+    await isReplaced(box, /install\.ts stopped ollama .*ollama serve; start it again as you did before$/m)
     await terminal.done
-  })
-})
-
-/** A property list that starts an Ollama at login, and again whenever it ends. */
-const agent = (label: string, program: string, host: string) => `<?xml version="1.0" encoding="UTF-8"?>
-<plist version="1.0"><dict>
-<key>Label</key><string>${label}</string>
-<key>ProgramArguments</key><array><string>${program}</string><string>serve</string></array>
-<key>EnvironmentVariables</key><dict><key>OLLAMA_HOST</key><string>${host}</string></dict>
-<key>RunAtLoad</key><true/><key>KeepAlive</key><true/>
-</dict></plist>
-`
-
-describe('an Ollama that somebody starts again', () => {
-  it.each(['0.0.0.0:11434', '100.64.0.1:11434', '[::]:11434'])(
-    'as a LaunchAgent on %s is named with it, stopped for good, and offered back',
-    async (host) => {
-      box = await readyBox()
-      if (!box.namespaced) return
-      const file = 'Library/LaunchAgents/com.me.llm.plist'
-      box.write(file, agent('com.me.llm', '/opt/homebrew/bin/ollama', host), 0o644)
-      await box.run(['launchctl', 'bootstrap', 'gui/501', `${box.home}/${file}`])
-      await eventually('it listens', async () => {
-        const { stdout } = await box.run(['lsof', '-nP', '-iTCP:11434', '-sTCP:LISTEN'])
-        return stdout.includes('ollama')
-      })
-      await isNamed(/the LaunchAgent com\.me\.llm \(ollama \(process \d+\) on /)
-      await isReplaced(
-        /bring it back with: launchctl enable gui\/501\/com\.me\.llm; launchctl bootstrap gui\/501 '.*com\.me\.llm\.plist'$/m,
-      )
-      expect(await job(box, 'com.me.llm')).toBeUndefined()
-      expect((await box.run(['launchctl', 'print-disabled', 'gui/501'])).stdout).toContain('"com.me.llm" => disabled')
-    },
-  )
-
-  it('as a LaunchAgent that is not loaded now is named, and is no trouble at the next login', async () => {
-    box = await readyBox()
-    if (!box.namespaced) return
-    box.write(
-      'Library/LaunchAgents/com.me.llm.plist',
-      agent('com.me.llm', '/opt/homebrew/bin/ollama', '127.0.0.1'),
-      0o644,
-    )
-    await isNamed(/the LaunchAgent com\.me\.llm, which starts an Ollama at login/)
-    await installs(box, ['--stop-other-ollama'])
-    await box.reboot()
-    await answers(box)
-    expect(await job(box, 'com.me.llm')).toBeUndefined()
-    await eventually('all is well', async () => (await status(box)).code === 0)
-  })
-
-  it('by a script is ended with the script', async () => {
-    box = await readyBox()
-    const loop = 'while true; do ollama serve; sleep 1; done'
-    const env = { OLLAMA_HOST: `127.0.0.1:${box.enginePort}` }
-    box.write('keep.sh', loop, 0o755)
-    const script = box.start(['sh', `${box.home}/keep.sh`], { env })
-    await serves()
-    await isNamed(/ollama \(process \d+\) on 127\.0\.0\.1: .*ollama serve/)
-    await isReplaced(/start it again as you did before$/m)
-    await script.done
-  })
-
-  it('by a loop that somebody typed is told by whom, and nothing else is ended', async () => {
-    box = await readyBox()
-    const env = { OLLAMA_HOST: `127.0.0.1:${box.enginePort}` }
-    const typed = box.start(['bash', '-i'], { env, tty: true })
-    typed.write('while true; do ollama serve; done\n')
-    await serves()
-    const { code, stderr } = await install(box, '--stop-other-ollama')
-    expect(stderr).toMatch(
-      /came back \(ollama .*\): end the loop in bash -i \(process \d+\) with Ctrl-C; then run install/,
-    )
-    expect(code).toBe(3)
-    typed.kill('SIGKILL')
-    await typed.done
   })
 })
 

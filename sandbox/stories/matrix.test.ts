@@ -78,10 +78,10 @@ describe('what the laptop must get', () => {
 
 describe.skipIf(cannot)(titled(`a handful of combinations (seed ${seed})`), async () => {
   const usual = cannot ? undefined : await haproxy()
-  const version = usual?.version.split('.').slice(0, 2).join('.') ?? ''
+  const version = usual?.version.split('.').slice(0, 1).join('.') ?? ''
   const macs = new Macs(new Map(usual ? [[version, usual]] : []))
   afterAll(() => macs.close())
-  const handful = combinations(seed, [version]).slice(0, 2)
+  const handful = combinations(seed, [version]).slice(0, 1)
 
   it.each(handful.map((combination, at) => ({ number: at + 1, combination })))(
     'number $number lives as promised',

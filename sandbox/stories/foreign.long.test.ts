@@ -1,0 +1,85 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import type { Box } from '../box/box.ts'
+import { eventually } from './await.ts'
+import { answers, install, installs, job, readyBox, status } from './installed.ts'
+import { isNamed, isReplaced, serves } from './other-ollamas.ts'
+
+let box: Box
+afterEach(() => box?.close())
+
+/** A property list that starts an Ollama at login, and again whenever it ends. */
+const agent = (label: string, program: string, host: string) => `<?xml version="1.0" encoding="UTF-8"?>
+<plist version="1.0"><dict>
+<key>Label</key><string>${label}</string>
+<key>ProgramArguments</key><array><string>${program}</string><string>serve</string></array>
+<key>EnvironmentVariables</key><dict><key>OLLAMA_HOST</key><string>${host}</string></dict>
+<key>RunAtLoad</key><true/><key>KeepAlive</key><true/>
+</dict></plist>
+`
+
+describe('an Ollama that somebody starts again', () => {
+  it.each(['0.0.0.0:11434', '100.64.0.1:11434', '[::]:11434'])(
+    'as a LaunchAgent on %s is named with it, stopped for good, and offered back',
+    async (host) => {
+      box = await readyBox()
+      if (!box.namespaced) return
+      const file = 'Library/LaunchAgents/com.me.llm.plist'
+      box.write(file, agent('com.me.llm', '/opt/homebrew/bin/ollama', host), 0o644)
+      await box.run(['launchctl', 'bootstrap', 'gui/501', `${box.home}/${file}`])
+      await eventually('it listens', async () => {
+        const { stdout } = await box.run(['lsof', '-nP', '-iTCP:11434', '-sTCP:LISTEN'])
+        return stdout.includes('ollama')
+      })
+      await isNamed(box, /the LaunchAgent com\.me\.llm \(ollama \(process \d+\) on /)
+      await isReplaced(
+        box,
+        /bring it back with: launchctl enable gui\/501\/com\.me\.llm; launchctl bootstrap gui\/501 '.*com\.me\.llm\.plist'$/m,
+      )
+      expect(await job(box, 'com.me.llm')).toBeUndefined()
+      expect((await box.run(['launchctl', 'print-disabled', 'gui/501'])).stdout).toContain('"com.me.llm" => disabled')
+    },
+  )
+
+  it('as a LaunchAgent that is not loaded now is named, and is no trouble at the next login', async () => {
+    box = await readyBox()
+    if (!box.namespaced) return
+    box.write(
+      'Library/LaunchAgents/com.me.llm.plist',
+      agent('com.me.llm', '/opt/homebrew/bin/ollama', '127.0.0.1'),
+      0o644,
+    )
+    await isNamed(box, /the LaunchAgent com\.me\.llm, which starts an Ollama at login/)
+    await installs(box, ['--stop-other-ollama'])
+    await box.reboot()
+    await answers(box)
+    expect(await job(box, 'com.me.llm')).toBeUndefined()
+    await eventually('all is well', async () => (await status(box)).code === 0)
+  })
+
+  it('by a script is ended with the script', async () => {
+    box = await readyBox()
+    const loop = 'while true; do ollama serve; sleep 1; done'
+    const env = { OLLAMA_HOST: `127.0.0.1:${box.enginePort}` }
+    box.write('keep.sh', loop, 0o755)
+    const script = box.start(['sh', `${box.home}/keep.sh`], { env })
+    await serves(box)
+    await isNamed(box, /ollama \(process \d+\) on 127\.0\.0\.1: .*ollama serve/)
+    await isReplaced(box, /start it again as you did before$/m)
+    await script.done
+  })
+
+  it('by a loop that somebody typed is told by whom, and nothing else is ended', async () => {
+    box = await readyBox()
+    const env = { OLLAMA_HOST: `127.0.0.1:${box.enginePort}` }
+    const typed = box.start(['bash', '-i'], { env, tty: true })
+    typed.write('while true; do ollama serve; done\n')
+    await serves(box)
+    const { code, stderr } = await install(box, '--stop-other-ollama')
+    expect(stderr).toMatch(
+      /came back \(ollama .*\): end the loop in bash -i \(process \d+\) with Ctrl-C; then run install/,
+    )
+    expect(code).toBe(3)
+    typed.kill('SIGKILL')
+    await typed.done
+  })
+})

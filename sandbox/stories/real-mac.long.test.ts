@@ -1,0 +1,99 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type Box, createBox, type Outcome } from '../box/box.ts'
+import type { Row } from '../real-mac/step.ts'
+import { cannot, patience, titled, told } from './witness.ts'
+
+/** Where the steps of a box put their rows and what they keep. */
+const results = '/tmp/real-mac'
+
+/** The names and addresses of the box's Mac and its owner. */
+const _secrets = [/\bada\b/i, /Lovelace/, /tail0lab/, /studio/i, /192\.168\.78/, /\/Users\/ada/, /example\.com/]
+
+describe.skipIf(cannot)(
+  titled('the proof on a real Mac, from install to uninstall, as far as a box can be one'),
+  () => {
+    let box: Box
+    beforeAll(async () => {
+      const mac = { launchd: { throttleMs: 400 }, pmset: { ac: { sleep: 0, autorestart: 1 } } }
+      box = await createBox({ preset: 'ready', mac })
+    })
+    afterAll(() => box?.close())
+
+    const run = (name: string, ...words: string[]): Promise<Outcome> =>
+      box.script(`sandbox/real-mac/${name}`, words, { timeoutMs: patience, env: { REAL_MAC_RESULTS: results } })
+
+    const row = (name: string): Row | undefined =>
+      box
+        .read(`${results}/rows.jsonl`)
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Row)
+        .findLast(({ step }) => step === name)
+
+    /** Runs a step, which must miss nothing; gives its row. */
+    async function passes(name: string, ...words: string[]): Promise<Row> {
+      const outcome = await run(`${name}.ts`, ...words)
+      const found = row(name)
+      expect(found?.missed, told(outcome)).toEqual([])
+      expect(outcome.code, told(outcome)).toBe(0)
+      return found as Row
+    }
+
+    it('installs, finds nothing to do, and proves', async () => {
+      expect((await passes('install')).passed).toBe(8)
+      expect((await passes('again')).passed).toBe(2)
+      const proof = await passes('proof', '--only', 'refused', '--only', 'hostile.advisory')
+      expect(proof.passed).toBeGreaterThan(15)
+      await passes('laptop', '--to', `${box.address}:${box.port}`)
+    })
+
+    it('is asked from another machine of the tailnet', async () => {
+      const words = ['--to', `${box.address}:${box.port}`]
+      const env = { REAL_MAC_RESULTS: results }
+      const outcome = await box.script('sandbox/real-mac/laptop.ts', words, { on: 'laptop', env, timeoutMs: patience })
+      expect([outcome.code, row('laptop')?.missed], told(outcome)).toEqual([0, []])
+    })
+
+    it('counts losses: of commands, keys, reloads and lines of the log', async () => {
+      expect((await passes('master', '--times', '20')).noted).toEqual([
+        '0 of 20 commands through the master came back empty',
+      ])
+      expect((await passes('keys', '--rounds', '2')).noted[0]).toContain('2 keys added and revoked; 0 times')
+      expect((await passes('reloads', '--times', '3')).noted[0]).toMatch(
+        /^[1-9]\d* streams came to their end; 0 complaints/,
+      )
+      expect((await passes('log', '--count', '200', '--together', '20')).noted).toEqual([
+        '200 lines, 0 counted as lost',
+      ])
+    })
+
+    it('lives through kills, restarts, Tailscale’s and Homebrew’s ways, and other Ollamas', async () => {
+      expect((await passes('life')).skipped).toEqual([])
+      expect((await passes('others')).skipped).toEqual([
+        'an Ollama that listens everywhere (this kernel gives no wildcard a port that one address has)',
+      ])
+    })
+
+    it('a miss ends a step with 1 and stands in the table', async () => {
+      await box.run(['launchctl', 'bootout', 'gui/501/com.haproxy'])
+      const outcome = await run('master.ts', '--times', '2')
+      expect(outcome.code).toBe(1)
+      const summary = await box.script('sandbox/real-mac/summary.ts', [], {
+        env: { REAL_MAC_RESULTS: results, GITHUB_STEP_SUMMARY: '/tmp/summary.md' },
+      })
+      expect(summary.code, told(summary)).toBe(0)
+      expect(box.read('/tmp/summary.md')).toMatch(/\| master \| 0 \| 1 \| \d+ s \| ✗ the master names its worker \|/)
+      expect(box.read('/tmp/summary.md')).toMatch(/^\| step \| passed \| missed \| took \| seen \|$/m)
+    })
+
+    it('leaves nothing, and keeps what is worth keeping', async () => {
+      const kept = await box.run(['sh', 'sandbox/real-mac/collect.sh'], {
+        env: { REAL_MAC_RESULTS: results },
+        cwd: process.cwd(),
+      })
+      expect(kept.stdout, told(kept)).toContain('haproxy.cfg')
+      await passes('install')
+      await passes('uninstall')
+    })
+  },
+)
