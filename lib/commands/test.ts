@@ -1,5 +1,7 @@
+import { isIP } from 'node:net'
 import { hostileChecks } from '../checks/hostile.ts'
 import { findTarget, partChecks } from '../checks/index.ts'
+import { dnsChecks } from '../checks/names.ts'
 import { gatewayOf } from '../gateway/of-site.ts'
 import type { ProbeKeys } from '../gateway/proofs/probe-keys.ts'
 import { withProbeKeys } from '../gateway/proofs/probes.ts'
@@ -14,6 +16,7 @@ import type { Setup } from '../site/setup.ts'
 import { junit, tap } from '../steps/results.ts'
 import { type Check, observeAll, type Result } from '../steps/step.ts'
 import type { Flags, Script, Ui } from './cli.ts'
+import { borderOf } from './dns.ts'
 import { prepare } from './prepare.ts'
 import { everyCheck, verdict } from './prove.ts'
 import { worth } from './screens/misses.ts'
@@ -31,7 +34,8 @@ export async function test(ui: Ui, flags: Flags): Promise<number> {
       `The model ${JSON.stringify(model.slice(0, 80))} is not installed; get it with: ${typed('warm')} ${smallest}`,
     )
   const all = flags.hostile === true ? attacks : everyCheck
-  const checksFor = (keys?: ProbeKeys) => select(all(machine, setup, { ...target, keys }), flags)
+  const names = namesAsked(machine, setup, flags)
+  const checksFor = (keys?: ProbeKeys) => select([...all(machine, setup, { ...target, keys }), ...names], flags)
   const checks = checksFor()
   if (checks.length === 0) throw new Stop(exitCodes.usage, `No check is called that; see: ${typed('test')} --list`)
   if (flags.list) return list(ui, checks)
@@ -41,6 +45,19 @@ export async function test(ui: Ui, flags: Flags): Promise<number> {
     observeAll(checksFor(keys), host, (result) => ui.result(named(result)), renew),
   )
   return report(ui, host, results.map(named), checks, flags, target)
+}
+
+/** Whether the resolver that was named knows this gateway's names. */
+function namesAsked(machine: Machine, setup: Setup, flags: Flags): Check[] {
+  const resolver = flags.resolver as string | undefined
+  if (resolver === undefined) return []
+  const [, bracketed, plain = bracketed] = /^(?:\[(.*)\](?::\d{1,5})?|([\d.]+)(?::\d{1,5})?)$/.exec(resolver) ?? []
+  if (isIP(plain ?? resolver) === 0)
+    throw new Stop(
+      exitCodes.usage,
+      `--resolver takes an address such as 192.168.1.1 or 127.0.0.1:5353, not ${JSON.stringify(resolver.slice(0, 80))}.`,
+    )
+  return dnsChecks(gatewayOf(machine, setup), resolver, borderOf(flags))
 }
 
 /** The hostile requests, and the check that they rest on. Never without the gateway: they are not meant for Ollama. */
@@ -100,6 +117,7 @@ Proves on this machine what is promised.
   --skip-inference     ask no model
   --verbose            each check and what it saw, not only what was missed
   --only ID            only this check or this group of checks (may be given several times)
+  --resolver ADDRESS   also whether this resolver says of each name what dns prints (with --public as there)
   --hostile            instead of all these: hostile requests to the gateway, which refuses them; nothing changes
   --disturbing         also those that use up a limit, evict a model or cut a stream
   --tap | --json       for programs
@@ -110,6 +128,8 @@ Proves on this machine what is promised.
     'skip-inference': { type: 'boolean' },
     verbose: { type: 'boolean' },
     only: { type: 'string', multiple: true },
+    resolver: { type: 'string' },
+    public: { type: 'string', multiple: true },
     hostile: { type: 'boolean' },
     disturbing: { type: 'boolean' },
     tap: { type: 'boolean' },

@@ -24,6 +24,7 @@ export const verbs = {
     what: 'certificates: what is served, renew, root',
     script: async () => (await import('./certificates.ts')).script,
   },
+  dns: { what: 'the DNS records of its names', script: async () => (await import('./dns.ts')).script },
   nodes: {
     what: 'engines behind this gateway: list, add, drain',
     script: async () => (await import('./nodes.ts')).script,

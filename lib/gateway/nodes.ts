@@ -28,7 +28,7 @@ export const slotsTaken = (gateway: Gateway): string =>
 /** Names by which a client asks one node alone: `NAME-api`, and that below every domain that the gateway itself has a name in. */
 export function namesOfNode({ name }: Pick<Node, 'name'>, hosts: string[]): string[] {
   const domains = hosts.flatMap((host) =>
-    isIP(host) === 0 && !host.includes(':') ? (/\.(.+)$/.exec(host)?.[1] ?? []) : [],
+    isIP(host) === 0 && !host.includes(':') ? (/\.(.+)$/.exec(host.toLowerCase())?.[1] ?? []) : [],
   )
   return [...new Set(['', ...domains])].map((domain) => (domain ? `${name}-api.${domain}` : `${name}-api`))
 }

@@ -25,6 +25,7 @@ import type {
   WriteOptions,
 } from './look.ts'
 import { overhear } from './overheard.ts'
+import { resolve } from './resolve.ts'
 import { conversation, converse } from './runtime-api.ts'
 import { wake } from './wake.ts'
 
@@ -229,6 +230,7 @@ export function realLook(note: Note = () => {}, tell: Note = () => {}): Look {
     probe,
     raw,
     greet,
+    resolve,
     ask: async (socket, command) => converse(socket, question(command)).catch(() => undefined),
     asking: (socket, talk) => conversation(socket, (say) => talk(async (command) => say(question(command)))),
     until: waiter(tell),

@@ -1,5 +1,6 @@
 import type { Output } from './command.ts'
 import type { Greeted, Greeting } from './handshake.ts'
+import type { Lookup } from './resolve.ts'
 import type { Say } from './runtime-api.ts'
 
 export type { Greeted, Greeting, Say }
@@ -91,6 +92,8 @@ export interface Look {
   raw(request: RawBytes): Promise<RawEnd>
   /** Whom a listener shows for a name in a TLS handshake. */
   greet(greeting: Greeting): Promise<Greeted>
+  /** The addresses that a resolver gives for a name; undefined when it does not answer. */
+  resolve(lookup: Lookup): Promise<string[] | undefined>
   /** HAProxy's `show …` on a stats or master socket; undefined when nobody answers. */
   ask(socket: string, command: string): Promise<string | undefined>
   /** Several `show …` on one connection to a stats socket, so that one worker answers them all; undefined when nobody does, or not to the end. */

@@ -1,0 +1,21 @@
+import { Resolver } from 'node:dns/promises'
+
+/** A name, and who is asked for its addresses: an address, with `:PORT` or `[…]:PORT` where that is not 53. */
+export interface Lookup {
+  resolver: string
+  name: string
+}
+
+/** What says that the resolver answered, and knows none (c-ares' words). */
+const none = ['ENOTFOUND', 'ENODATA']
+
+/** The IPv4 and IPv6 addresses that a resolver gives for a name, sorted; undefined when it gives no answer within 2 s. */
+export async function resolve({ resolver, name }: Lookup): Promise<string[] | undefined> {
+  const asked = new Resolver({ timeout: 2000, tries: 1 })
+  asked.setServers([resolver])
+  const families = [asked.resolve4(name), asked.resolve6(name)].map((answer) =>
+    answer.catch((error: NodeJS.ErrnoException) => (none.includes(error.code ?? '') ? [] : undefined)),
+  )
+  const found = await Promise.all(families)
+  return found.every((one) => one === undefined) ? undefined : found.flatMap((one) => one ?? []).sort()
+}
