@@ -25,6 +25,10 @@ export const verbs = {
     script: async () => (await import('./certificates.ts')).script,
   },
   dns: { what: 'the DNS records of its names', script: async () => (await import('./dns.ts')).script },
+  recipe: {
+    what: 'files of services that stand behind it',
+    script: async () => (await import('./recipe.ts')).script,
+  },
   nodes: {
     what: 'engines behind this gateway: list, add, drain',
     script: async () => (await import('./nodes.ts')).script,

@@ -4,16 +4,20 @@ import { Resolver } from 'node:dns/promises'
 export interface Lookup {
   resolver: string
   name: string
+  /** whose records; the addresses of both families where none is told */
+  type?: 'A' | 'CNAME'
 }
 
 /** What says that the resolver answered, and knows none (c-ares' words). */
 const none = ['ENOTFOUND', 'ENODATA']
 
-/** The IPv4 and IPv6 addresses that a resolver gives for a name, sorted; undefined when it gives no answer within 2 s. */
-export async function resolve({ resolver, name }: Lookup): Promise<string[] | undefined> {
+/** What a resolver gives for a name, sorted: addresses, or the name behind an alias; undefined when it gives no answer within 2 s. */
+export async function resolve({ resolver, name, type }: Lookup): Promise<string[] | undefined> {
   const asked = new Resolver({ timeout: 2000, tries: 1 })
   asked.setServers([resolver])
-  const families = [asked.resolve4(name), asked.resolve6(name)].map((answer) =>
+  const answers =
+    type === 'CNAME' ? [asked.resolveCname(name)] : [asked.resolve4(name), ...(type ? [] : [asked.resolve6(name)])]
+  const families = answers.map((answer) =>
     answer.catch((error: NodeJS.ErrnoException) => (none.includes(error.code ?? '') ? [] : undefined)),
   )
   const found = await Promise.all(families)
