@@ -70,6 +70,19 @@ describe('listeners', () => {
       expect(JSON.stringify(rendered(yaml))).not.toMatch(/so_name| name tailnet|ssl|unasked|strict|outside|certificate/)
   })
 
+  test('in public nothing that answers, counts or waits tells a key that has ended from one that never was', () => {
+    for (const access of ['keys', 'either', 'tailnet']) {
+      const yaml = `access: ${access}\ntls: { a.b: acme }\nlisteners: { public: { addresses: [10.0.0.2] } }`
+      const made = rendered(yaml, listenersOf(parseSettings(yaml, 'settings.yaml'), tailnet))
+      const rules = section(made.text, 'frontend tailnet').filter((line) => line.startsWith('http-request '))
+      const refused = rules.findLastIndex((rule) => / deny status 401 .*outside !known/.test(rule))
+      expect(refused).toBeGreaterThan(0)
+      // What only remembers is the same work for both, and is read by no rule up to the refusal but by these names.
+      const acting = rules.slice(0, refused + 1).filter((rule) => !/^http-request (un)?set-var/.test(rule))
+      expect(acting.filter((rule) => /var\(txn\.(record|left|granted)\)/.test(rule))).toEqual([])
+    }
+  })
+
   test('take no line over 64 words, however much is listed', () => {
     const many = Array.from({ length: 200 }, (_, at) => `10.0.${at}.0/24`).join()
     const yaml = `tls: { a.b: acme }\nlisteners: { lan: { addresses: [10.0.0.1], sources: [${many}] }, public: { addresses: [10.0.0.2] } }`
