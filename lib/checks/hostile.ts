@@ -1,3 +1,4 @@
+import { openName } from '../gateway/listeners.ts'
 import { bufferSize } from '../gateway/policies/buffers.ts'
 import { publicRate } from '../gateway/policies/connections.ts'
 import type { Gateway, Listener } from '../gateway/policy.ts'
@@ -39,10 +40,11 @@ export const hostileChecks = (target: Target, gateway: Gateway): Check[] => [
 ]
 
 /** The same to a listener with https, where a name can be asked for and no client certificate is needed. */
-function overTls(target: Target, gateway: Gateway, { name, addresses, port, tls, certificates }: Listener): Check[] {
-  const tlsName = Object.keys(gateway.settings.tls).find((one) => !one.startsWith('*'))
+function overTls(target: Target, gateway: Gateway, listener: Listener): Check[] {
+  const { name, addresses, port, tls } = listener
+  const tlsName = openName(gateway.settings, listener)
   const [address] = addresses
-  if (!tls || tlsName === undefined || address === undefined || certificates === 'required') return []
+  if (!tls || tlsName === undefined || address === undefined) return []
   const there = { ...target, address, port, tlsName, host: `${tlsName}:${port}` }
   const all = requestsTo(there, gateway, `hostile.${name}`, name === 'public' ? paced() : async () => {})
   // What the gateway says of itself it says to nobody in public.

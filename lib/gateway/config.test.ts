@@ -65,6 +65,24 @@ describe('listeners', () => {
     expect(file(made, 'hosts.lst')).not.toContain('*')
   })
 
+  test('may say for each name whether it asks for a client certificate, which each request of it is then asked for', () => {
+    const yaml = `tls: { a.b: acme, c.d: acme, '*.c.d': acme }\nlisteners:\n  lan: { addresses: [192.168.7.1], sources: [192.168.7.0/24], certificates: { c.d: optional, '*.c.d': required } }\n  public: { addresses: [192.168.7.2] }`
+    const made = rendered(yaml, listenersOf(parseSettings(yaml, 'settings.yaml'), tailnet))
+    const certs = '/Users/ada/.haproxy/certs'
+    const asked = (use: string) => `[ca-file ${certs}/clients.pem verify ${use}]`
+    expect(file(made, 'certificates-lan.lst')).toBe(
+      `${certs}/a.b.pem a.b\n${certs}/c.d.pem ${asked('optional')} c.d\n${certs}/_.c.d.pem ${asked('required')} *.c.d\n`,
+    )
+    expect(file(made, 'certificates.lst')).toBe(
+      `${certs}/a.b.pem a.b\n${certs}/c.d.pem c.d\n${certs}/_.c.d.pem *.c.d\n`,
+    )
+    expect(file(made, 'certificates-lan.map')).toBe('a.b none\nc.d optional\n*.c.d required\n')
+    expect(made.text).toMatch(/bind \S+ name lan ssl crt-list \S+\/certificates-lan\.lst [^\n]*TLSv1\.2\n/)
+    expect(made.text).toMatch(
+      /deny status 401 .* if \{ var\(txn\.use\) -m str required \} !\{ var\(txn\.certified\) -m found \}/,
+    )
+  })
+
   test('beyond the tailnet that nobody asked for leave no trace', () => {
     for (const yaml of ['', 'access: keys', 'access: either', `groups: [${everything.join()}]\naccess: keys`])
       expect(JSON.stringify(rendered(yaml))).not.toMatch(/so_name| name tailnet|ssl|unasked|strict|outside|certificate/)

@@ -1,3 +1,4 @@
+import type { CertificateUse } from '../site/listeners.ts'
 import type { Settings } from '../site/settings.ts'
 import type { Gateway, Listener } from './policy.ts'
 
@@ -58,8 +59,20 @@ export const hasPublic = (gateway: Gateway): boolean => gateway.listeners.some((
 export const hasTls = (gateway: Gateway): boolean => gateway.listeners.some(({ tls }) => tls)
 export const hasRequired = (gateway: Gateway): boolean =>
   gateway.listeners.some(({ certificates }) => certificates === 'required')
-export const hasCertificates = (gateway: Gateway): boolean =>
-  gateway.listeners.some(({ certificates = 'none' }) => certificates !== 'none')
+
+/** Whether a listener says for each name whether it asks for a client certificate. */
+export const byName = (listener: Listener): listener is Listener & { certificates: Record<string, CertificateUse> } =>
+  typeof listener.certificates === 'object'
+
+/** Whether a listener asks for a client certificate under a name of `tls`. */
+export const certificateUse = (listener: Pick<Listener, 'certificates'>, name: string): CertificateUse => {
+  const { certificates = 'none' } = listener
+  return typeof certificates === 'string' ? certificates : (certificates[name] ?? 'none')
+}
+
+/** The first name that can be asked for at a listener without a client certificate; undefined where there is none. */
+export const openName = ({ tls }: Settings, listener: Listener): string | undefined =>
+  Object.keys(tls).find((name) => !name.startsWith('*') && certificateUse(listener, name) !== 'required')
 
 /** The same rules under one condition more; of lines that declare a condition nothing changes. */
 export const under = (condition: string, rules: string[]): string[] =>

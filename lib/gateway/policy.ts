@@ -1,4 +1,5 @@
 import type { System } from '../host/host.ts'
+import type { CertificateUse } from '../site/listeners.ts'
 import type { Settings } from '../site/settings.ts'
 import type { Check } from '../steps/step.ts'
 import type { Target } from './proofs/target.ts'
@@ -35,7 +36,8 @@ export interface Listener {
   access?: 'from' | 'keys' | 'either'
   /** groups by name that are open here; absent: all that the settings open */
   groups?: string[]
-  certificates?: 'none' | 'optional' | 'required'
+  /** whether a client certificate is asked for: one word for all names, or one a name */
+  certificates?: CertificateUse | Record<string, CertificateUse>
   /** addresses of machines that connect for others and say so in a PROXY header */
   relays?: string[]
 }

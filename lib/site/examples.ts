@@ -22,6 +22,8 @@ export const settingExamples: Examples = {
     },
     { lan: lan({ port: 11444, proxy_protocol: { from: ['192.168.78.7', 'fd00:78::7'] } }) },
     { lan: lan({ port: 12443, certificates: 'required', access: 'keys', plain: false }) },
+    { lan: lan({ port: 13443, certificates: { 'ai.example.net': 'required' } }) },
+    { lan: lan({ port: 14443, certificates: { 'ai.example.net': 'optional' } }) },
     { lan: lan({ addresses: [...own, 'fd00:78::1'], port: 8080, plain: true, groups: ['agents', 'rag'] }) },
     { inside: { addresses: own, port: 12000, from: ['192.168.78.2'], access: 'from', groups: ['openai', 'native'] } },
     { inside: { addresses: ['fd00:78::1'], port: 12001, from: ['10.9.8.0/24'], access: 'keys', groups: ['agents'] } },

@@ -127,6 +127,16 @@ describe('listeners', () => {
     ],
     ['a port that is none', tls + open(', port: 70000'), /public\.port: a port from 1 to 65535/],
     [
+      'a word on client certificates for a name that has none',
+      tls + open(', certificates: { other.example.net: required }'),
+      /public\.certificates\.other\.example\.net: a name under tls: /,
+    ],
+    [
+      'a word on client certificates that is none',
+      tls + open(', certificates: always'),
+      /public\.certificates: none, optional \(a client certificate or a key\) or required, or one of them for each name/,
+    ],
+    [
       'a group that is never opened',
       tls + open(', groups: [manage]'),
       /public\.groups\.0: group "manage" cannot be opened/,

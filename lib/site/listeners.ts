@@ -79,9 +79,16 @@ const groups = z
 
 const onlyKeys = (words: string) => z.literal('keys', words).default('keys')
 
+const certificateWords = 'none, optional (a client certificate or a key) or required'
+const certificateUse = z.enum(['none', 'optional', 'required'], certificateWords)
+
+/** What is asked of whoever shakes hands: one word for all names, or a word a name. */
 const certificates = z
-  .enum(['none', 'optional', 'required'], 'none, optional (a client certificate or a key) or required')
+  .union([certificateUse, z.record(z.string(), certificateUse)], `${certificateWords}, or one of them for each name`)
   .default('none')
+
+/** Whether a client certificate is asked for: not at all, beside a key, or always. */
+export type CertificateUse = z.infer<typeof certificateUse>
 
 /** Where else than on the tailnet the gateway listens: each on named addresses, with its own rule of who may connect and what is asked of them. */
 export const listeners = z.strictObject({
@@ -155,6 +162,7 @@ export function listenerFaults(listeners: Listeners, tls: Record<string, unknown
         message: 'none, since plain http has no certificates',
       },
     open && !named && { path: ['listeners', 'public'], message: tlsWanted() },
+    ...unnamed(listeners, tls),
     inside &&
       open && {
         path: ['listeners', 'inside'],
@@ -165,6 +173,17 @@ export function listenerFaults(listeners: Listeners, tls: Record<string, unknown
   ]
   return faults.flatMap((fault) => fault || [])
 }
+
+/** A word for a name that no certificate is for would never count. */
+const unnamed = ({ lan, public: open }: Listeners, tls: Record<string, unknown>): ListenerFault[] =>
+  Object.entries({ lan, public: open }).flatMap(([kind, listener]) =>
+    Object.keys(typeof listener?.certificates === 'object' ? listener.certificates : {})
+      .filter((name) => !Object.hasOwn(tls, name))
+      .map((name) => ({
+        path: ['listeners', kind, 'certificates', name],
+        message: `a name under tls${Object.keys(tls).length > 0 ? `: ${Object.keys(tls).join(', ')}` : ''}`,
+      })),
+  )
 
 /** One spelling for each address. */
 const canonical = (address: string): string =>

@@ -273,7 +273,11 @@ export type Listening = Pick<Settings, 'access' | 'listeners'>
 
 /** Whether some listener asks for client certificates. */
 export const asksCertificates = ({ listeners: { lan, public: open } }: Pick<Settings, 'listeners'>): boolean =>
-  [lan, open].some((one) => one !== undefined && one.certificates !== 'none')
+  [lan, open].some((one) =>
+    (typeof one?.certificates === 'object' ? Object.values(one.certificates) : [one?.certificates ?? 'none']).some(
+      (use) => use !== 'none',
+    ),
+  )
 
 /** Whether somebody may have a share of the day only: any key can, and by the settings every address, and whom a rule means. */
 export const budgeted = (settings: Settings): boolean =>

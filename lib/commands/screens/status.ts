@@ -1,5 +1,7 @@
 import type { ChalkInstance } from 'chalk'
 import { remaining, type Standing } from '../../certificates/checks.ts'
+import { certificateUse } from '../../gateway/listeners.ts'
+import type { Listener } from '../../gateway/policy.ts'
 import type { Named } from '../../host/typed.ts'
 import { nobodyIn } from '../../people/registry.ts'
 import { reachableAs } from '../../platform/tailscale.ts'
@@ -80,8 +82,8 @@ function alsoAt({ settings }: Setup): string[] {
   const https = (port: number | undefined) => `https://${name}:${port ?? settings.port}`
   const http = (addresses: string[], port: number | undefined) =>
     addresses.map((one) => `http://${one.includes(':') ? `[${one}]` : one}:${port ?? settings.port}`).join(', ')
-  const asked = ({ certificates }: { certificates: string }) =>
-    certificates === 'required' ? 'a client certificate' : 'a key'
+  const asked = (listener: Pick<Listener, 'certificates'>) =>
+    certificateUse(listener, name) === 'required' ? 'a client certificate' : 'a key'
   return [
     ...(tailnet ? [`${https(tailnet.tls_port)} (tailnet)`] : []),
     ...(inside

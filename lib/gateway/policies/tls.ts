@@ -1,6 +1,6 @@
 import { places } from '../../platform/here.ts'
 import { pemName } from '../../site/tls.ts'
-import { hasPublic, hasTls } from '../listeners.ts'
+import { byName, certificateUse, hasPublic, hasTls } from '../listeners.ts'
 import type { Gateway, Listener, Policy } from '../policy.ts'
 import { refuse } from '../refusal.ts'
 import { eitherOf } from './since.ts'
@@ -11,21 +11,42 @@ export const clientAuthority = 'clients.pem'
 /** Room that a public listener leaves for the others, whose connections count in the same 2000. */
 const publicConnections = 1000
 
+/** The file with the names of a listener: one for all, or its own where each name says whether it asks for a client certificate. */
+const listOf = (listener: Listener): string =>
+  byName(listener) ? `certificates-${listener.name}.lst` : 'certificates.lst'
+
 /** What a listener's `bind` says of TLS: names by certificate only, HTTP/1.1 only (nobody here asks for more, and what is counted by connection stays true). */
-export function tlsWords({ name, tls, certificates = 'none' }: Listener): string {
+export function tlsWords(listener: Listener): string {
+  const { name, tls, certificates = 'none' } = listener
   if (!tls) return ''
-  const verify = certificates === 'none' ? '' : ` ca-file {{certs}}/${clientAuthority} verify ${certificates}`
+  const verify =
+    byName(listener) || certificates === 'none' ? '' : ` ca-file {{certs}}/${clientAuthority} verify ${certificates}`
   const most = name === 'public' ? ` maxconn ${publicConnections}` : ''
-  return ` ssl crt-list {{files}}/certificates.lst strict-sni alpn http/1.1 ssl-min-ver TLSv1.2${verify}${most}`
+  return ` ssl crt-list {{files}}/${listOf(listener)} strict-sni alpn http/1.1 ssl-min-ver TLSv1.2${verify}${most}`
 }
 
 /** Blanks part the words of a list of certificates. */
 const quoted = (path: string): string => path.replaceAll(' ', '\\ ')
 
-const list = (gateway: Gateway): string =>
-  Object.keys(gateway.settings.tls)
-    .map((name) => `${quoted(`${places(gateway).certs}/${pemName(name)}`)} ${name}\n`)
+/** The names with their files, and what the handshake under each asks for where that is its own. */
+function list(gateway: Gateway, listener?: Listener): string {
+  const { certs } = places(gateway)
+  return Object.keys(gateway.settings.tls)
+    .map((name) => {
+      const use = listener ? certificateUse(listener, name) : 'none'
+      const asked = use === 'none' ? '' : `[ca-file ${quoted(`${certs}/${clientAuthority}`)} verify ${use}] `
+      return `${quoted(`${certs}/${pemName(name)}`)} ${asked}${name}\n`
+    })
     .join('')
+}
+
+/** One list for every listener whose names ask for the same, and one for each other one. */
+const lists = (gateway: Gateway): Record<string, string> =>
+  Object.fromEntries(
+    gateway.listeners
+      .filter(({ tls }) => tls)
+      .map((listener) => [listOf(listener), list(gateway, byName(listener) ? listener : undefined)]),
+  )
 
 /** A handshake that failed, as the log's readers take a line: HAProxy's own words are no JSON. */
 const failed = [
@@ -57,6 +78,6 @@ export function tls(gateway: Gateway): Policy {
         }),
       ],
     },
-    files: { 'certificates.lst': list(gateway) },
+    files: lists(gateway),
   }
 }

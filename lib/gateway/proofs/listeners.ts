@@ -1,6 +1,7 @@
 import type { Look, RawAnswer } from '../../host/host.ts'
 import { expandGroups } from '../../site/endpoints.ts'
 import { type Check, missed, ok, skipped, unexplained } from '../../steps/step.ts'
+import { certificateUse, openName } from '../listeners.ts'
 import type { Gateway, Listener } from '../policy.ts'
 import { bearer, type Target } from './target.ts'
 
@@ -35,26 +36,32 @@ const spared = ({ name }: Listener, { settings }: Gateway): boolean =>
 
 /** What test.ts asks each listener beyond the tailnet's plain one; from this machine, so that its sources are proven in the box alone. */
 export function listenerProofs(target: Target, listener: Listener, gateway: Gateway): Check[] {
-  const name = listener.tls ? Object.keys(gateway.settings.tls).find((one) => !one.startsWith('*')) : undefined
+  const exact = listener.tls ? Object.keys(gateway.settings.tls).filter((one) => !one.startsWith('*')) : []
+  const name = listener.tls ? openName(gateway.settings, listener) : undefined
+  const closed = exact.find((one) => certificateUse(listener, one) === 'required')
   const check = (id: string, title: string, look: Check['check']): Check => ({
     id: `listeners.${listener.name}-${id}`,
     title: `${listener.name}: ${title}`,
     needs: ['haproxy.service'],
     check: async (at) =>
-      listener.tls && !name ? skipped('only wildcards have a certificate here, and no name to ask for') : look(at),
+      listener.tls && exact.length === 0
+        ? skipped('only wildcards have a certificate here, and no name to ask for')
+        : look(at),
   })
   const relayed = listener.relays
     ? [check('relay', 'who is not named under proxy_protocol is not believed', (look) => believed(look, listener))]
     : []
-  if (listener.certificates === 'required')
-    return [
-      ...relayed,
-      check('certificate', 'without a client certificate nobody shakes hands', (look) =>
-        refused(look, { listener, name }),
-      ),
-    ]
+  const certified = closed
+    ? [
+        check('certificate', 'without a client certificate nobody shakes hands', (look) =>
+          refused(look, { listener, name: closed }),
+        ),
+      ]
+    : []
+  if (closed && !name) return [...relayed, ...certified]
   return [
     ...relayed,
+    ...certified,
     ...(asks(listener) && !spared(listener, gateway)
       ? [check('key', 'nobody gets in without a key', (look) => keyless(look, { listener, name }))]
       : []),

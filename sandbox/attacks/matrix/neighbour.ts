@@ -15,7 +15,7 @@ interface Listener {
   sources?: string[]
   access?: string
   groups?: string[]
-  certificates?: string
+  certificates?: string | Record<string, string>
 }
 
 /** What somebody shows: nothing, a key that is known or not, a client certificate that is, or one that was. */
@@ -33,9 +33,14 @@ export interface Pass {
 export const listenersOf = ({ listeners }: Combination): [string, Listener][] =>
   Object.entries((listeners ?? {}) as Record<string, Listener>)
 
+/** What a listener says of client certificates for the name that is asked for here. */
+function certificatesFor(combination: Combination, { certificates = 'none' }: Listener): string {
+  return typeof certificates === 'string' ? certificates : (certificates[nameOf(combination) ?? ''] ?? 'none')
+}
+
 /** Whether somebody may show a client certificate somewhere. */
 export const asksCertificates = (combination: Combination): boolean =>
-  listenersOf(combination).some(([, { certificates = 'none' }]) => certificates !== 'none')
+  listenersOf(combination).some(([, listener]) => certificatesFor(combination, listener) !== 'none')
 
 /** The networks of these examples that the neighbour is in, by the family of the address that it asks. */
 const near = { 4: /^192\.168\.(78\.(0\/24|2)|0\.0\/16)$/, 6: /^fd00:78:/ } as const
@@ -48,9 +53,9 @@ export function rightAt(
   shown: Shown,
 ): number[] {
   const { groups = ['agents'], keyless = [] } = combination as { groups?: string[]; keyless?: string[] }
-  const { from, sources = from, certificates = 'none', access } = listener
+  const { from, sources = from, access } = listener
   if (sources && !sources.some((source) => near[address.includes(':') ? 6 : 4].test(source))) return [0]
-  if (certificates === 'required' && !certified(shown)) return [0]
+  if (certificatesFor(combination, listener) === 'required' && !certified(shown)) return [0]
   const holds = (list: string[]) => expandGroups(list).includes('openai')
   const open = holds(groups) && holds(listener.groups ?? groups)
   const known = shown === 'good' || shown === 'certificate'
@@ -107,7 +112,7 @@ function asking(box: Box, combination: Combination, shown: Shown): Asking[] {
             },
           ]
     const secure = kind !== 'inside' && listener.plain !== true
-    if (certified(shown) && (listener.certificates ?? 'none') === 'none') return []
+    if (certified(shown) && certificatesFor(combination, listener) === 'none') return []
     return (listener.addresses ?? []).map((address) => ({
       call: { from: 'neighbour', address, port, ...(secure && { name }) },
       wanted: rightAt(combination, [kind, listener], address, shown),

@@ -32,7 +32,7 @@ const tooOld = (what: string, since: [number, number], asked: (one: Combination)
   when: (one: Combination) => older(one, since) && asked(one),
 })
 
-type Listeners = Record<string, { port?: number; plain?: boolean }>
+type Listeners = Record<string, { port?: number; plain?: boolean; certificates?: unknown }>
 
 const byHttps = (listeners: unknown): boolean =>
   Object.entries((listeners ?? {}) as Listeners).some(([name, { plain }]) => name !== 'inside' && !plain)
@@ -95,6 +95,25 @@ export const refusals: Refusal[] = [
     ...{ exit: 2, says: /listeners\.(tailnet|lan|public): a certificate is needed here/ },
     example: { listeners: { public: { addresses: ['192.168.78.1'] } } },
     when: ({ listeners, tls }) => Object.keys(tls ?? {}).length === 0 && byHttps(listeners),
+  },
+  {
+    why: 'what is asked under a name counts only where that name has a certificate',
+    ...{ exit: 2, says: /listeners\.lan\.certificates\.ai\.example\.net: a name under tls/ },
+    example: {
+      tls: { 'studio.tail0lab.ts.net': 'tailscale' },
+      listeners: {
+        lan: {
+          ...{ addresses: ['192.168.78.1'], sources: ['192.168.78.0/24'] },
+          certificates: { 'ai.example.net': 'optional' },
+        },
+      },
+    },
+    when: ({ listeners, tls }) =>
+      Object.values((listeners ?? {}) as Listeners).some(
+        ({ certificates }) =>
+          typeof certificates === 'object' &&
+          Object.keys(certificates ?? {}).some((name) => !Object.hasOwn(tls ?? {}, name)),
+      ),
   },
   {
     why: 'an authority proves a name by DNS, or on port 80 of a public address, which is root’s',
