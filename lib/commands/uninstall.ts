@@ -3,7 +3,7 @@ import { exitCodes, Stop } from '../host/command.ts'
 import { type Host, realHost } from '../host/host.ts'
 import { askingOnce } from '../host/look.ts'
 import { called, typed } from '../host/typed.ts'
-import { parts } from '../parts/index.ts'
+import { partsToUndo } from '../parts/index.ts'
 import { asTyped } from '../parts/other-ollamas.ts'
 import { asOwn } from '../people/own-probes.ts'
 import { places, platformOf } from '../platform/here.ts'
@@ -31,7 +31,7 @@ export async function uninstall(ui: Ui, flags: Flags): Promise<number> {
   const host = asOwn(realHost(ui.note, ui.waiting))
   const { machine, setup } = await prepare(host, ui).catch((error) => withDefaults(error, host, ui))
   if (dry) return showDry(ui, host, await foreseen(host, backwards(machine, setup, flags.purge === true)))
-  if (!(await agreed(ui, host, flags.purge === true))) {
+  if (!(await agreed(ui, host, setup, flags.purge === true))) {
     ui.say('Nothing was changed.')
     return exitCodes.declined
   }
@@ -73,9 +73,10 @@ function noticing(host: Host): { host: Host; acted(): boolean } {
 }
 
 /** Says what goes, and who is served now, and asks. */
-async function agreed(ui: Ui, host: Host, purge: boolean): Promise<boolean> {
+async function agreed(ui: Ui, host: Host, { settings }: Setup, purge: boolean): Promise<boolean> {
+  const programs = settings.role === 'gateway' ? 'HAProxy' : 'both programs and all models'
   ui.say(
-    `Removes the jobs, ${tilde(host, places(host).proxy)}, the copy that jobs run, logs and state; keeps ${platformOf(host).packages.name}, Tailscale, both programs and all models${purge ? '' : ', and your settings and keys'}.${purge ? ' Your settings and keys go, too.' : ''}`,
+    `Removes the jobs, ${tilde(host, places(host).proxy)}, the copy that jobs run, logs and state; keeps ${platformOf(host).packages.name}, Tailscale, ${programs}${purge ? '' : ', and your settings and keys'}.${purge ? ' Your settings and keys go, too.' : ''}`,
   )
   const served = await servedNow(host)
   if (served.length > 0)
@@ -114,7 +115,7 @@ function backwards(machine: Machine, setup: Setup, purge: boolean): Undoing[] {
     },
     settings: { ...setup.settings, models: setup.settings.models.length ? setup.settings.models : ['none'] },
   }
-  const steps = parts
+  const steps = partsToUndo(machine, proxied)
     .flatMap((part) => {
       const { title } = part.about(machine, proxied)
       return part.steps(machine, proxied).flatMap((step) => (isStep(step) ? [{ ...step, part: title }] : []))

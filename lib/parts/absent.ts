@@ -1,14 +1,20 @@
 import type { Host, Look } from '../host/host.ts'
 import { jobPath, labels } from '../platform/here.ts'
 import type { Role } from '../platform/platform.ts'
+import type { Machine } from '../site/machine.ts'
+import type { Setup } from '../site/setup.ts'
 import { again, isStep, missed, ok, type Step } from '../steps/step.ts'
 import type { Part } from './part.ts'
+
+/** Whether an earlier role wrote this job. */
+export const leftBehind = (machine: Machine, setup: Setup, label: Role): boolean =>
+  jobPath(machine, labels(machine)[label]) in setup.receipt.files
 
 /** A part that this machine's role has not: nothing of it is looked at, and the job that an earlier role left of it goes. */
 export const absent = (part: Part, label: Role): Part => ({
   ...{ name: part.name, about: part.about },
   steps(machine, setup) {
-    const ours = jobPath(machine, labels(machine)[label]) in setup.receipt.files
+    const ours = leftBehind(machine, setup, label)
     const jobs = part
       .steps(machine, setup)
       .filter(isStep)

@@ -1,5 +1,6 @@
+import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
-import { absent } from './absent.ts'
+import { absent, leftBehind } from './absent.ts'
 import { certificates } from './certificates.ts'
 import { command } from './command.ts'
 import { firewall } from './firewall.ts'
@@ -35,3 +36,12 @@ export function partsOf({ mode, settings }: Pick<Setup, 'mode' | 'settings'>): P
   if (settings.role === 'server') return parts
   return parts.map((part) => (part === ollama ? absent(part, 'engine') : part === models ? absent(part, 'warm') : part))
 }
+
+/** What uninstall takes back, in the order of installing: all parts, whatever the role is now, but for an engine and its models that a gateway never had. */
+export const partsToUndo = (machine: Machine, setup: Setup): Part[] =>
+  parts.filter(
+    (part) =>
+      setup.settings.role === 'server' ||
+      (part !== ollama && part !== models) ||
+      leftBehind(machine, setup, part === ollama ? 'engine' : 'warm'),
+  )

@@ -67,7 +67,7 @@ function factsOf({ machine, setup, overview, backup }: Seen, named: Named, now: 
     ['Address', `${baseUrl(machine, setup)}${own.length > 0 ? ` (${own.join(', ')})` : ''}`],
     ['Who', whoComes(setup, named)],
     ...alsoAt(setup).map((text) => ['Also', text]),
-    ['Models', modelsOf(overview, named)],
+    ['Models', setup.settings.role === 'gateway' ? `those of the nodes: ${named('nodes')}` : modelsOf(overview, named)],
     ['Now', nowOf(overview)],
     ...(!asksKeys(setup.settings) ? [] : [['Keys', keysOf(setup.registry, now)]]),
     ...certificatesOf(overview.certificates ?? [], now),

@@ -114,7 +114,8 @@ export const jobs = (): Jobs => ({
     if (!isOurs(label))
       await host.run(['rmdir', '--ignore-fail-on-non-empty', `${places().agents}/${label}.d`], { codes: [0, 1] })
     await reload(host)
-    if (!isOurs(label)) await host.run(['systemctl', 'start', '--no-block', label])
+    // 5: its program was removed before, and the unit with it.
+    if (!isOurs(label)) await host.run(['systemctl', 'start', '--no-block', label], { codes: [0, 5] })
   },
   async restart(host, label) {
     await forgive(host, label)
