@@ -5,7 +5,7 @@ import type { Machine } from '../site/machine.ts'
 import { asksKeys } from '../site/settings.ts'
 import type { Setup } from '../site/setup.ts'
 import { packaged } from '../steps/resources.ts'
-import type { Step } from '../steps/step.ts'
+import { type Check, missed, ok, type Step } from '../steps/step.ts'
 
 const minimum = [2, 6]
 
@@ -42,4 +42,31 @@ export function program(machine: Machine, setup: Setup): Step {
     enough: (version) => tooOld(version, machine, setup),
     keeps: `harmless; \`${platformOf(machine).packages.typed(machine.packager, 'uninstall', 'haproxy')}\` removes it`,
   })
+}
+
+/** The user that the configuration names: HAProxy gives root up for it, and does not start without. Debian's package makes it. */
+export function account(machine: Machine, { programs }: Setup): Check[] {
+  const { account: wanted, packages } = platformOf(machine)
+  if (!wanted) return []
+  const databases = [
+    ['passwd', 'user', wanted.user],
+    ['group', 'group', wanted.group],
+  ] as const
+  return [
+    {
+      id: 'haproxy.account',
+      title: `There is the user ${wanted.user} with its group, for whom HAProxy gives root up`,
+      exit: 3,
+      async check(look) {
+        if (!(await look.stat(programs.haproxy))) return ok('it comes with the package')
+        for (const [database, kind, name] of databases)
+          if ((await look.query(['getent', database, name])).code !== 0)
+            return missed(
+              `there is no ${kind} ${name}, though HAProxy is installed`,
+              `The package makes it: ${packages.typed(machine.packager, 'install', '--reinstall', 'haproxy')}`,
+            )
+        return ok(wanted.user)
+      },
+    },
+  ]
 }

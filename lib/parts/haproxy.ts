@@ -22,7 +22,7 @@ import { advice, again, type Check, type Finding, missed, ok, type Step, skipped
 import { editedFiles, ourFolder } from './consent.ts'
 import { awaitIdle } from './drain.ts'
 import { gatewayChecks } from './haproxy-checks.ts'
-import { program } from './haproxy-program.ts'
+import { account, program } from './haproxy-program.ts'
 import { listenerChecks, settingOfPort } from './listeners.ts'
 import { others } from './other-ollamas.ts'
 import type { Part, Question } from './part.ts'
@@ -327,6 +327,7 @@ function withProxy(machine: Machine, setup: Setup): Check[] {
     ]),
     listsFit(setup),
     program(machine, setup),
+    ...account(machine, setup),
     foreignFolder(machine, setup),
     proxyFolder(machine, setup),
     runFolder(machine),
