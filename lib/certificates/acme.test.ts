@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest'
+import { issued } from '../../test/certificates.ts'
 import { memoryHost } from '../../test/memory-host.ts'
 import { places } from '../platform/here.ts'
 import { parseSettings } from '../site/settings.ts'
+import { dryHost } from '../steps/dry-run.ts'
 import { fromAcme, variablesIn } from './acme.ts'
 import { refusalIn } from './acme-faults.ts'
-import { legoHere, legoWords } from './lego.ts'
+import { legoFiles, legoHere, legoWords } from './lego.ts'
 
 const settings = (acme: object) => parseSettings(JSON.stringify({ acme }), 'settings.yaml')
 const order = (acme: object, name = 'ai.example.net') => {
@@ -177,6 +179,23 @@ describe('credentials', () => {
     const { host } = machine({})
     await expect(fromAcme(host, { ...wanted, name, settings: settings(acme) })).rejects.toThrow(words)
     expect(host.ran).toEqual([])
+  })
+
+  it('one that has ended is ordered anew, and a plan says so instead of refusing the old one', async () => {
+    const { host } = machine({ code: 0 })
+    const old = issued(['ai.example.net'], { begins: -3 * 86_400_000, days: -1 })
+    const folder = `${places(host).state}/acme/acme-v02.api.letsencrypt.org_directory`
+    const { chain, key } = legoFiles(folder, 'ai.example.net')
+    host.files.set(chain, old.chain).set(key, old.leaf.key)
+    await expect(fromAcme(host, wanted)).rejects.toThrow(/lego ended without leaving a new one/)
+    const said: string[] = []
+    expect(
+      await fromAcme(
+        dryHost(host, ({ text }) => said.push(text)),
+        wanted,
+      ),
+    ).toBeUndefined()
+    expect(said.join()).toContain('--dns route53')
   })
 
   it('a first order is tried with the staging authority, and the real one is asked for nothing when that fails', async () => {

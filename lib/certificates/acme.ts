@@ -28,12 +28,12 @@ export async function fromAcme(host: Host, { name, settings: { acme }, due }: Wa
   if (due || first) await obtain(host, order, first)
   let pem: string | undefined
   const left = async () => {
-    pem = await lying(host, order)
+    pem = await lasting(host, order)
     return pem !== undefined
   }
   // The verdict is what `until` says, so that a host that only says what it would do sees no failure.
   if (!(await host.until('', 0, left)))
-    throw not(name, 'lego ended without leaving one', 'run it again with --verbose and look what lego says')
+    throw not(name, 'lego ended without leaving a new one', 'run it again with --verbose and look what lego says')
   return pem === undefined ? undefined : { pem, source: `from ${new URL(acme.directory).host} by lego` }
 }
 
@@ -79,6 +79,13 @@ const spoken = (ms: number): string =>
 
 const not = (name: string, seen: string, todo: string): Unfit =>
   new Unfit(`No certificate for ${name} was ordered: ${seen}; ${todo}.`)
+
+/** What lego left for a name, but for one whose time is over. */
+async function lasting(look: Look, order: Order): Promise<string | undefined> {
+  const pem = await lying(look, order)
+  const until = factsIn(pem)?.until.getTime() ?? Number.POSITIVE_INFINITY
+  return until > Date.now() ? pem : undefined
+}
 
 /** What lego left for a name, chain and key; undefined when there is none. */
 async function lying(look: Look, { folder, name }: Pick<Order, 'folder' | 'name'>): Promise<string | undefined> {

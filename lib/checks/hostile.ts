@@ -47,8 +47,8 @@ function overTls(target: Target, gateway: Gateway, listener: Listener): Check[] 
   if (!tls || tlsName === undefined || address === undefined) return []
   const there = { ...target, address, port, tlsName, host: `${tlsName}:${port}` }
   const all = requestsTo(there, gateway, `hostile.${name}`, name === 'public' ? paced() : async () => {})
-  // What the gateway says of itself it says to nobody in public.
-  return name === 'public' ? all.filter(({ title }) => !title.endsWith(': answered')) : all
+  // What the gateway says of itself it says there to nobody without a key.
+  return ['lan', 'public'].includes(name) ? all.filter(({ title }) => !title.endsWith(': answered')) : all
 }
 
 /** Keeps connections as far apart as a public listener wants them; HAProxy estimates rates, so bursts would look like more. */

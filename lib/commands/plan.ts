@@ -117,7 +117,10 @@ async function foresee(check: Check, host: Host, before: Result[]): Promise<Resu
     throw new Stop(check.exit ?? exitCodes.failed, `${check.title}: ${result.saw}. ${result.remedy ?? ''}`.trim())
   const first = before.some(({ id, state }) => state === 'planned' && check.after?.includes(id))
   await check.apply(host).catch((error: unknown) => {
-    if (!first || !(error instanceof Stop)) throw error
+    if (!(error instanceof Stop)) throw error
+    // Nothing was touched yet, so this is no failure of ours.
+    const code = error.code === exitCodes.failed ? exitCodes.precondition : error.code
+    if (!first) throw new Stop(code, error.message)
   })
   return { ...result, state: 'planned', remedy: undefined }
 }

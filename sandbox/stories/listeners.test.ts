@@ -159,6 +159,18 @@ describe.each(everyVersion)('$title', ({ program }) => {
       expect((await get(gateway, '/api/chat', { method: 'POST' })).status).toBe(200)
     })
 
+    test('what the gateway says of itself is said to a key only', async () => {
+      for (const [path, body] of [
+        ['/', 'Ollama is running'],
+        ['/healthz', 'ok'],
+      ] as const) {
+        expect((await get(gateway, path, at())).status, path).toBe(401)
+        const known = await get(gateway, path, at({ headers: bearer(secrets.bob) }))
+        expect([known.status, known.body]).toEqual([200, body])
+        expect((await get(gateway, path)).body).toBe(body)
+      }
+    })
+
     test('the page that tells how to connect is shown to a key only', async () => {
       expect((await get(gateway, '/connect', at())).status).toBe(401)
     })
@@ -205,7 +217,8 @@ describe.each(everyVersion)('$title', ({ program }) => {
         expect([401, 403], path).toContain(status)
         expect(`${body} ${headers.server}`, path).not.toMatch(/ollama|haproxy/i)
       }
-      expect((await get(gateway, '/')).body).toBe('Ollama is running')
+      for (const how of [{}, at({ headers: bearer(secrets.bob) })])
+        expect((await get(gateway, '/', how)).body).toBe('Ollama is running')
     })
 
     test('an unfinished handshake ends, and so does a connection that says nothing', async () => {

@@ -12,7 +12,7 @@ import {
 import { classOf } from '../../site/engines.ts'
 import { asksKeys, openGroups, type Settings } from '../../site/settings.ts'
 import { hints } from '../base-urls.ts'
-import { hasPublic, under } from '../listeners.ts'
+import { hasStrict, under } from '../listeners.ts'
 import { engineUp, hasNodes } from '../nodes.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { rows as proof } from '../proofs/rows.ts'
@@ -50,10 +50,11 @@ function closed(gateway: Gateway): string[] {
   ]
 }
 
-function ownAnswers(gateway: Gateway): string[] {
-  const answers = allAnswers(gateway)
-  return hasPublic(gateway) ? under('!outside', answers) : answers
-}
+/** Where nothing is without a key they come behind the question for it. */
+const ownAnswers = (gateway: Gateway): string[] =>
+  hasStrict(gateway) ? under('!strict', allAnswers(gateway)) : allAnswers(gateway)
+
+const answersToKnown = (gateway: Gateway): string[] => (hasStrict(gateway) ? under('strict', allAnswers(gateway)) : [])
 
 function allAnswers(gateway: Gateway): string[] {
   const rows = gatewayRows(openGroups(gateway.settings))
@@ -110,6 +111,7 @@ export function rows(gateway: Gateway): Policy {
         'http-request set-var(txn.closed) str(/api/user/),map_str({{files}}/closed.map) if !row { path_beg /api/user/ }',
       ],
       allow: [
+        ...answersToKnown(gateway),
         refuse({
           status: 403,
           message: 'POST /v1/messages/count_tokens is not offered; clients then estimate (group: count-tokens).',
