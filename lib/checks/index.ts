@@ -23,7 +23,10 @@ type Engine = Target['engine']
 
 /** The checks of the parts: what status.ts shows, each with its remedy. */
 export const partChecks = (machine: Machine, setup: Setup): Check[] => [
-  ...partsOf(setup).flatMap((part) => [...part.steps(machine, setup), ...(part.checks?.(machine, setup) ?? [])]),
+  ...partsOf(machine, setup).flatMap((part) => [
+    ...part.steps(machine, setup),
+    ...(part.checks?.(machine, setup) ?? []),
+  ]),
   ...isolation(machine, setup),
   ...files(machine, setup),
   ...(setup.mode === 'proxy' ? anomalies(setup.settings) : []),

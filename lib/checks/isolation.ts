@@ -236,7 +236,12 @@ export function files(machine: Machine, setup: Setup): Check[] {
       title: 'Settings, keys, state and configuration are for their owner alone',
       async check(look) {
         // Without the proxy a configuration that lies there is somebody else's.
-        const paths = [at.settings, at.keys, at.receipt, ...(setup.mode === 'proxy' ? [at.config] : [])]
+        const paths = [
+          ...(at.given ? [] : [at.settings]),
+          at.keys,
+          at.receipt,
+          ...(setup.mode === 'proxy' ? [at.config] : []),
+        ]
         const facts = await Promise.all(paths.map(async (path) => [path, (await look.stat(path))?.mode] as const))
         const open = facts.filter(([, mode]) => mode !== undefined && (mode & 0o077) !== 0)
         return open.length

@@ -18,6 +18,7 @@ import type { Flags, Script, Ui } from './cli.ts'
 import { applyAll, askOne, makePlan, nothingToDo, type Plan } from './plan.ts'
 import { installed, prepare } from './prepare.ts'
 import { stepLine } from './screens/plan.ts'
+import { complain } from './screens/wrap.ts'
 import { waitingIn } from './waiting.ts'
 
 /** apply.ts: brings changed settings into effect with the least that it takes, by the very steps of install.ts. */
@@ -142,10 +143,12 @@ function told(ui: Ui, found: Need[], plan: Plan, setup: Setup, changes: string[]
   if (found.length === 0) for (const text of [...changes, nothingToDo(plan, setup)]) ui.say(text)
   else if (dry) show(ui, found, changes, plan)
   else ui.say(`${ui.chalk.green('✓')} In effect.`)
+  const missing = results.filter(({ state }) => state === 'missed')
+  for (const { saw, remedy } of missing) complain(`But ${saw}. ${remedy ?? ''}`.trim())
   if (dry && found.length > 0) ui.say('Dry run: nothing was changed.')
   const nobody = nobodyIn(setup.registry, setup.settings)
   if (nobody) ui.say(`! ${nobody}; make one with: ${typed('keys')} add NAME`)
-  return exitCodes.done
+  return missing.length > 0 ? exitCodes.partly : exitCodes.done
 }
 
 export const script: Script = {

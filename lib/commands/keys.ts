@@ -5,11 +5,12 @@ import { exitCodes, Stop } from '../host/command.ts'
 import { type Host, realHost } from '../host/host.ts'
 import { called, typed } from '../host/typed.ts'
 import { bans, unban } from '../people/bans.ts'
+import { notGiven, readRegistry } from '../people/given.ts'
 import { type Left, leftText, readImport } from '../people/import.ts'
 import { generateKey, hashKey } from '../people/key.ts'
 import { meant } from '../people/lists.ts'
 import { asOwn } from '../people/own-probes.ts'
-import { readRegistry, saveRegistry } from '../people/registry.ts'
+import { saveRegistry } from '../people/registry.ts'
 import { budgetText } from '../site/budget.ts'
 import { engineAddress } from '../site/engine.ts'
 import type { Entry, Limits, Registry } from '../site/limits.ts'
@@ -156,6 +157,7 @@ const rotate: Verb = async (call) => {
   const key = generateKey()
   const { code, inForce } = await change(call, (registry) => {
     const entry = known(registry, name)
+    notGiven(call.host, name, entry)
     const [newest] = entry.hashes.slice(-1)
     const old = newest && call.flags.grace ? [{ ...newest, until }] : []
     entry.hashes = [...old, { sha256: hashKey(key) }]
@@ -197,7 +199,7 @@ async function warn({ host, setup }: Call, name: string, limits: Limits): Promis
 const revoke: Verb = async (call) => {
   const name = oneName(call.names, 'revoke')
   const { code, inForce } = await change(call, (registry) => {
-    known(registry, name)
+    notGiven(call.host, name, known(registry, name))
     delete registry.keys[name]
   })
   const cut = call.flags.cut ? await cutOff(call.host, name) : undefined

@@ -96,7 +96,7 @@ export async function makePlan(look: Look, machine: Machine, setup: Setup): Prom
   const host = dryHost(askingOnce(look), (intent) => plan.intents.push(intent))
   // What is only imagined must not get into the receipt of what was done.
   const imagined = { ...setup, receipt: structuredClone(setup.receipt) }
-  for (const part of partsOf(setup)) {
+  for (const part of partsOf(machine, setup)) {
     for (const check of part.steps(machine, imagined)) {
       const result = await foresee(check, host, plan.results)
       plan.results.push(result)
@@ -132,7 +132,7 @@ export async function applyAll(ui: Ui, host: Host, machine: Machine, setup: Setu
   await saveReceipt(host, setup.receipt)
   let now = machine
   let changed = false
-  for (const part of partsOf(setup)) {
+  for (const part of partsOf(machine, setup)) {
     if (changed) now = await survey(host, now)
     setup.programs = await programsOf(host, now, setup.receipt)
     const done = await applyPart(ui, host, part, now, setup)
@@ -153,7 +153,7 @@ async function applyPart(ui: Ui, host: Host, part: Part, machine: Machine, setup
     const result = await applyOne(ui, host, check)
     results.push(result)
     if (result.state === 'done' && isStep(check) && check.brings) await brought(host, setup, check.brings)
-    if (result.state === 'missed')
+    if (result.state === 'missed' && !check.onOthers)
       throw new Stop(
         result.exit ?? check.exit ?? exitCodes.failed,
         `Stopped at "${result.title}": ${sentence(result.saw)} ${result.remedy ?? ''}`.trim(),

@@ -4,8 +4,9 @@ import { exitCodes, Stop } from '../host/command.ts'
 import type { Look } from '../host/host.ts'
 import { programsOf } from '../parts/programs.ts'
 import { runtimeVersion } from '../parts/runtime.ts'
-import { readRegistry } from '../people/registry.ts'
+import { readRegistry } from '../people/given.ts'
 import { jobPath, labels, places, platformOf } from '../platform/here.ts'
+import { settingsText } from '../site/given.ts'
 import { noKeys } from '../site/limits.ts'
 import { type Machine, survey } from '../site/machine.ts'
 import type { Mode } from '../site/receipt.ts'
@@ -30,17 +31,17 @@ export async function prepare(
 ): Promise<Prepared> {
   const file = options.config ?? settingsFile(look)
   const template = await defaultSettings(look)
-  const written = await look.read(file)
+  const written = await settingsText(look, file)
   if (written === undefined && options.config !== undefined)
     throw new Stop(exitCodes.usage, `The settings file ${file} is not there; nothing was changed.`)
-  const settingsText = written ?? template
-  const settings = parseSettings(settingsText, file)
+  const text = written ?? template
+  const settings = parseSettings(text, file)
   const registry = options.withoutKeys ? noKeys : await readRegistry(look)
   const receipt = await currentReceipt(look)
   const machine = await survey(look, options.before)
   const setup: Setup = {
     settings,
-    settingsText,
+    settingsText: text,
     defaults: template,
     receipt,
     registry,

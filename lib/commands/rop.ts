@@ -1,5 +1,7 @@
 import { exitCodes, Stop } from '../host/command.ts'
+import { realLook } from '../host/host.ts'
 import { typed } from '../host/typed.ts'
+import { platformOf } from '../platform/here.ts'
 import { didYouMean } from '../site/nearest.ts'
 import { asHelp, ownVersion, unheard } from './arguments.ts'
 import { explained } from './cli.ts'
@@ -22,10 +24,20 @@ export async function rop([word, ...rest]: string[]): Promise<void> {
   unheard()
   const verb = word === 'help' ? rest[0] : word
   if (verb !== undefined && Object.hasOwn(verbs, verb))
-    return runVerb(verb as keyof typeof verbs, word === 'help' ? ['--help'] : rest)
+    return elsewhere(verb) ?? runVerb(verb as keyof typeof verbs, word === 'help' ? ['--help'] : rest)
   await explained(async () => {
     process.stdout.write(`${await answer(verb, rest)}\n`)
     return exitCodes.done
+  })
+}
+
+/** Says what is done instead, where this is nothing that is done on such a machine. */
+function elsewhere(verb: string): Promise<void> | undefined {
+  const { elsewhere: all, words } = platformOf(realLook())
+  const instead = all?.[verb]
+  if (instead === undefined) return undefined
+  return explained(async () => {
+    throw new Stop(exitCodes.precondition, `${typed(verb)} is nothing for ${words.here}; ${instead}`)
   })
 }
 

@@ -13,14 +13,15 @@ const unknown4 = '100.64.0.1'
 /** Everything the configuration is made from, for this machine. The tailnet's networks: tailscale.com/kb/1015, kb/1033. */
 export function gatewayOf(machine: Machine, setup: Setup): Gateway {
   const { ipv4, ipv6, name, hostName } = machine.tailscale
+  const { door } = platformOf(machine)
   const addresses = [ipv4 ?? unknown4, ...(ipv6 ? [ipv6] : [])]
   const short = name?.split('.')[0]
   const names = [...addresses, name, short, hostName?.toLowerCase()].filter((entry) => /^[\w.:-]+$/.test(entry ?? ''))
   return {
     settings: setup.settings,
     listeners: listenersOf(setup.settings, {
-      ...{ name: 'tailnet', addresses, port: setup.settings.port },
-      sources: ['100.64.0.0/10', 'fd7a:115c:a1e0::/48'],
+      ...{ name: door?.name ?? 'tailnet', addresses, port: setup.settings.port },
+      sources: door ? [] : ['100.64.0.0/10', 'fd7a:115c:a1e0::/48'],
     }),
     hosts: [...new Set([...names.flatMap((entry) => entry ?? []), ...setup.settings.hosts])],
     ...demandsOf(setup.registry, setup.settings),

@@ -209,8 +209,11 @@ function question(command: string): string {
   return command
 }
 
-/** By its own word, since a Mac's programs and those of Linux lie and behave otherwise. */
-const systemHere = (): System => (spawnSync('uname', ['-s']).stdout?.toString().trim() === 'Darwin' ? 'mac' : 'linux')
+/** By its own word, since a Mac's programs and those of Linux lie and behave otherwise; an image says itself that it is one. */
+function systemHere(): System {
+  if (process.env.ROP_SYSTEM === 'container') return 'container'
+  return spawnSync('uname', ['-s']).stdout?.toString().trim() === 'Darwin' ? 'mac' : 'linux'
+}
 
 /** Reads this machine. `note` hears of every command, for the run's log, and `tell` of every long wait, for the person. */
 export function realLook(note: Note = () => {}, tell: Note = () => {}): Look {

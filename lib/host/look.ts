@@ -70,7 +70,7 @@ export interface QueryOptions {
 }
 
 /** The systems that there are ways for. */
-export type System = 'mac' | 'linux'
+export type System = 'mac' | 'linux' | 'container'
 
 /** Reads the machine and changes nothing. A check is given this and no more. */
 export interface Look {

@@ -3,7 +3,7 @@ import { engineLoad, engineUp, isDraining, workerInfo } from '../haproxy/runtime
 import type { Look } from '../host/host.ts'
 import { typed } from '../host/typed.ts'
 import { bans as listBans } from '../people/bans.ts'
-import { readRegistry } from '../people/registry.ts'
+import { readRegistry } from '../people/given.ts'
 import { places, platformOf } from '../platform/here.ts'
 import { noKeys } from '../site/limits.ts'
 import { modelsFolder, type Settings } from '../site/settings.ts'

@@ -121,10 +121,10 @@ async function answers(look: Look, wanted: string, pid: number, address: string 
 }
 
 /** No new connection, running ones get their time; then the job may go, also where a worker does not tell: to end is all that it can still do. */
-async function drain(host: Host, setup: Setup): Promise<void> {
+async function drain(host: Host, machine: Machine, setup: Setup): Promise<void> {
   if (!(await runningFingerprint(host))) return
   try {
-    await closeFrontend(host, 'tailnet')
+    await closeFrontend(host, gatewayOf(machine, setup).listeners[0]?.name ?? '')
     await awaitIdle(host, setup)
   } catch (error) {
     if (!(error instanceof Stop && error.code === exitCodes.partly)) throw error
@@ -143,6 +143,7 @@ function reachesEngine({ settings }: Setup): Step {
     id: 'haproxy.engine',
     title: several ? 'The gateway finds a node up' : 'The gateway finds Ollama up',
     needs: ['haproxy.service', 'ollama.service'],
+    onOthers: several,
     async check(look) {
       if (several && nodesOf(settings).length === 0) return skipped('this gateway has no node yet')
       if (await engineUp(look)) return ok('its health check succeeds')
@@ -173,7 +174,7 @@ function gatewayService(machine: Machine, setup: Setup): Step {
     receipt: setup.receipt,
     keepEdited: keepEdited.includes(jobPath(machine, labels(machine).gateway)),
     answers: async (look, pid) => answers(look, await fingerprint(look), pid, machine.tailscale.ipv4),
-    beforeStop: (host) => drain(host, setup),
+    beforeStop: (host) => drain(host, machine, setup),
   })
   return { ...step, needs: ['tailscale.up', 'haproxy.package', 'haproxy.config'] }
 }

@@ -1,3 +1,4 @@
+import { platformOf } from '../platform/here.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
 import { absent, leftBehind } from './absent.ts'
@@ -30,10 +31,18 @@ export const parts: Part[] = [
 ]
 
 /** Without the proxy its address must be free before Ollama may take it, so what is left of it goes first. A gateway has no engine of its own, and what an earlier role left of one goes. */
-export function partsOf({ mode, settings }: Pick<Setup, 'mode' | 'settings'>): Part[] {
+export function partsOf(
+  machine: Pick<Machine, 'system'>,
+  { mode, settings }: Pick<Setup, 'mode' | 'settings'>,
+): Part[] {
+  const { without = [] } = platformOf(machine)
+  return ordered(mode, settings).filter(({ name }) => !without.includes(name))
+}
+
+function ordered(mode: Setup['mode'], { role }: Pick<Setup['settings'], 'role'>): Part[] {
   if (mode !== 'proxy')
     return [system, packages, tailscale, command, observer, firewall, haproxy, ollama, models, power]
-  if (settings.role === 'server') return parts
+  if (role === 'server') return parts
   return parts.map((part) => (part === ollama ? absent(part, 'engine') : part === models ? absent(part, 'warm') : part))
 }
 

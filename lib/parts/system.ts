@@ -1,5 +1,6 @@
 import { places, platformOf } from '../platform/here.ts'
 import type { Machine } from '../site/machine.ts'
+import type { Setup } from '../site/setup.ts'
 import { advice, type Check, type Finding, missed, ok, skipped } from '../steps/step.ts'
 import type { Part } from './part.ts'
 import { writable } from './writable.ts'
@@ -35,6 +36,24 @@ const fitness = (machine: Machine): Check[] =>
       },
     }))
 
+/** Where no tailnet says who reaches the gateway, the key alone does; and an engine would be in the container with it. */
+function atDoor(machine: Machine, { settings: { access, role } }: Setup): Check[] {
+  if (!platformOf(machine).door) return []
+  const { here } = platformOf(machine).words
+  return [
+    fact('access', 'Whoever reaches the gateway is asked for a key', () =>
+      access === 'keys'
+        ? ok('access: keys')
+        : missed(`access: ${access} would let in whoever reaches ${here}`, 'Set access: keys in settings.yaml.'),
+    ),
+    fact('role', 'The engines are nodes', () =>
+      role === 'gateway'
+        ? ok('role: gateway')
+        : missed(`role: ${role} wants an engine in ${here}`, 'Set role: gateway in settings.yaml.'),
+    ),
+  ]
+}
+
 /** What HAProxy, a shell or a log's form takes for something else. Quoted, blanks are harmless. */
 const taken = /['"#,()[\]{}\\$%`\p{Cc}]/u
 
@@ -61,8 +80,9 @@ const homeName = (home: string): Finding => {
 export const system: Part = {
   name: 'system',
   about: ({ home }) => ({ title: 'Machine', what: 'is fit for it', where: home }),
-  steps: (machine) => [
+  steps: (machine, setup) => [
     ...fitness(machine),
+    ...atDoor(machine, setup),
     fact('home-name', 'The home folder’s path can be written down for every program', () => homeName(machine.home)),
     fact('home', 'The home folder can be read and written', async (look) => {
       const { code } = await look.query(['test', '-r', look.home, '-a', '-w', look.home, '-a', '-x', look.home])

@@ -43,9 +43,16 @@ export function readImport(text: string, file: string, known: Registry = noKeys,
   return { registry: { version: 1, keys: Object.fromEntries(entries) }, left }
 }
 
+/** Hashes of the keys that such a text lets in for sure, in its order, and what is told of the rest. */
+export function listedHashes(text: string): { hashes: string[]; left: Left[] } {
+  const { keys, left } = judged(nginxDirectives(text), noKeys)
+  return { hashes: keys.map(hashKey), left }
+}
+
 export const leftText = ({ line, why }: Left): string => `  line ${line}: ${why}`
 
-function freeNames({ keys }: Registry, count: number): string[] {
+/** Names for so many keys that are brought, beside those that there are. */
+export function freeNames({ keys }: Registry, count: number): string[] {
   const numbers = Object.keys(keys).map((name) => Number(/^imported-(\d{1,9})$/.exec(name)?.[1] ?? 0))
   const last = Math.max(0, ...numbers)
   return Array.from({ length: count }, (_, at) => `imported-${last + at + 1}`)

@@ -9,7 +9,8 @@ import { parseBans } from './bans.ts'
 import { generateKey, hashKey, wellFormed } from './key.ts'
 import { listMaps } from './lists.ts'
 import { bitOf, keyLines } from './records.ts'
-import { keyName, nobodyIn, readRegistry } from './registry.ts'
+import { readRegistry } from './given.ts'
+import { keyName, nobodyIn } from './registry.ts'
 
 const entry = (more: Partial<Entry> = {}): Entry => ({
   created: '2026-01-01T00:00:00.000Z',

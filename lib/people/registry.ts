@@ -15,8 +15,8 @@ export const keyName = z
     'a name of 1 to 64 small letters, digits, . _ - (beginning with a letter or digit)',
   )
 
-/** Reads the keys; none when the file is not there. Throws `Stop` (exit 2) when it is not what keys.ts wrote. */
-export async function readRegistry(look: Look): Promise<Registry> {
+/** Reads the keys as they were written down; none when the file is not there. Throws `Stop` (exit 2) when it is not what keys.ts wrote. */
+export async function writtenRegistry(look: Look): Promise<Registry> {
   const file = places(look).keys
   const text = await look.read(file)
   if (text === undefined) return structuredClone(noKeys)

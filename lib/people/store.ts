@@ -9,11 +9,12 @@ import type { Settings } from '../site/settings.ts'
 import { asksCertificates, asksKeys, counting } from '../site/settings.ts'
 import { tilde } from '../steps/resources.ts'
 import { advice, again, type Finding, missed, ok, type Step } from '../steps/step.ts'
+import { isWritten, readRegistry } from './given.ts'
 import { ruleLines } from './identities.ts'
 import { catalogue, type Listed, listedOf, listMaps, meaningOf, type Telling, tooLong } from './lists.ts'
 import { budgetLines, certificateLines, endOf, keyLines, probing } from './records.ts'
 import { ensureIdentityFiles } from './refresh.ts'
-import { nobodyIn, readRegistry, saveRegistry } from './registry.ts'
+import { nobodyIn, saveRegistry } from './registry.ts'
 
 const keysMap = 'keys.map'
 const spentMap = 'spent.map'
@@ -144,6 +145,7 @@ async function fault(at: Look, name: string, wanted: Map<string, string>): Promi
 const openToOthers = async (at: Look): Promise<boolean> => (((await at.stat(places(at).keys))?.mode ?? 0) & 0o077) !== 0
 
 async function look(at: Look, registry: Registry, settings: Settings): Promise<Finding> {
+  if (!(await isWritten(at, registry))) return missed('the owner’s file of keys has changed', again)
   if (await openToOthers(at)) return missed(`${tilde(at, places(at).keys)} can be read by others`, again)
   if (!counting(settings)) return ok('none is asked for (access: tailnet)')
   for (const [name, lines] of Object.entries(await wantedMaps(at, registry, settings))) {
@@ -166,7 +168,7 @@ export function keyStep(settings: Settings): Step {
     check: async (at) => look(at, await readRegistry(at), settings),
     async apply(host) {
       const registry = await readRegistry(host)
-      if (await openToOthers(host)) await saveRegistry(host, registry)
+      if ((await openToOthers(host)) || !(await isWritten(host, registry))) await saveRegistry(host, registry)
       await publish(host, registry, settings)
     },
   }

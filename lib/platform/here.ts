@@ -1,9 +1,10 @@
 import type { Look, System } from '../host/host.ts'
+import { container } from './container/container.ts'
 import { linux } from './linux/linux.ts'
 import { mac } from './mac/mac.ts'
 import type { Jobs, ListenerFact, Places, Platform, Role, Somebody, Somewhere } from './platform.ts'
 
-const platforms: Record<System, Platform> = { mac, linux }
+const platforms: Record<System, Platform> = { mac, linux, container }
 
 /** The system of a place. */
 export const platformOf = ({ system }: Pick<Somewhere, 'system'>): Platform => platforms[system]

@@ -39,6 +39,12 @@ export interface Platform {
   fitness(fixed: Fixed): Aspect[]
   tailscale: TailscaleWords
   words: Words
+  /** the first listener where there is no tailnet: whoever reaches its address may come, with a key */
+  door?: { name: 'inside'; address(look: Look): Promise<string | undefined> }
+  /** names of the parts (lib/parts) that are not here */
+  without?: string[]
+  /** what is typed elsewhere, by the verbs that are nothing for such a machine */
+  elsewhere?: Record<string, string>
   /** a Node of our own that jobs run by, copied from the running one; absent where a package manager keeps one */
   ownNode?: string
   /** modes of what not its owner alone uses: the sockets' folder, the observer's socket that HAProxy asks, the copy that runs */
@@ -58,6 +64,8 @@ export interface Platform {
 /** Where everything of ours lives in a home folder; one list for install, checks and uninstall. */
 export interface Places {
   settings: string
+  /** what the owner keeps elsewhere in an nginx gateway's form, only read here: its folder, keys and nodes; absent where nothing is */
+  given?: { folder: string; keys: string; nodes: string }
   /** names, hashes and limits of the API keys */
   keys: string
   settingsFolder: string

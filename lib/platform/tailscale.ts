@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { json } from '../host/command.ts'
 import type { Look } from '../host/host.ts'
+import { platformOf } from './here.ts'
 import { parseServe, type Served } from './tailscale-serve.ts'
 
 export type TailscaleVariant = 'standalone' | 'appstore' | 'formula'
@@ -69,8 +70,10 @@ export async function surveyTailscale(look: Look): Promise<Tailscale> {
 export const typedTailscale = ({ cli = 'tailscale' }: Pick<Tailscale, 'cli'>): string =>
   cli.endsWith('/tailscale') ? 'tailscale' : cli
 
-/** Reads `status --json`, which exits 0 in every state as long as the daemon answers. */
+/** Reads `status --json`, which exits 0 in every state as long as the daemon answers. Where there is another door, its address stands in the tailnet's place. */
 export async function tailscaleState(look: Look): Promise<Omit<Tailscale, 'serves'>> {
+  const { door } = platformOf(look)
+  if (door) return { variants: [], state: 'absent', ipv4: await door.address(look), health: [] }
   const cli = await look.find(candidates)
   const variants = await findVariants(look)
   if (!cli) return { variants, state: 'absent', health: [] }

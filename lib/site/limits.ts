@@ -49,6 +49,8 @@ export type Limits = z.infer<typeof limits>
 const entry = z.strictObject({
   ...limits.shape,
   created: z.iso.datetime(),
+  /** it stands in a file that the owner keeps elsewhere, and goes with its line there */
+  given: z.literal(true).optional(),
   hashes: z.array(hash),
   certificates: z.array(hash).optional(),
 })

@@ -8,6 +8,7 @@ import type { Somewhere } from '../platform/platform.ts'
 import { acme } from './acme.ts'
 import { parseBudget } from './budget.ts'
 import { type Endpoint, endpoints, expandGroups, type Group } from './endpoints.ts'
+import { settingsText } from './given.ts'
 import { group } from './group.ts'
 import { limits as keyLimits, type Limits } from './limits.ts'
 import { listenerFaults, listeners } from './listeners.ts'
@@ -351,8 +352,7 @@ export const modelsFolder = ({ models_folder: folder }: Pick<Settings, 'models_f
 
 /** Reads the settings file; the defaults when there is none. Throws `Stop` (exit 2) when it is faulty. */
 export async function readSettings(look: Look, file = settingsFile(look)): Promise<Settings> {
-  const text = await look.read(file)
-  return parseSettings(text ?? '', file)
+  return parseSettings((await settingsText(look, file)) ?? '', file)
 }
 
 /** The groups that these settings open. */

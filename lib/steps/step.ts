@@ -24,6 +24,8 @@ export interface Check {
   exit?: number
   /** what it saw is worth knowing before anything is done: advice, or a step that is to be done, stands in the plan */
   ahead?: boolean
+  /** rests on other machines: while it stays missed, what comes after it is done all the same, and the exit code tells */
+  onOthers?: boolean
   /** asks a model for an answer */
   inference?: boolean
   /** the settings do not open what it asks, so it is skipped and leaves nothing unproven */

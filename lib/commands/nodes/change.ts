@@ -2,7 +2,6 @@ import { exitCodes, Stop } from '../../host/command.ts'
 import type { Host } from '../../host/host.ts'
 import { called, typed } from '../../host/typed.ts'
 import { askNode, type NodeModel } from '../../nodes/ask.ts'
-import { type Passed, readUpstream } from '../../nodes/import.ts'
 import { meansOf } from '../../nodes/keys.ts'
 import { recognise } from '../../nodes/recognise.ts'
 import { setDrained } from '../../nodes/store.ts'
@@ -12,6 +11,7 @@ import { didYouMean } from '../../site/nearest.ts'
 import { type Node, placeOf } from '../../site/nodes.ts'
 import { withNode } from '../../site/nodes-text.ts'
 import { parseSettings, type Settings } from '../../site/settings.ts'
+import { type Passed, readUpstream } from '../../site/upstream.ts'
 import { applyHeld } from '../apply.ts'
 import { notOneFile } from '../arguments.ts'
 import type { Flags, Ui } from '../cli.ts'
@@ -32,7 +32,12 @@ const textOf = async (host: Host): Promise<string> =>
 
 /** Writes other settings and brings them into effect; what cannot be is taken back. */
 async function changed(call: Call, text: string): Promise<number> {
-  const { settings: file } = places(call.host)
+  const { settings: file, given } = places(call.host)
+  if (given)
+    throw new Stop(
+      exitCodes.precondition,
+      `The settings are only read here: change ${given.nodes} or ${file} where they are kept, then ${typed('apply')}. Nothing was changed.`,
+    )
   parseSettings(text, file)
   const before = await call.host.read(file)
   await call.host.write(file, text, 0o600)

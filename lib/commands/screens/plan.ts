@@ -43,7 +43,7 @@ function asked({ asks }: Plan): string {
 export const stepLine = ({ title, saw }: Result): string => `  + ${saw} → ${title}`
 
 function partLines(planned: Result[], machine: Machine, setup: Setup): string[] {
-  const rows = partsOf(setup).flatMap((part) => {
+  const rows = partsOf(machine, setup).flatMap((part) => {
     const ids = part.steps(machine, setup).map(({ id }) => id)
     return planned.some(({ id }) => ids.includes(id)) ? [rowOf(part.about(machine, setup))] : []
   })

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { readUpstream } from './import.ts'
-import { oneSpelling, tableLines } from './table.ts'
+import { oneSpelling, tableLines } from '../nodes/table.ts'
+import { readUpstream } from './upstream.ts'
 
 test('an nginx upstream becomes nodes, with or without its block; what is none is told with its line', () => {
   const text = `upstream ollama {

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { type Directive, nginxDirectives } from '../site/nginx-words.ts'
+import { type Directive, nginxDirectives } from './nginx-words.ts'
 
 /** A node that an nginx upstream names. */
 export interface Upstream {
