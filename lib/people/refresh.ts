@@ -2,7 +2,7 @@ import { mapText, parseMap } from '../haproxy/map-text.ts'
 import { runningMap, setRunningMap } from '../haproxy/runtime.ts'
 import type { Host, Look } from '../host/host.ts'
 import { called, typed } from '../host/typed.ts'
-import { places } from '../platform/here.ts'
+import { places, platformOf } from '../platform/here.ts'
 import { tailnetPeers } from '../platform/peers.ts'
 import type { Settings } from '../site/settings.ts'
 import { identifies } from '../site/settings.ts'
@@ -17,8 +17,9 @@ const fileOf = (look: Look, name: string): string => `${places(look).keyMaps}/${
 const rulesInForce = async (look: Look): Promise<Map<string, string>> =>
   parseMap((await look.read(fileOf(look, 'rules.map'))) ?? '')
 
-/** Asks Tailscale who is who and tells the gateway: files first, then the running maps. False when Tailscale is not up: then everything stays as it is, until it is too old. */
+/** Asks Tailscale who is who and tells the gateway: files first, then the running maps. False when Tailscale is not up: then everything stays as it is, until it is too old. Nothing to ask where no tailnet stands before the gateway. */
 export async function refreshIdentities(host: Host): Promise<boolean> {
+  if (platformOf(host).door) return true
   const peers = await tailnetPeers(host)
   if (!peers) return false
   const wanted = identityLines(peers, await rulesInForce(host))
@@ -58,7 +59,7 @@ async function look(at: Look, settings: Settings): Promise<Finding> {
 
 /** Without rules it is for the log alone, and may be old. */
 const logged = async (at: Look): Promise<Finding> =>
-  (await at.read(fileOf(at, 'devices.map')))
+  platformOf(at).door || (await at.read(fileOf(at, 'devices.map')))
     ? ok('for the log alone: no rule of people is in force')
     : missed('the gateway knows no device by name yet', again)
 

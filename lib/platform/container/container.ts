@@ -45,6 +45,11 @@ export const container: Platform = {
   jobs,
   packages,
   packetFilter: undefined,
+  power: { ...linux.power, awakeWhile: (pid) => ['tail', `--pid=${pid}`, '-f', '/dev/null'] },
+  facts: {
+    ...linux.facts,
+    survey: async (look) => ({ ...(await linux.facts.survey(look)), system: 'container', desktop: true }),
+  },
   fitness,
   door: { name: 'inside', address },
   elsewhere: {
