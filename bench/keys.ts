@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
-import { hashKey } from '../lib/people/key.ts'
 import { readRegistry } from '../lib/people/given.ts'
+import { hashKey } from '../lib/people/key.ts'
 import { keep } from '../lib/people/store.ts'
 import { places } from '../lib/platform/mac/places.ts'
 import { type RunningGateway, startGateway } from '../sandbox/lab/gateway.ts'

@@ -6,10 +6,10 @@ import { mapText, parseMap } from '../haproxy/map-text.ts'
 import { places } from '../platform/mac/places.ts'
 import type { Entry } from '../site/limits.ts'
 import { parseBans } from './bans.ts'
+import { readRegistry } from './given.ts'
 import { generateKey, hashKey, wellFormed } from './key.ts'
 import { listMaps } from './lists.ts'
 import { bitOf, keyLines } from './records.ts'
-import { readRegistry } from './given.ts'
 import { keyName, nobodyIn } from './registry.ts'
 
 const entry = (more: Partial<Entry> = {}): Entry => ({
