@@ -24,7 +24,7 @@ const changes: Record<string, (call: Call) => Promise<number>> = {
   wake,
 }
 const looks: Record<string, (call: Call) => Promise<number>> = {
-  list: ({ ui, host, settings }) => list(ui, host, settings),
+  list: ({ ui, host, settings, flags }) => list(ui, host, settings, flags.watch === true),
   why({ ui, host, settings, names }) {
     const [model, ...more] = names
     if (model === undefined || more.length > 0)
@@ -65,7 +65,7 @@ export const script: Script = {
   usage: `Usage: ${typed('nodes')} [list] | why MODEL | add NAME ADDRESS[:PORT] | remove NAME | import FILE | join NAME | drain NAME | ready NAME | wake NAME [options]
 The engines behind this gateway: each request goes to the one that has its model, loaded and free before others.
 
-  list             how each node does
+  list             how each node does; --watch: every second until q, on a terminal
   why MODEL        what each node would cost a request now, and which is asked next
   add NAME ADDRESS[:PORT]
                    asks the engine there what it is and has, then sends requests to it, too
@@ -92,6 +92,7 @@ The engines behind this gateway: each request goes to the one that has its model
     tls: { type: 'string' },
     mac: { type: 'string' },
     wait: { type: 'boolean' },
+    watch: { type: 'boolean' },
     json: { type: 'boolean' },
     yes: { type: 'boolean' },
     verbose: { type: 'boolean' },

@@ -130,21 +130,26 @@ function leaveWith(q: string): void {
   })
 }
 
-/** status.ts --watch: the same every second until q or Ctrl-C; on a terminal in place, else one below the other, with --json a line each. */
-export async function watch(ui: Ui): Promise<number> {
-  const look = realLook(ui.note)
+/** Shows what a look gives, every second until q or Ctrl-C; on a terminal in place, else one below the other. */
+export async function everySecond(ui: Ui, look: () => Promise<string>): Promise<never> {
   // Whoever reads on (`| head`) may stop reading, and whoever watches may stop watching.
   process.stdout.on('error', () => process.exit(exitCodes.done))
   leaveWith('q')
   process.removeAllListeners('SIGINT').once('SIGINT', () => process.exit(exitCodes.done))
+  const [anew, leave] = [process.stdout.isTTY && !ui.json ? '\x1b[H\x1b[J' : '', process.stdin.isTTY && !ui.json]
   for (;;) {
-    const now = await live(look)
-    if (!now) throw new Stop(exitCodes.precondition, `The gateway does not answer; see: ${typed('status')}`)
-    if (ui.json) process.stdout.write(`${JSON.stringify(now)}\n`)
-    else
-      process.stdout.write(
-        `${process.stdout.isTTY ? '\x1b[H\x1b[J' : ''}${picture(now, ui.chalk)}\n${process.stdin.isTTY ? ui.chalk.dim('q leaves\n') : ''}`,
-      )
+    const text = await look()
+    process.stdout.write(`${anew}${text}\n${leave ? ui.chalk.dim('q leaves\n') : ''}`)
     await sleep(1000)
   }
+}
+
+/** status.ts --watch: what happens now, with --json a line each. */
+export function watch(ui: Ui): Promise<never> {
+  const look = realLook(ui.note)
+  return everySecond(ui, async () => {
+    const now = await live(look)
+    if (!now) throw new Stop(exitCodes.precondition, `The gateway does not answer; see: ${typed('status')}`)
+    return ui.json ? JSON.stringify(now) : picture(now, ui.chalk)
+  })
 }

@@ -32,6 +32,14 @@ describe.skipIf(cannot)(titled('a second engine becomes a node'), () => {
     expect((await rop('nodes', 'why', 'qwen3:0.6b')).stdout).toMatch(/^→ {2}/m)
   })
 
+  it('is watched on a terminal until q, and shown once where there is none', async () => {
+    const watching = box.start([`${box.prefix}/bin/rop`, 'nodes', '--watch'], { tty: true })
+    for (const seen of ['second', 'q leaves', 'second', 'q leaves']) await watching.expect(seen)
+    watching.write('q')
+    expect((await watching.done).code).toBe(0)
+    expect(await rop('nodes', '--watch')).toMatchObject({ code: 0, stdout: expect.stringContaining('second') })
+  })
+
   it('loads a model where it is told to', async () => {
     const outcome = await rop('warm', 'qwen3:0.6b', '--on', 'second')
     expect([outcome.code, outcome.stdout]).toEqual([0, expect.stringMatching(/^second:\nqwen3:0\.6b: loaded/m)])

@@ -7,6 +7,7 @@ import { placeOf } from '../../site/nodes.ts'
 import type { Settings } from '../../site/settings.ts'
 import type { Ui } from '../cli.ts'
 import { columns } from '../screens/wrap.ts'
+import { everySecond } from '../watch.ts'
 
 const short = (seconds: number): string => {
   if (seconds < 60) return `${seconds} s`
@@ -72,8 +73,10 @@ export function screen(all: Standing[]): string {
   return [...columns([head, ...all.map(row)], ''), ...unlike(all)].join('\n')
 }
 
-/** rop nodes: how each node does; exit 1 while one is down. */
-export async function list(ui: Ui, look: Look, settings: Settings): Promise<number> {
+/** rop nodes: how each node does; exit 1 while one is down. With --watch on a terminal the same every second. */
+export async function list(ui: Ui, look: Look, settings: Settings, watching = false): Promise<number> {
+  if (watching && process.stdout.isTTY && !ui.json)
+    return everySecond(ui, async () => screen(await standings(look, settings)))
   const all = await standings(look, settings)
   if (ui.json) process.stdout.write(`${JSON.stringify(all.map(told), null, 2)}\n`)
   else ui.say(screen(all))
