@@ -5,10 +5,20 @@ import { json } from '../host/command.ts'
 import type { Host, Look } from '../host/host.ts'
 import { typed } from '../host/typed.ts'
 import { places } from '../platform/here.ts'
-import { drainMap, type Node, type NodeSettings, nodeKeysMap, nodesOf, spreads, tableName } from '../site/nodes.ts'
+import {
+  drainMap,
+  type Node,
+  type NodeSettings,
+  nearName,
+  nodeKeysMap,
+  nodesOf,
+  spreads,
+  tableName,
+} from '../site/nodes.ts'
 import { advice, again, type Check, type Finding, missed, ok, type Step } from '../steps/step.ts'
 import { askNode, type NodeModel, type Said } from './ask.ts'
 import { keyFault, meansOf, rootsFault } from './keys.ts'
+import { nearLines } from './near.ts'
 import { type Known, oneSpelling, tableLines } from './table.ts'
 
 const fileOf = (look: Look, name: string): string => `${places(look).keyMaps}/${name}`
@@ -78,14 +88,17 @@ export async function renewNodes(host: Host, settings: Wanted, loading = new Map
   const known = together(nodes, await readKnown(host), said)
   await written(host, knownFile(host), `${JSON.stringify(Object.fromEntries(known))}\n`)
   const table = tableLines(nodes, unlessLoading(known, loading), settings.spread)
-  const keys = await keysOf(host, nodes)
-  for (const [name, lines] of [[tableName(nodes), table] as const, [nodeKeysMap, keys] as const])
-    await written(host, fileOf(host, name), mapText(lines))
+  const maps: [string, Map<string, string>][] = [
+    [tableName(nodes), table],
+    [nearName(nodes), nearLines(nodes, known)],
+    [nodeKeysMap, await keysOf(host, nodes)],
+  ]
+  for (const [name, lines] of maps) await written(host, fileOf(host, name), mapText(lines))
   await ensureNodeFiles(host, nodes)
-  await setRunningMaps(host, [
-    [`keys/${tableName(nodes)}`, table],
-    [`keys/${nodeKeysMap}`, keys],
-  ])
+  await setRunningMaps(
+    host,
+    maps.map(([name, lines]) => [`keys/${name}`, lines]),
+  )
 }
 
 const keysOf = async (look: Look, nodes: Node[]): Promise<Map<string, string>> =>
@@ -102,7 +115,7 @@ const keysOf = async (look: Look, nodes: Node[]): Promise<Map<string, string>> =
 
 /** HAProxy does not start without the files that its configuration names. */
 async function ensureNodeFiles(host: Host, nodes: Node[]): Promise<void> {
-  for (const name of [drainMap, nodeKeysMap, tableName(nodes)])
+  for (const name of [drainMap, nodeKeysMap, tableName(nodes), nearName(nodes)])
     if ((await host.read(fileOf(host, name))) === undefined) await host.write(fileOf(host, name), '')
 }
 
@@ -157,7 +170,8 @@ export function nodeSteps(settings: Wanted): Step[] {
 async function found(look: Look, nodes: Node[]): Promise<Finding> {
   const file = fileOf(look, tableName(nodes))
   const [text, keys] = [await look.read(file), await look.read(fileOf(look, nodeKeysMap))]
-  if (text === undefined || (await look.read(fileOf(look, drainMap))) === undefined)
+  const others = [drainMap, nearName(nodes)].map((name) => look.read(fileOf(look, name)))
+  if (text === undefined || (await Promise.all(others)).includes(undefined))
     return missed('the gateway was not told of its nodes yet', again)
   if (keys !== mapText(await keysOf(look, nodes))) return missed('the key of a node has changed', again)
   const running = await runningMap(look, `keys/${tableName(nodes)}`)

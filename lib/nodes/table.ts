@@ -6,7 +6,7 @@ import { mostModels, type NodeModel } from './ask.ts'
 export type Known = Map<string, NodeModel[]>
 
 /** The letters of a model's name as HAProxy and its maps take them. */
-const plain = /^[a-z0-9._:/-]{1,200}$/
+export const isPlain = (spelled: string): boolean => /^[a-z0-9._:/-]{1,200}$/.test(spelled)
 
 /** The one spelling of a model's name by which nodes are looked up: Ollama's own host, library and tag are left out, as the gateway's rules do (nodes policy). */
 export const oneSpelling = (name: string): string =>
@@ -39,7 +39,7 @@ function models(nodes: Node[], known: Known): Map<string, Map<string, NodeModel>
   for (const { name } of nodes)
     for (const model of (known.get(name) ?? []).slice(0, mostModels)) {
       const spelled = oneSpelling(model.name)
-      if (!plain.test(spelled)) continue
+      if (!isPlain(spelled)) continue
       const there = all.get(spelled) ?? new Map<string, NodeModel>()
       // The same in two spellings: loaded is loaded.
       const before = there.get(name)

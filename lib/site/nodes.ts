@@ -157,6 +157,9 @@ export const hostFor = (node: Node): string =>
 export const tableName = (nodes: Pick<Node, 'name' | 'engine'>[]): string =>
   `nodes-${sha256(nodes.map(({ name, engine }) => `${name} ${engine}`).join('\n')).slice(0, 12)}.map`
 
+/** Which of their models have names that begin like one that none of them has. */
+export const nearName = (nodes: Pick<Node, 'name' | 'engine'>[]): string => `near-${tableName(nodes)}`
+
 /** Which nodes take no new requests: `NAME drain`. */
 export const drainMap = 'nodes-drain.map'
 

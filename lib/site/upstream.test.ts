@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { nearLines } from '../nodes/near.ts'
 import { oneSpelling, tableLines } from '../nodes/table.ts'
 import { readUpstream } from './upstream.ts'
 
@@ -55,4 +56,23 @@ test('a loaded model costs nothing, one that must be loaded a full node, and a n
 test('with spread: never no second node loads what one has loaded', () => {
   const lines = tableLines([of('mac', 1), of('gpu', 2)], known, 'never')
   expect([...lines].find(([key]) => key.endsWith('|both|*'))?.[1]).toBe('0|-1')
+})
+
+test('a beginning names at most three models that begin so, as their nodes write them, by the rows that these serve', () => {
+  const names = ['qwen3:8b', 'qwen3:14b', 'qwen3-coder', 'qwen2.5', 'llama3:latest', 'ab']
+  const all = new Map([
+    ['mac', names.map((name) => ({ name, loaded: true }))],
+    ['gpu', [{ name: 'Qwen/Qwen2.5-7B', loaded: true }]],
+  ])
+  const lines = nearLines([of('mac', 1), of('gpu', 2, { engine: 'vllm' })], all)
+  const longest = (kind: string, name: string) =>
+    [...lines].filter(([key]) => `${kind}|${name}`.startsWith(key)).sort(([a], [b]) => b.length - a.length)[0]?.[1]
+  const [chat = ''] = [...lines.keys()].find((key) => key.endsWith('|qwen/'))?.split('|') ?? []
+  expect(longest(chat, 'qwen3:9b')).toBe('qwen3:14b, qwen3:8b')
+  expect(longest(chat, 'qwen/wen')).toBe('Qwen/Qwen2.5-7B')
+  expect(longest(chat, 'qwem')).toBe('Qwen/Qwen2.5-7B, qwen2.5, qwen3-coder')
+  expect(longest(chat, 'llama4')).toBe('llama3:latest')
+  expect(longest(chat, 'mistral')).toBeUndefined()
+  const native = [...lines.keys()].map((key) => key.split('|')[0]).find((kind) => !lines.has(`${kind}|qwen/`)) ?? ''
+  expect(longest(native, 'qwen/qwen2.5-7b')).toBe('qwen2.5, qwen3-coder')
 })

@@ -116,6 +116,16 @@ nodes:
     expect([...mac.asked, ...gpu.asked, ...box.asked]).toEqual([])
   })
 
+  test('names that begin like one that nobody has are told, of nodes that serve the row', async () => {
+    const said = async (model: string, path?: string) =>
+      (JSON.parse((await ask(chat(model), { path })).body) as { error: { message: string } & string }).error
+    expect((await said('bolh:7b')).message).toContain('/v1/models lists')
+    expect((await said('mac-olny')).message).toMatch(/names that begin like it: mac-only\.$/)
+    expect(await said('qwen/qwen3', '/api/chat')).not.toContain('Qwen2.5')
+    expect((await said('qwen/qwen3')).message).toMatch(/names that begin like it: Qwen\/Qwen2\.5-7B\.$/)
+    expect([...mac.asked, ...gpu.asked, ...box.asked]).toEqual([])
+  })
+
   test('rows that an engine has not are never asked of it', async () => {
     const reply = await ask(chat('Qwen/Qwen2.5-7B'), { path: '/api/chat' })
     expect([reply.status, box.asked.length]).toEqual([404, 0])

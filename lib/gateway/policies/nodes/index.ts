@@ -1,5 +1,5 @@
 import { places, platformOf } from '../../../platform/here.ts'
-import { type Node, nodeKeysMap } from '../../../site/nodes.ts'
+import { type Node, nearName, nodeKeysMap } from '../../../site/nodes.ts'
 import { openGroups, spell } from '../../../site/settings.ts'
 import { hasNodes, looksUp, nodeFiles, nodesIn, serverOf, someUp } from '../../nodes.ts'
 import type { Gateway, Policy } from '../../policy.ts'
@@ -67,12 +67,20 @@ const model = (gateway: Gateway): string[] => [
 
 const named = '%[var(txn.called),json(utf8s)]'
 
-/** No node has it, which an engine that was asked would say in the same words. */
-const unknown = [
+/** No node has it, which an engine that was asked would say in the same words. Names that begin alike are told to whoever may use all. */
+const unknown = (nodes: Node[]): string[] => [
   refuse({
     status: 404,
     message: `model ${named} not found at the node %[var(txn.pin)]; it lists its own at /v1/models.`,
     when: ['routed !known_model !{ var(txn.pin) -m str * }'],
+    asEngine: true,
+  }),
+  'http-request set-var-fmt(txn.near) "%[var(txn.class)]|%[var(txn.spelled)]" if routed !known_model !{ var(txn.list) -m str list }',
+  `http-request set-var(txn.near) var(txn.near),map_beg({{keys}}/${nearName(nodes)},) if { var(txn.near) -m found }`,
+  refuse({
+    status: 404,
+    message: `model ${named} not found at any node; names that begin like it: %[var(txn.near)].`,
+    when: ['routed !known_model { var(txn.near) -m len gt 0 }'],
     asEngine: true,
   }),
   refuse({
@@ -262,7 +270,7 @@ export function nodes(gateway: Gateway): Policy {
         ...many.refused(all),
         ...talking,
         ...choosing(all, gateway.settings.affinity === 'on'),
-        ...unknown,
+        ...unknown(all),
         ...unserved,
         refuse({
           status: 429,
