@@ -58,7 +58,8 @@ export interface Script extends Usage {
 export async function runScript(script: Script, argv: string[]): Promise<void> {
   unheard()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
+    process.on(signal, async () => {
+      await course.held
       takeBack()
       course.still?.()
       complain(interrupted())
@@ -118,8 +119,17 @@ async function attempt(script: Script, argv: string[]): Promise<number> {
   }
 }
 
-/** What this run has done, for whoever stops it. */
-const course: { done: number; at?: string; log?: string; still?: () => void } = { done: 0 }
+/** What this run has done, for whoever stops it, and what must end before. */
+const course: { done: number; at?: string; log?: string; still?: () => void; held?: Promise<unknown> } = { done: 0 }
+
+/** Does what puts back in its end what it changed: whoever interrupts is waited with until then. */
+export async function unbroken<T>(work: () => Promise<T>): Promise<T> {
+  const doing = work()
+  course.held = doing.catch(() => {})
+  return doing.finally(() => {
+    course.held = undefined
+  })
+}
 
 function interrupted(): string {
   if (course.done === 0 && course.at === undefined) return 'Interrupted; nothing was changed.'

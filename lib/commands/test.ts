@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { hostileChecks } from '../checks/hostile.ts'
 import { findTarget, partChecks } from '../checks/index.ts'
 import { dnsChecks } from '../checks/names.ts'
+import { trials } from '../checks/trials.ts'
 import { gatewayOf } from '../gateway/of-site.ts'
 import type { ProbeKeys } from '../gateway/proofs/probe-keys.ts'
 import { withProbeKeys } from '../gateway/proofs/probes.ts'
@@ -15,7 +16,7 @@ import { smallest } from '../site/models.ts'
 import type { Setup } from '../site/setup.ts'
 import { junit, tap } from '../steps/results.ts'
 import { type Check, observeAll, type Result } from '../steps/step.ts'
-import type { Flags, Script, Ui } from './cli.ts'
+import { type Flags, type Script, type Ui, unbroken } from './cli.ts'
 import { borderOf } from './dns.ts'
 import { prepare } from './prepare.ts'
 import { everyCheck, verdict } from './prove.ts'
@@ -33,9 +34,9 @@ export async function test(ui: Ui, flags: Flags): Promise<number> {
       exitCodes.usage,
       `The model ${JSON.stringify(model.slice(0, 80))} is not installed; get it with: ${typed('warm')} ${smallest}`,
     )
-  const all = flags.hostile === true ? attacks : everyCheck
   const names = namesAsked(machine, setup, flags)
-  const checksFor = (keys?: ProbeKeys) => select([...all(machine, setup, { ...target, keys }), ...names], flags)
+  const checksFor = (keys?: ProbeKeys) =>
+    select([...all(host, machine, setup, { ...target, keys }, flags), ...names], flags)
   const checks = checksFor()
   if (checks.length === 0) throw new Stop(exitCodes.usage, `No check is called that; see: ${typed('test')} --list`)
   if (flags.list) return list(ui, checks)
@@ -58,6 +59,16 @@ function namesAsked(machine: Machine, setup: Setup, flags: Flags): Check[] {
       `--resolver takes an address such as 192.168.1.1 or 127.0.0.1:5353, not ${JSON.stringify(resolver.slice(0, 80))}.`,
     )
   return dnsChecks(gatewayOf(machine, setup), resolver, borderOf(flags))
+}
+
+/** Everything that may be asked for together: the hostile requests, or all others and what disturbs. */
+function all(host: Host, machine: Machine, setup: Setup, target: Target, flags: Flags): Check[] {
+  if (flags.hostile === true) return attacks(machine, setup, target)
+  const tried = setup.mode === 'proxy' ? trials(target, gatewayOf(machine, setup)) : []
+  return [
+    ...everyCheck(machine, setup, target),
+    ...tried.map((trial) => ({ ...trial, disturbs: true, check: () => unbroken(() => trial.attempt(host)) })),
+  ]
 }
 
 /** The hostile requests, and the check that they rest on. Never without the gateway: they are not meant for Ollama. */
@@ -119,7 +130,8 @@ Proves on this machine what is promised.
   --only ID            only this check or this group of checks (may be given several times)
   --resolver ADDRESS   also whether this resolver says of each name what dns prints (with --public as there)
   --hostile            instead of all these: hostile requests to the gateway, which refuses them; nothing changes
-  --disturbing         also those that use up a limit, evict a model or cut a stream
+  --disturbing         also those that others notice for a moment: each node is drained and
+                       counted as gone, and the observer is stopped; all is put back
   --tap | --json       for programs
   --junit FILE         JUnit's XML in a file
   --list               name the checks, run none`,

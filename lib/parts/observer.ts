@@ -7,12 +7,14 @@ import { triedOn } from '../observer/tried.ts'
 import { jobPath, jobsOf, labels, listeners, places, platformOf } from '../platform/here.ts'
 import { describe } from '../platform/platform.ts'
 import type { Machine } from '../site/machine.ts'
+import { spreads } from '../site/nodes.ts'
 import type { Setup } from '../site/setup.ts'
 import { jobFileStep, service, tilde } from '../steps/resources.ts'
 import { advice, type Check, type Finding, missed, ok, type Step, skipped } from '../steps/step.ts'
 import type { Part } from './part.ts'
 
 const without = 'until it runs there is no log of requests, nothing is counted, and no metrics are served'
+const ofNodes = '; requests go on to nodes by what they last had: which models they load, get or lose since is not seen'
 
 /** Where it says what it cannot do. */
 const ownLog = (look: Look): string =>
@@ -58,13 +60,14 @@ function job(machine: Machine, setup: Setup): { file: Step; run: Step } {
     receipt: setup.receipt,
     keepEdited,
   })
-  return { file: written, run: { ...run, check: async (look) => withLoss(await run.check(look)) } }
+  return { file: written, run: { ...run, check: async (look) => withLoss(await run.check(look), setup) } }
 }
 
-const withLoss = (finding: Finding): Finding =>
-  finding.is === 'missed' && !finding.saw.includes(without)
-    ? { ...finding, saw: `${finding.saw}; ${without}` }
-    : finding
+function withLoss(finding: Finding, { settings }: Setup): Finding {
+  if (finding.is !== 'missed') return finding
+  const saw = finding.saw.includes(without) ? finding.saw : `${finding.saw}; ${without}`
+  return { ...finding, saw: spreads(settings) ? `${saw}${ofNodes}` : saw }
+}
 
 /** Found before anything is changed, since the observer would go on without. */
 function portFree(machine: Machine, setup: Setup): Check {

@@ -16,7 +16,7 @@ export interface Check {
   id: string
   /** what is true when it passes */
   title: string
-  /** uses up a limit, evicts a model or cuts a stream: runs last and only when asked for */
+  /** changes for a moment what happens to others: runs last and only when asked for */
   disturbs?: boolean
   /** is skipped when one of these ids was missed or skipped */
   needs?: string[]
@@ -31,6 +31,11 @@ export interface Check {
   /** the settings do not open what it asks, so it is skipped and leaves nothing unproven */
   closed?: boolean
   check(look: Look): Promise<Finding>
+}
+
+/** A proof that changes something for a moment, and puts it back whatever it finds. */
+export interface Trial extends Omit<Check, 'check'> {
+  attempt(host: Host): Promise<Finding>
 }
 
 export interface Step extends Check {

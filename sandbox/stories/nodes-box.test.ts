@@ -54,6 +54,14 @@ describe.skipIf(cannot)(titled('a second engine becomes a node'), () => {
     expect((await rop('install', '--yes')).stdout).toContain('Nothing to do')
   })
 
+  it('is proven by what disturbs, too, and all is put back', async () => {
+    const outcome = await rop('test', '--disturbing', '--only', 'nodes', '--verbose')
+    expectGreen(outcome.code, told(outcome))
+    for (const id of ['nodes.drain', 'nodes.death', 'nodes.observer'])
+      expect(outcome.stdout).toMatch(new RegExp(`^✓ .*\\[${id}\\]`, 'm'))
+    expect((await listed()).map(({ state }) => state)).toEqual(['up', 'up'])
+  })
+
   it('is drained, takes requests again, and is removed', async () => {
     expect((await rop('nodes', 'drain', 'second', '--wait')).stdout).toContain('second is drained')
     expect((await listed()).find(({ name }) => name === 'second')?.state).toBe('drained')

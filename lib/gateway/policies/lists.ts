@@ -1,4 +1,5 @@
 import { places } from '../../platform/here.ts'
+import { hasNodes } from '../nodes.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { ownList } from '../proofs/limited.ts'
 import { body, refuse } from '../refusal.ts'
@@ -34,7 +35,8 @@ const backend = (gateway: Gateway): string =>
     'backend lists',
     'no log',
     'retries 0',
-    'timeout server 15s',
+    // An Ollama may take its time; what nodes have is written down.
+    `timeout server ${hasNodes(gateway) ? '5s' : '15s'}`,
     'http-request set-path "%[path]/%[var(txn.who)]"',
     `http-response deny status 503 ${reply('the model list of %[var(txn.who)] is not in force yet; the owner runs rop apply.')} if { status 404 }`,
     `http-response deny status 503 ${reply('Ollama does not tell which models it has; try again shortly.')} if !{ status 200 }`,
