@@ -1,4 +1,5 @@
 import { openName } from '../gateway/listeners.ts'
+import { nodesIn } from '../gateway/nodes.ts'
 import { bufferSize } from '../gateway/policies/buffers.ts'
 import { publicRate } from '../gateway/policies/connections.ts'
 import type { Gateway, Listener } from '../gateway/policy.ts'
@@ -8,7 +9,9 @@ import type { Look, RawEnd } from '../host/host.ts'
 import { typed } from '../host/typed.ts'
 import { type Reply, repliesIn } from '../host/wire.ts'
 import { type Endpoint, endpoints } from '../site/endpoints.ts'
+import type { Node } from '../site/nodes.ts'
 import { alarm, type Check, type Finding, missed, ok, skipped, unexplained } from '../steps/step.ts'
+import { atEngine } from './hostile/engines.ts'
 import { type Aim, hasOwnKey } from './hostile/form.ts'
 import { message, resultOf, unreadable } from './hostile/outcome.ts'
 import { expected, type Hostile, themes, type Version } from './hostile/table.ts'
@@ -36,8 +39,15 @@ function distinct(names: string[]): string[] {
  */
 export const hostileChecks = (target: Target, gateway: Gateway): Check[] => [
   ...requestsTo(target, gateway, 'hostile', async () => {}),
+  ...nodesIn(gateway).flatMap((node) => toNode(target, gateway, node)),
   ...gateway.listeners.flatMap((listener) => overTls(target, gateway, listener)),
 ]
+
+/** What an engine of this kind listens to beside our rows, asked of the node by its own name. */
+const toNode = (target: Target, gateway: Gateway, { name, engine }: Node): Check[] =>
+  requestsTo({ ...target, host: `${name}-api:${target.port}` }, gateway, 'hostile.node', async () => {}, {
+    [name]: atEngine[engine] ?? [],
+  })
 
 /** The same to a listener with https, where a name can be asked for and no client certificate is needed. */
 function overTls(target: Target, gateway: Gateway, listener: Listener): Check[] {
@@ -61,7 +71,13 @@ function paced(): (look: Look) => Promise<void> {
   }
 }
 
-function requestsTo(target: Target, gateway: Gateway, ids: string, pace: (look: Look) => Promise<void>): Check[] {
+function requestsTo(
+  target: Target,
+  gateway: Gateway,
+  ids: string,
+  pace: (look: Look) => Promise<void>,
+  what: Record<string, Hostile[]> = themes,
+): Check[] {
   const { host, address, port, tlsName } = target
   const sizes = {
     limit: gateway.settings.body_limit,
@@ -75,7 +91,7 @@ function requestsTo(target: Target, gateway: Gateway, ids: string, pace: (look: 
     version ??= workerInfo(look).then((info) => versionOf(info?.version))
     return version
   }
-  return Object.entries(themes).flatMap(([theme, requests]) => {
+  return Object.entries(what).flatMap(([theme, requests]) => {
     const names = distinct(requests.map(({ name }) => slug(name)))
     return requests.map((request, at) => toCheck(`${ids}.${theme}.${names[at]}`, request, target, aim, known, pace))
   })
