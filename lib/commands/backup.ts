@@ -4,6 +4,7 @@ import { called, typed } from '../host/typed.ts'
 import { backupText, parseBackup, present, rememberBackup } from '../people/backup.ts'
 import { readRegistry } from '../people/given.ts'
 import { places } from '../platform/here.ts'
+import type { Settings } from '../site/settings.ts'
 import { tilde } from '../steps/resources.ts'
 import { ownVersion } from './arguments.ts'
 import type { Flags, Script, Ui } from './cli.ts'
@@ -30,7 +31,7 @@ export async function backup(ui: Ui, flags: Flags, names: string[]): Promise<num
   await rememberBackup(host, file, new Date(made))
   const [keyNames, people] = [Object.keys(keys.keys), Object.keys(parsed.people)]
   if (ui.json) process.stdout.write(`${JSON.stringify({ file, made, keys: keyNames, people }, null, 2)}\n`)
-  else ui.say(told(tilde(host, file), name, keyNames, people))
+  else ui.say(told(tilde(host, file), name, keyNames, people, filesOfNodes(parsed)))
   return exitCodes.done
 }
 
@@ -60,7 +61,13 @@ async function mayWrite(host: Host, file: string, force: boolean): Promise<void>
 
 const listed = (names: string[]): string => (names.length > 0 ? names.join(', ') : 'none')
 
-function told(file: string, name: string, keys: string[], people: string[]): string {
+/** Files that settings name for nodes: their keys are secrets, and a backup holds none. */
+const filesOfNodes = ({ nodes }: Settings): string[] =>
+  Object.values(nodes)
+    .flatMap(({ key, tls }) => [key?.replace(/^file:/, ''), tls])
+    .filter((file) => file !== undefined)
+
+function told(file: string, name: string, keys: string[], people: string[], ofNodes: string[]): string {
   return [
     `Saved to ${file}, for you alone to read:`,
     '  settings  settings.yaml as it is written',
@@ -68,6 +75,7 @@ function told(file: string, name: string, keys: string[], people: string[]): str
     '            (names, limits and hashes; the keys themselves are kept nowhere)',
     `  people    ${listed(people)}`,
     'Not in it: models, usage, logs, programs.',
+    ...(ofNodes.length > 0 ? [`Copy these yourself, too, which nodes need: ${ofNodes.join(', ')}`] : []),
     `Bring it back, here or on another machine: ${typed('restore')} ${/^[\w./-]+$/.test(name) ? name : `'${name}'`}`,
   ].join('\n')
 }

@@ -60,11 +60,21 @@ function faultOf(answer: RawAnswer, what: string): string {
   return `its answer is not what ${what} would say`
 }
 
-const refusals: Record<string, string> = {
-  ECONNREFUSED: 'nobody listens there',
+/** Why nothing can be asked there, whatever it is. */
+const nowhere: Record<string, string> = {
   ENOTFOUND: 'its name is known to no resolver',
+  EAI_AGAIN: 'no resolver answers for its name',
   EHOSTUNREACH: 'there is no way to it',
   ENETUNREACH: 'there is no way to it',
+}
+
+/** Why a place cannot be reached at all; undefined where it can, or where only this port is closed. */
+export const unreachable = async (look: Look, node: Node, means: Means): Promise<string | undefined> =>
+  nowhere[(await get(look, node, '/', means)).error ?? '']
+
+const refusals: Record<string, string> = {
+  ECONNREFUSED: 'nobody listens there',
+  ...nowhere,
   DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is not signed by the authority that is named',
   SELF_SIGNED_CERT_IN_CHAIN: 'its certificate is not signed by the authority that is named',
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate is not signed by the authority that is named',

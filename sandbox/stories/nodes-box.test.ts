@@ -21,6 +21,12 @@ describe.skipIf(cannot)(titled('a second engine becomes a node'), () => {
     expect(await listed()).toEqual([])
   })
 
+  it('is refused where its name is known to no resolver', async () => {
+    const outcome = await rop('nodes', 'add', 'other', 'no-such-machine.invalid')
+    expect([outcome.code, outcome.stderr]).toEqual([3, expect.stringMatching(/resolver[^.]*\. Nothing was changed\./)])
+    expect(await listed()).toEqual([])
+  })
+
   it('is recognised, shown with what it has, and answers', async () => {
     const outcome = await rop('nodes', 'add', 'second', '127.0.0.1:12500', '--slots', '2')
     expectGreen(outcome.code, told(outcome))

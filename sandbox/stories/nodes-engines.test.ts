@@ -145,6 +145,9 @@ ${nodes.join('')}  vllm: { address: localhost, port: ${port}, engine: vllm, key:
     '{"model":"vllm-own","\\u006e":5000}',
     '{"model":"vllm-own","best\\u005Fof" : 5000}',
     '{"model":"vllm-own","n":1e3}',
+    '{"model":"vllm-own","tools":[{"n":20}],"n":1,"n":9}',
+    `{"model":"vllm-own","x":${'['.repeat(20_000)}${']'.repeat(20_000)},"n":9}`,
+    `{"model":"vllm-own","x":"${'x'.repeat(90_000)}","n":9}`,
     `{"model":"vllm-own","prompt":[${Array.from({ length: 9 }, () => '"a [,] \\" b"').join(', ')}]}`,
     `{"model":"vllm-own","prompt":[${Array.from({ length: 9 }, () => '[1,2]').join()}]}`,
   ])('one request asks for no more than eight answers: %s', async (text) => {
@@ -164,6 +167,7 @@ ${nodes.join('')}  vllm: { address: localhost, port: ${port}, engine: vllm, key:
     `{"model":"vllm-own","prompt":[${Array.from({ length: 8 }, () => '"a"').join()}]}`,
     `{"model":"vllm-own","prompt":[${Array.from({ length: 30 }, (_, at) => at).join()}]}`,
     '{"model":"vllm-own","messages":[{"role":"user","content":"{\\"n\\": 5000}"}]}',
+    '{"model":"vllm-own","n":2,"tools":[{"example":{"n":20,"prompt":[1]}},{"best_of":9}]}',
     '{"model":"vllm-own","tools":[{"parameters":{"properties":{"n":{"type":"integer"}}}}]}',
   ])('what asks for fewer passes: %s', async (text) => {
     expect(came(await send(text))).toEqual([200, 'vllm'])

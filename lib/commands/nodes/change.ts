@@ -1,7 +1,7 @@
 import { exitCodes, Stop } from '../../host/command.ts'
 import type { Host } from '../../host/host.ts'
 import { called, typed } from '../../host/typed.ts'
-import { askNode, type NodeModel } from '../../nodes/ask.ts'
+import { askNode, type NodeModel, unreachable } from '../../nodes/ask.ts'
 import { meansOf } from '../../nodes/keys.ts'
 import { recognise } from '../../nodes/recognise.ts'
 import { setDrained } from '../../nodes/store.ts'
@@ -94,6 +94,8 @@ export async function add(call: Call): Promise<number> {
   const draft = described(text, places(host).settings, name, fields)
   const means = await meansOf(host, draft)
   const found = fields.engine === undefined ? await recognise(host, place(at), means) : undefined
+  const why = found ? undefined : await unreachable(host, draft, means)
+  if (why !== undefined) throw new Stop(exitCodes.precondition, `${placeOf(draft)} was not asked: ${why}. ${nothing}`)
   if (fields.engine === undefined && !found)
     throw new Stop(
       exitCodes.precondition,

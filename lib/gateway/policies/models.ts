@@ -11,6 +11,9 @@ const pair = `(?!${anyModel})(?&s)\\s*+:\\s*+(?&v)\\s*+`
 const value =
   '(?&s)|[-+.0-9a-zA-Z]++|\\{\\s*+(?:(?&s)\\s*+:\\s*+(?&v)\\s*+(?:,\\s*+(?&s)\\s*+:\\s*+(?&v)\\s*+)*+)?+\\}|\\[\\s*+(?:(?&v)\\s*+(?:,\\s*+(?&v)\\s*+)*+)?+\\]'
 
+/** What a pattern calls `(?&s)` and `(?&v)`: a JSON string, and any value. */
+export const jsonParts = `(?(DEFINE)(?<s>"(?:[^"\\\\]++|\\\\.)*+")(?<v>${value}))`
+
 /**
  * One JSON object that names its model exactly once, plainly, at the top level, and nothing behind it: what HAProxy reads
  * is then what Ollama decodes. Possessive throughout, so its time is linear (model-pattern.md).
@@ -21,7 +24,7 @@ export const bodyPattern = [
   '"model"\\s*+:\\s*+"[A-Za-z0-9._:/-]{1,200}+"\\s*+',
   `(?:,\\s*+${pair})*+`,
   '\\}\\s*+\\z',
-  `(?(DEFINE)(?<s>"(?:[^"\\\\]++|\\\\.)*+")(?<v>${value}))`,
+  jsonParts,
 ].join('')
 
 const kilobytes = (bytes: number): string => `${Math.round(bytes / 1024)} KB`

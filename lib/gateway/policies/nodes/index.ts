@@ -119,12 +119,12 @@ const againServers = (gateway: Gateway): string[] =>
       `server ${name} "unix@${againSocket(gateway)}" id ${again.ids[at]} send-proxy-v2 proxy-v2-options unique-id`,
   )
 
-const check =
+const healthCheck =
   'check inter 2s fastinter 500ms downinter 500ms fall 2 rise 1 observe layer4 error-limit 1 on-error mark-down'
 
 /** The node, and its slot for requests whose model must be loaded first. */
 const servers = (node: Node, home: string): string[] => [
-  `server ${node.name} ${serverOf(node, home)} id ${node.id} weight 0 maxconn ${node.slots} ${check}`,
+  `server ${node.name} ${serverOf(node, home)} id ${node.id} weight 0 maxconn ${node.slots} ${healthCheck}`,
   `server ${node.name}-load ${serverOf(node, home)} id ${node.id + 16} weight 0 maxconn 1 track inference/${node.name}`,
 ]
 
@@ -136,6 +136,14 @@ const standing = [
   'srvtcpka-intvl 10s',
   'srvtcpka-cnt 3',
 ]
+
+/** What HAProxy asks a node to see whether it is up. All of them are shown the same headers, so a key is only where one of them has any. */
+const healthAsked = (nodes: Node[]): string =>
+  `http-check send meth GET uri-lf "%[srv_name,map_str({{files}}/nodes-checks.map)]" ver HTTP/1.1 hdr Host "%[srv_name,map_str({{files}}/nodes-hosts.map)]"${
+    nodes.some(({ key }) => key !== undefined)
+      ? ` hdr Authorization "Bearer %[srv_name,map_str({{keys}}/${nodeKeysMap})]"`
+      : ''
+  }`
 
 const passedOn = '!{ srv_name -m beg again }'
 
@@ -150,7 +158,7 @@ const inference = (gateway: Gateway): string[] => {
     'retry-on conn-failure',
     'option redispatch 1',
     'option httpchk',
-    `http-check send meth GET uri-lf "%[srv_name,map_str({{files}}/nodes-checks.map)]" ver HTTP/1.1 hdr Host "%[srv_name,map_str({{files}}/nodes-hosts.map)]" hdr Authorization "Bearer %[srv_name,map_str({{keys}}/${nodeKeysMap})]"`,
+    healthAsked(nodes),
     'http-check expect status 200',
     'timeout check 5s',
     ...conversation.stored(gateway),

@@ -1,6 +1,8 @@
 import { kindOf } from '../../../site/engines.ts'
 import type { Node } from '../../../site/nodes.ts'
 import { refuse } from '../../refusal.ts'
+import { waitForBody } from '../buffers.ts'
+import { jsonParts } from '../models.ts'
 
 /** Answers to one request, which takes one slot. */
 const most = 8
@@ -18,7 +20,11 @@ const tooMany = `(?![0-${most}]\\s*+[,}])"?\\s*+[-+]?[0-9]`
 const element = '(?:"(?:[^"\\\\]++|\\\\.)*+"|\\[[^\\]]*+\\])\\s*+'
 const prompts = `${key('prompt')}\\[\\s*+(?:${element},\\s*+){${most}}`
 
-const pattern = `(?s)(?:${words.map(key).join('|')})${tooMany}`
+const answers = `(?:${words.map(key).join('|')})${tooMany}`
+
+/** One whole object that asks for no more at its top, whatever stands in what it holds, such as an example of a tool's. */
+const pair = `(?!${answers})(?!${prompts})(?&s)\\s*+:\\s*+(?&v)\\s*+`
+const few = `(?s)\\A\\s*+\\{\\s*+(?:${pair}(?:,\\s*+${pair})*+)?+\\}\\s*+\\z${jsonParts}`
 
 const takesMany = (nodes: Node[]): boolean => nodes.some(({ engine }) => kindOf(engine).many)
 
@@ -27,13 +33,17 @@ export const many = {
   refused: (nodes: Node[]): string[] =>
     takesMany(nodes)
       ? [
+          // All that HAProxy can hold of it: otherwise it would look as soon as a part is there.
+          ...waitForBody('', `inference { path ${paths} }`),
           refuse({
             status: 400,
             message: `one request may ask for ${most} answers at most (n, best_of, prompt); send more requests.`,
-            when: [`inference { path ${paths} } { req.body -m reg -f {{files}}/many.re }`],
+            when: [
+              `inference { path ${paths} } { req.body -m reg -f {{files}}/many.re } !{ req.body -m reg -f {{files}}/few.re }`,
+            ],
           }),
         ]
       : [],
   files: (nodes: Node[]): Record<string, string> =>
-    takesMany(nodes) ? { 'many.re': `${pattern}\n(?s)${prompts}\n` } : {},
+    takesMany(nodes) ? { 'many.re': `(?s)${answers}\n(?s)${prompts}\n`, 'few.re': `${few}\n` } : {},
 }
