@@ -33,6 +33,7 @@ export const setup: Setup = {
   registry: noKeys,
   answers: noAnswers,
   templates: { config: '', frontend: '' },
+  kinds: {},
   jobs: {},
   checkout: '',
   version: '0',

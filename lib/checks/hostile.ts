@@ -3,6 +3,7 @@ import { nodesIn } from '../gateway/nodes.ts'
 import { bufferSize } from '../gateway/policies/buffers.ts'
 import { publicRate } from '../gateway/policies/connections.ts'
 import type { Gateway, Listener } from '../gateway/policy.ts'
+import { hostileToServices } from '../gateway/proofs/services.ts'
 import type { Target } from '../gateway/proofs/target.ts'
 import { workerInfo } from '../haproxy/runtime.ts'
 import type { Look, RawEnd } from '../host/host.ts'
@@ -41,6 +42,7 @@ export const hostileChecks = (target: Target, gateway: Gateway): Check[] => [
   ...requestsTo(target, gateway, 'hostile', async () => {}),
   ...nodesIn(gateway).flatMap((node) => toNode(target, gateway, node)),
   ...gateway.listeners.flatMap((listener) => overTls(target, gateway, listener)),
+  ...hostileToServices(target, gateway),
 ]
 
 /** What an engine of this kind listens to beside our rows, asked of the node by its own name. */

@@ -1,5 +1,6 @@
 import { gatewayOf } from '../gateway/of-site.ts'
 import type { Listener } from '../gateway/policy.ts'
+import { everyListener } from '../gateway/services.ts'
 import { runningIpv6 } from '../haproxy/ipv6.ts'
 import { runningFingerprint, workerInfo } from '../haproxy/runtime.ts'
 import { getAt, type Look } from '../host/host.ts'
@@ -15,7 +16,7 @@ import { ways } from './ways.ts'
 /** Each address of the machine, and whether the gateway may answer there. */
 export function isolation(machine: Machine, setup: Setup): Check[] {
   if (setup.mode === 'exposed') return [notProtected()]
-  const listeners = setup.mode === 'proxy' ? gatewayOf(machine, setup).listeners : []
+  const listeners = setup.mode === 'proxy' ? everyListener(gatewayOf(machine, setup)) : []
   const others = machine.addresses.filter(
     ({ address }) => !listeners[0]?.addresses.includes(address) && !isLoopback(address) && !address.startsWith('fe80'),
   )
@@ -96,7 +97,7 @@ interface Place {
   port: number
 }
 
-const further = (machine: Machine, setup: Setup): Listener[] => gatewayOf(machine, setup).listeners.slice(1)
+const further = (machine: Machine, setup: Setup): Listener[] => everyListener(gatewayOf(machine, setup)).slice(1)
 
 function listens(machine: Machine, setup: Setup): Check {
   return {

@@ -10,6 +10,7 @@ import { settingsText } from '../site/given.ts'
 import { noKeys } from '../site/limits.ts'
 import { type Machine, survey } from '../site/machine.ts'
 import type { Mode } from '../site/receipt.ts'
+import { readKinds } from '../site/service-kinds.ts'
 import { parseSettings, settingsFile } from '../site/settings.ts'
 import { noAnswers, type Setup } from '../site/setup.ts'
 import { currentReceipt } from '../steps/receipt.ts'
@@ -35,7 +36,8 @@ export async function prepare(
   if (written === undefined && options.config !== undefined)
     throw new Stop(exitCodes.usage, `The settings file ${file} is not there; nothing was changed.`)
   const text = written ?? template
-  const settings = parseSettings(text, file)
+  const kinds = await readKinds(look, `${checkout}/templates/services`)
+  const settings = parseSettings(text, file, kinds)
   const registry = options.withoutKeys ? noKeys : await readRegistry(look)
   const receipt = await currentReceipt(look)
   const machine = await survey(look, options.before)
@@ -48,6 +50,7 @@ export async function prepare(
     mode: options.mode ?? receipt.mode,
     answers: { ...noAnswers, keepEdited: [] },
     templates: await templates(look),
+    kinds,
     jobs: await jobTemplates(look),
     checkout,
     version: await runtimeVersion(look, checkout),

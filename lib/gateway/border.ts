@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { challengePorts } from './policies/challenge.ts'
 import type { Gateway, Listener } from './policy.ts'
+import { everyListener } from './services.ts'
 
 const table = 'inet remote_ollama_proxy_border'
 
@@ -13,7 +14,7 @@ interface Forwarded extends Pick<Listener, 'name' | 'sources'> {
 /** One address for each port: a border forwards what comes to its own address to one machine. */
 function forwarded(gateway: Gateway): Forwarded[] {
   // Whoever relays by the PROXY protocol needs no translation, and what is translated has no header.
-  const beyond = gateway.listeners.filter(({ name, relays }) => ['lan', 'public'].includes(name) && !relays)
+  const beyond = everyListener(gateway).filter(({ name, relays }) => ['lan', 'public'].includes(name) && !relays)
   return beyond.flatMap(({ name, sources, addresses, port }) => {
     const address = addresses.find((one) => isIP(one) === 4)
     const ports = name === 'public' ? [port, ...challengePorts(gateway)] : [port]

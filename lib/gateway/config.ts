@@ -1,14 +1,14 @@
 import { isIP } from 'node:net'
-import { unlessOff } from '../haproxy/ipv6.ts'
 import { sha256 } from '../host/command.ts'
 import { places } from '../platform/here.ts'
 import type { Configuration } from '../site/configuration.ts'
 import type { Templates } from '../site/setup.ts'
+import { bindsOf, indent } from './binds.ts'
 import { several } from './listeners.ts'
 import { guard } from './policies/connections.ts'
 import { policies } from './policies/index.ts'
-import { tlsWords } from './policies/tls.ts'
-import { frontendSlots, type Gateway, type Listener, type Policy, type Slot } from './policy.ts'
+import { certificateList, tlsWords } from './policies/tls.ts'
+import { frontendSlots, type Gateway, type Policy, type Slot } from './policy.ts'
 
 /**
  * Renders HAProxy's configuration. The files lie in a folder named after the fingerprint, so that going back to the
@@ -55,27 +55,16 @@ function frontend(gateway: Gateway, list: Policy[], template: string): string {
   const slots = Object.fromEntries(frontendSlots.map((slot) => [slot, collect(list, slot)]))
   const lines = { ...slots, connection: [...guard(gateway), ...(slots.connection ?? [])] }
   const blocks = Object.fromEntries(Object.entries(lines).map(([slot, rules]) => [slot, indent(rules)]))
-  const binds = gateway.listeners.flatMap((listener) => {
-    const words = `${several(gateway) ? ` name ${listener.name}` : ''}${tlsWords(listener)}`
-    return listener.addresses.flatMap((address) => bind(address, listener, words))
-  })
+  const binds = gateway.listeners.flatMap((listener) =>
+    bindsOf(
+      listener,
+      `${several(gateway) ? ` name ${listener.name}` : ''}${tlsWords(listener, certificateList(gateway, listener))}`,
+    ),
+  )
   return fill(template, { ...blocks, name: gateway.listeners[0]?.name ?? '', binds: indent(binds) })
 }
 
-/**
- * Linux marks a socket on an IPv6 address as v6only. Without that word here a reload does not know the inherited one
- * again, binds anew, pauses the old worker for that, and so closes the IPv4 socket that both share (seen with 2.6.12).
- */
-const bind = (address: string, { name, port }: Listener, words: string): string[] => {
-  if (isIP(address) !== 6) return [`bind ${address}:${port}${words}`]
-  const line = `bind [${address}]:${port} v6only${words}`
-  return name.startsWith('tailnet') ? unlessOff(line) : [line]
-}
-
 const collect = (list: Policy[], slot: Slot): string[] => list.flatMap((policy) => policy.lines[slot] ?? [])
-
-const indent = (lines: string[]): string =>
-  lines.map((line) => (line.startsWith('.') ? line : `    ${line}`)).join('\n')
 
 /** Puts whole blocks in place of `{{name}}`; a slot without lines leaves no empty line. */
 function fill(template: string, blocks: Record<string, string>): string {

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { challengePorts } from './policies/challenge.ts'
 import type { Gateway, Listener } from './policy.ts'
+import { everyListener } from './services.ts'
 
 /** Our one table of nftables, and the sets in it that may be filled with addresses to be dropped. */
 export const firewallTable = 'inet remote_ollama_proxy'
@@ -57,7 +58,7 @@ const banned = (doors: Door[], family: Door['family']): string[] => {
  * else is not looked at. The sets `banned4` and `banned6` are for fail2ban to fill; loading the rules again keeps them.
  */
 export function firewallRules(gateway: Gateway): string {
-  const doors = gateway.listeners
+  const doors = everyListener(gateway)
     .flatMap((listener) => doorsOf(gateway, listener))
     .filter(({ address }) => isIP(address))
   const rules = [

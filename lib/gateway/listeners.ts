@@ -1,4 +1,5 @@
 import type { CertificateUse } from '../site/listeners.ts'
+import { ownNames } from '../site/services.ts'
 import type { Settings } from '../site/settings.ts'
 import type { Gateway, Listener } from './policy.ts'
 
@@ -56,7 +57,8 @@ export const conditionLines = (gateway: Gateway): string[] =>
 /** Whether there is a listener of this kind. */
 export const hasStrict = (gateway: Gateway): boolean => gateway.listeners.some(({ name }) => strictNames.includes(name))
 export const hasPublic = (gateway: Gateway): boolean => gateway.listeners.some(({ name }) => name === 'public')
-export const hasTls = (gateway: Gateway): boolean => gateway.listeners.some(({ tls }) => tls)
+export const hasTls = ({ listeners, services = [] }: Gateway): boolean =>
+  services.length > 0 || listeners.some(({ tls }) => tls)
 export const hasRequired = (gateway: Gateway): boolean =>
   gateway.listeners.some(({ certificates }) => certificates === 'required')
 
@@ -70,9 +72,9 @@ export const certificateUse = (listener: Pick<Listener, 'certificates'>, name: s
   return typeof certificates === 'string' ? certificates : (certificates[name] ?? 'none')
 }
 
-/** The first name that can be asked for at a listener without a client certificate; undefined where there is none. */
-export const openName = ({ tls }: Settings, listener: Listener): string | undefined =>
-  Object.keys(tls).find((name) => !name.startsWith('*') && certificateUse(listener, name) !== 'required')
+/** The first name of the gateway's own that can be asked for at a listener without a client certificate; undefined where there is none. */
+export const openName = (settings: Settings, listener: Listener): string | undefined =>
+  ownNames(settings).find((name) => certificateUse(listener, name) !== 'required')
 
 /** The same rules under one condition more; of lines that declare a condition nothing changes. */
 export const under = (condition: string, rules: string[]): string[] =>

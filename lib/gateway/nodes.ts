@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { engineKinds } from '../site/engines.ts'
-import { hostFor, type Node, nodesOf, placeOf, spreads } from '../site/nodes.ts'
+import { hostFor, type Node, namesOfNode, nodesOf, placeOf, spreads } from '../site/nodes.ts'
 import type { Gateway } from './policy.ts'
 
 /** The nodes of these settings; none where there is one engine. */
@@ -24,14 +24,6 @@ export const slotsTaken = (gateway: Gateway): string =>
   hasNodes(gateway)
     ? `{ be_conn(inference) ge ${slotsOf(gateway)} }`
     : `{ srv_conn(inference/engine) ge ${gateway.settings.inference.slots} }`
-
-/** Names by which a client asks one node alone: `NAME-api`, and that below every domain that the gateway itself has a name in. */
-export function namesOfNode({ name }: Pick<Node, 'name'>, hosts: string[]): string[] {
-  const domains = hosts.flatMap((host) =>
-    isIP(host) === 0 && !host.includes(':') ? (/\.(.+)$/.exec(host.toLowerCase())?.[1] ?? []) : [],
-  )
-  return [...new Set(['', ...domains])].map((domain) => (domain ? `${name}-api.${domain}` : `${name}-api`))
-}
 
 /** All names of nodes that clients may ask for. */
 export const nodeHosts = (gateway: Gateway): string[] =>
@@ -67,7 +59,7 @@ const tls = ({ tls: file, address }: Node, home: string): string => {
 }
 
 /** A name is looked up while HAProxy runs, and one that is not known keeps nobody from starting. */
-const lookedUp = ({ address }: Node): string =>
+export const lookedUp = ({ address }: Pick<Node, 'address'>): string =>
   isIP(address) === 0 && address !== 'localhost' ? ' resolvers nodes init-addr last,libc,none' : ''
 
 /** What a `server` line says of where a node is. */
@@ -75,4 +67,7 @@ export const serverOf = (node: Node, home: string): string =>
   `${isIP(node.address) === 6 ? placeOf(node).replace(/:\d+$/, '') : node.address}:${node.port}${tls(node, home)}${lookedUp(node)}`
 
 /** Whether some node is known by name only. */
-export const looksUp = (nodes: Node[]): boolean => nodes.some((node) => lookedUp(node) !== '')
+export const looksUp = (nodes: Pick<Node, 'address'>[]): boolean => nodes.some((node) => lookedUp(node) !== '')
+
+/** How HAProxy finds names while it runs. */
+export const resolvers = 'resolvers nodes\n    parse-resolv-conf\n    hold valid 10s\n    accepted_payload_size 8192'

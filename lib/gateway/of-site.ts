@@ -2,6 +2,7 @@ import { labels, places, platformOf } from '../platform/here.ts'
 import type { JobFile } from '../platform/platform.ts'
 import type { Configuration } from '../site/configuration.ts'
 import type { Machine } from '../site/machine.ts'
+import { servicesOf } from '../site/services.ts'
 import type { Setup } from '../site/setup.ts'
 import { render } from './config.ts'
 import { demandsOf } from './demands.ts'
@@ -24,6 +25,7 @@ export function gatewayOf(machine: Machine, setup: Setup): Gateway {
       sources: door ? [] : ['100.64.0.0/10', 'fd7a:115c:a1e0::/48'],
     }),
     hosts: [...new Set([...names.flatMap((entry) => entry ?? []), ...setup.settings.hosts])],
+    services: servicesOf(setup.settings, setup.kinds),
     ...demandsOf(setup.registry, setup.settings),
     home: machine.home,
     system: machine.system,

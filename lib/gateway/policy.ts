@@ -1,5 +1,6 @@
 import type { System } from '../host/host.ts'
 import type { CertificateUse } from '../site/listeners.ts'
+import type { Service } from '../site/services.ts'
 import type { Settings } from '../site/settings.ts'
 import type { Check } from '../steps/step.ts'
 import type { Target } from './proofs/target.ts'
@@ -49,6 +50,8 @@ export interface Gateway {
   listeners: Listener[]
   /** names and addresses under which clients reach this machine, without port */
   hosts: string[]
+  /** what is behind the gateway beside engines */
+  services?: Service[]
   /** some key or rule has a list of models */
   listed?: boolean
   /** bytes a second that keys are limited to, each number once */

@@ -82,6 +82,18 @@ export function refuse({ status, message, when, headers = {}, plain, asEngine }:
   return `http-request deny status ${status} content-type ${type} ${extra}lf-string '${text}'${condition}`
 }
 
+/** A refusal for a person's browser; nothing of the request stands in it. */
+const html = (message: string): string =>
+  `<!doctype html><html lang="en"><meta charset="utf-8"><title>Gateway</title><p>Gateway: ${message}</p><p><small>%[var(txn.id)]</small></p></html>`
+
+/** The rule that refuses in the form of a page. */
+export const pageRefusal = ({ status, message, when = [] }: Pick<Refusal, 'status' | 'message' | 'when'>): string =>
+  `http-request deny status ${status} content-type text/html hdr cache-control no-store lf-string '${html(message)}'${when.length > 0 ? ` if ${when.join(' or ')}` : ''}`
+
+/** What HAProxy says itself of a status, in the form of a page. */
+export const pageSaid = (status: number, message: string): string =>
+  `http-error status ${status} content-type text/html hdr cache-control no-store hdr retry-after 5 lf-string '${html(message)}'`
+
 /** A refusal's rule with its policy's name in a header; other rules as they are. */
 export const sign = (rule: string, policy: string): string =>
   rule.replace(/^http-request deny status \d+ content-type \S+ /, (head) => `${head}hdr x-denied-by ${policy} `)

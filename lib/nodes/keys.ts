@@ -7,15 +7,19 @@ import type { Means } from './ask.ts'
 export const pathOf = (look: Pick<Look, 'home'>, file: string): string =>
   file.replace(/^file:/, '').replace(/^~(?=\/)/, look.home)
 
-/** What stands between a gateway and the key of one of its nodes, as a sentence; undefined where nothing does. */
-export async function keyFault(look: Look, { name, key }: Node): Promise<string | undefined> {
+/** What stands between a gateway and the key of one of its nodes or services, as a sentence; undefined where nothing does. */
+export async function keyFault(
+  look: Look,
+  { name, key }: Pick<Node, 'name' | 'key'>,
+  what = 'node',
+): Promise<string | undefined> {
   if (key === undefined) return undefined
   const file = pathOf(look, key)
   const [facts, text] = [await look.stat(file), await look.read(file)]
-  if (!facts || text === undefined) return `the key of the node ${name} is not there: ${file}`
-  if ((facts.mode & 0o077) !== 0) return `others may read the key of the node ${name}: ${file} (chmod 600 ends that)`
+  if (!facts || text === undefined) return `the key of the ${what} ${name} is not there: ${file}`
+  if ((facts.mode & 0o077) !== 0) return `others may read the key of the ${what} ${name}: ${file} (chmod 600 ends that)`
   if (!/^[\x21-\x7e]{1,500}$/.test(text.trim()))
-    return `${file} holds no key for the node ${name}: one line, without blanks`
+    return `${file} holds no key for the ${what} ${name}: one line, without blanks`
   return undefined
 }
 

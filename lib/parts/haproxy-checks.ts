@@ -12,6 +12,7 @@ import { asksKeys } from '../site/settings.ts'
 import type { Setup } from '../site/setup.ts'
 import { advice, again, type Check, missed, ok, skipped } from '../steps/step.ts'
 import { startsAtLogin } from './ollama-checks.ts'
+import { serviceChecks } from './services.ts'
 
 /** What must hold of the running gateway beyond its own steps. */
 export const gatewayChecks = (machine: Machine, setup: Setup): Check[] =>
@@ -24,6 +25,7 @@ export const gatewayChecks = (machine: Machine, setup: Setup): Check[] =>
         address(machine),
         ...timesApart(machine, setup),
         ...nodeChecks(setup),
+        ...serviceChecks(setup),
       ]
     : []
 

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { configurationOf, gatewayJob, gatewayOf } from '../gateway/of-site.ts'
+import { doorsOf } from '../gateway/services.ts'
 import { bringInIpv6, chooseIpv6, runningIpv6 } from '../haproxy/ipv6.ts'
 import { swap } from '../haproxy/reload.ts'
 import { closeFrontend, engineLoad, engineUp, isDraining, runningFingerprint, workerInfo } from '../haproxy/runtime.ts'
@@ -26,6 +27,7 @@ import { account, program } from './haproxy-program.ts'
 import { listenerChecks, settingOfPort } from './listeners.ts'
 import { others } from './other-ollamas.ts'
 import type { Part, Question } from './part.ts'
+import { serviceSteps } from './services.ts'
 import { writable } from './writable.ts'
 
 function config(machine: Machine, setup: Setup): Step {
@@ -234,7 +236,8 @@ function foreignFolder(machine: Machine, setup: Setup): Step {
 /** Found before anything is changed, since HAProxy would only say that it cannot bind. */
 function portsFree(machine: Machine, setup: Setup): Check[] {
   const { port, peers } = setup.settings
-  const [tailnet, ...further] = gatewayOf(machine, setup).listeners
+  const gateway = gatewayOf(machine, setup)
+  const [tailnet, ...further] = gateway.listeners
   const free = (id: string, where: string, ours: string[], number: number, setting: string): Check => ({
     id,
     title: `Nobody else holds port ${number} on ${where}`,
@@ -260,6 +263,9 @@ function portsFree(machine: Machine, setup: Setup): Check[] {
     free('haproxy.port', 'the tailnet address', tailnet?.addresses ?? [], port, 'port'),
     ...further.map(({ name, addresses, port: own }) =>
       free(`haproxy.port-${name}`, addresses.join(', '), addresses, own, settingOfPort(name)),
+    ),
+    ...doorsOf(gateway).map(({ name, addresses, port: own, services: [first] }) =>
+      free(`haproxy.port-${name}-${own}`, addresses.join(', '), addresses, own, `services.${first?.id}.port`),
     ),
     free('haproxy.peers-port', '127.0.0.1', ['127.0.0.1'], peers.port, 'peers.port'),
   ]
@@ -335,6 +341,7 @@ function withProxy(machine: Machine, setup: Setup): Check[] {
     ...nodesReachable(setup.settings),
     keyStep(setup.settings),
     ...nodeSteps(setup.settings),
+    ...serviceSteps(setup),
     identityStep(setup.settings),
     config(machine, setup),
     {

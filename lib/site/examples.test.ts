@@ -30,6 +30,8 @@ function below(value: unknown, [word, ...more]: string[]): unknown[] {
   return inner.filter(([name]) => word === '*' || name === word).flatMap(([, one]) => below(one, more))
 }
 
+const onLan = { lan: { addresses: ['192.168.78.1'], sources: ['192.168.78.0/24'] } }
+
 /** What can only be said in one way. */
 const onlyOne = ['listen', 'listeners.lan.access', 'listeners.public.access']
 
@@ -72,7 +74,10 @@ test('each value alone is one that the settings take', () => {
     for (const value of values) {
       const nested = path.split('.').reduceRight<unknown>((inner, word) => ({ [word]: inner }), value)
       const key = JSON.stringify(value).includes('metrics') ? 'access: keys\n' : ''
-      const tls = path === 'listeners' ? 'tls: { ai.example.net: own-ca }\n' : ''
-      expect(() => parseSettings(key + tls + stringify(nested), path), path).not.toThrow()
+      const tls =
+        path === 'listeners' || path === 'services' ? "tls: { ai.example.net: own-ca, '*.example.net': own-ca }\n" : ''
+      const lan =
+        JSON.stringify(value).includes('"lan"') && path === 'services' ? `listeners: ${JSON.stringify(onLan)}\n` : ''
+      expect(() => parseSettings(key + tls + lan + stringify(nested), path), path).not.toThrow()
     }
 })

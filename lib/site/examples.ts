@@ -136,6 +136,28 @@ export const settingExamples: Examples = {
       other: { address: '127.0.0.1', port: 12503, tls: '~/nodes/other.pem', key: 'file:~/nodes/other.key' },
     },
   ],
+  // What answers at 18080 in the box is a page and an API.
+  services: [
+    { page: { kind: 'page', name: 'ai.example.net', port: 14443, backend: '127.0.0.1:18080', listeners: ['tailnet'] } },
+    {
+      page: { kind: 'oauth2-proxy', name: 'ui.example.net', port: 15443, backend: '127.0.0.1:18080' },
+      other: {
+        kind: 'page',
+        name: 'ai.example.net',
+        port: 15443,
+        backend: 'localhost:18080',
+        listeners: ['tailnet', 'lan'],
+      },
+      openai: {
+        ...{ kind: 'litellm', name: 'api.example.net', port: 16443, backend: '127.0.0.1:18080' },
+        ...{ key: 'file:~/nodes/asleep.key', sign_in: 'page' },
+      },
+      vectors: {
+        ...{ kind: 'qdrant', name: 'ai.example.net', port: 6333, backend: '127.0.0.1:18080' },
+        ...{ key: 'file:~/nodes/other.key', sign_in: 'other' },
+      },
+    },
+  ],
   spread: ['when_full', 'never'],
   affinity: ['on', 'off'],
   models: [['qwen3:0.6b'], ['qwen3:0.6b', 'tiny-loop']],

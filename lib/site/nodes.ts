@@ -114,6 +114,14 @@ export function nodesOf(settings: NodeSettings): Node[] {
   return all.map((one, at) => ({ ...one, id: at + 1 }))
 }
 
+/** Names by which a client asks one node alone: `NAME-api`, and that below every domain that the gateway itself has a name in. */
+export function namesOfNode({ name }: Pick<Node, 'name'>, hosts: string[]): string[] {
+  const domains = hosts.flatMap((host) =>
+    isIP(host) === 0 && !host.includes(':') ? (/\.(.+)$/.exec(host.toLowerCase())?.[1] ?? []) : [],
+  )
+  return [...new Set(['', ...domains])].map((domain) => (domain ? `${name}-api.${domain}` : `${name}-api`))
+}
+
 /** A fault of nodes beside other settings: the path of the setting, and what is wrong. */
 export interface NodeFault {
   path: string[]

@@ -23,6 +23,7 @@ describe('settings', () => {
       ...{
         listen: 'tailnet',
         role: 'server',
+        services: {},
         nodes: {},
         spread: 'when_full',
         affinity: 'on',

@@ -14,6 +14,8 @@ import { limits as keyLimits, type Limits } from './limits.ts'
 import { listenerFaults, listeners } from './listeners.ts'
 import { modelName } from './model-name.ts'
 import { nodeFaults, nodes, role } from './nodes.ts'
+import type { Kinds } from './service-kinds.ts'
+import { kindFaults, serviceFaults, services } from './services.ts'
 import { type Names, namesOf, settingFaults, shownLine, yamlFault } from './settings-faults.ts'
 import { tls } from './tls.ts'
 import { count, inOurWords } from './wanted.ts'
@@ -193,6 +195,7 @@ export const fields = z.strictObject({
   hosts: z.array(hostName).default([]),
   origins: z.array(origin).default([]),
   nodes: nodes.default({}),
+  services: services.default({}),
   spread: z
     .enum(['when_full', 'never'], {
       error: 'when_full (a node loads a model while those that have it are full) or never',
@@ -256,6 +259,7 @@ const schema = fields
   })
   .superRefine((settings, context) => {
     for (const fault of nodeFaults(settings)) context.addIssue({ code: 'custom', ...fault })
+    for (const fault of serviceFaults(settings)) context.addIssue({ code: 'custom', ...fault })
   })
 
 /** The settings with defaults filled in: times in ms, sizes in bytes, groups still by name. */
@@ -300,11 +304,16 @@ export const counting = (settings: Settings): boolean =>
 /** Where the settings live. */
 export const settingsFile = (at: Somewhere): string => places(at).settings
 
-/** Checks settings from YAML text; throws `Stop` (exit 2) with every fault, its key's path and its line. */
-export function parseSettings(text: string, file: string): Settings {
+/** Checks settings from YAML text; throws `Stop` (exit 2) with every fault, its key's path and its line. What recipes of services say against them is told where `kinds` are given. */
+export function parseSettings(text: string, file: string, kinds?: Kinds): Settings {
   if (text.includes('\uFFFD')) throw new Stop(2, `${file} is not UTF-8 text; save it as UTF-8 and run again.`)
   const document = parseDocument(text)
-  const result = schema.safeParse(readable(document, text, file) ?? {}, { reportInput: true, error: inOurWords })
+  const judged = kinds
+    ? schema.superRefine((settings, context) => {
+        for (const fault of kindFaults(settings, kinds)) context.addIssue({ code: 'custom', ...fault })
+      })
+    : schema
+  const result = judged.safeParse(readable(document, text, file) ?? {}, { reportInput: true, error: inOurWords })
   if (result.success) return result.data
   const faults = result.error.issues.flatMap((issue) => settingFaults(issue, text, document, names()))
   throw new Stop(

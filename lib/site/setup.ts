@@ -1,5 +1,6 @@
 import type { Registry } from './limits.ts'
 import type { Mode, Receipt } from './receipt.ts'
+import type { Kinds } from './service-kinds.ts'
 import type { Settings } from './settings.ts'
 
 /** Templates of the project, read once by the caller. */
@@ -36,6 +37,8 @@ export interface Setup {
   registry: Registry
   answers: Answers
   templates: Templates
+  /** the recipes of services */
+  kinds: Kinds
   /** templates of the jobs' files, by label */
   jobs: Record<string, string>
   /** folder of the scripts that run, and the name of the runtime copy made from it */

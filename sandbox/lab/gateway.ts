@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,10 +11,13 @@ import type { Gateway, Listener } from '../../lib/gateway/policy.ts'
 import { engineUp, runningFingerprint } from '../../lib/haproxy/runtime.ts'
 import { type Host, realHost } from '../../lib/host/host.ts'
 import { renewNodes } from '../../lib/nodes/store.ts'
+import { renewServiceKeys } from '../../lib/parts/services.ts'
 import { keep } from '../../lib/people/store.ts'
 import { places } from '../../lib/platform/mac/places.ts'
 import type { Configuration } from '../../lib/site/configuration.ts'
 import { noKeys, type Registry } from '../../lib/site/limits.ts'
+import { type Kinds, parseKind } from '../../lib/site/service-kinds.ts'
+import { servicesOf } from '../../lib/site/services.ts'
 import { parseSettings } from '../../lib/site/settings.ts'
 import type { Templates } from '../../lib/site/setup.ts'
 import { checkout } from '../box/paths.ts'
@@ -79,6 +82,14 @@ export const templates = (): Templates => ({
   frontend: readFileSync(join(checkout, 'templates/frontend.cfg'), 'utf8'),
 })
 
+/** The project's own recipes of services. */
+export const kinds = (): Kinds => {
+  const folder = join(checkout, 'templates/services')
+  return Object.fromEntries(
+    readdirSync(folder).map((file) => [file.replace('.yaml', ''), parseKind(readFileSync(join(folder, file), 'utf8'))]),
+  )
+}
+
 /** An address that no other test file of this machine uses at the moment: 127.x.y.z, by process and chance. */
 export function ownAddress(): string {
   const part = () => 1 + Math.floor(Math.random() * 253)
@@ -100,12 +111,13 @@ export const names = ['studio.tail0lab.ts.net', 'studio']
 
 /** The gateway's description for these settings, as the install script would make it. */
 export function describe(home: string, listener: Listener, yaml: string, registry = noKeys): Gateway {
-  const settings = parseSettings(yaml, 'settings.yaml')
+  const settings = parseSettings(yaml, 'settings.yaml', kinds())
   const hosts = [...listener.addresses, ...names, ...settings.hosts]
   return {
     settings,
     listeners: listenersOf(settings, listener),
     hosts,
+    services: servicesOf(settings, kinds()),
     home,
     system: 'mac',
     ...demandsOf(registry, settings),
@@ -223,6 +235,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const { settings } = made.of(options.settings ?? '')
   await keep(machine, options.registry ?? { version: 1, keys: {} }, settings)
   await renewNodes(machine, settings)
+  await renewServiceKeys(machine, settings)
   const xnu = options.loses ? onXnu(await xnuLibrary(), options.loses) : {}
   const { master, err } = launch(made.file, home, {
     ...{ LD_LIBRARY_PATH: made.libraryPath, ...options.environment, ...xnu },

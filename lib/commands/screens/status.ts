@@ -1,13 +1,16 @@
 import type { ChalkInstance } from 'chalk'
 import { remaining, type Standing } from '../../certificates/checks.ts'
 import { certificateUse } from '../../gateway/listeners.ts'
+import { gatewayOf } from '../../gateway/of-site.ts'
 import type { Listener } from '../../gateway/policy.ts'
+import { placesOf } from '../../gateway/services.ts'
 import type { Named } from '../../host/typed.ts'
 import { nobodyIn } from '../../people/registry.ts'
 import { reachableAs } from '../../platform/tailscale.ts'
 import type { Registry } from '../../site/limits.ts'
 import type { Machine } from '../../site/machine.ts'
 import { gigabytes } from '../../site/models.ts'
+import { ownNames } from '../../site/services.ts'
 import { asksKeys } from '../../site/settings.ts'
 import type { Setup } from '../../site/setup.ts'
 import { counts } from '../../steps/results.ts'
@@ -67,6 +70,7 @@ function factsOf({ machine, setup, overview, backup }: Seen, named: Named, now: 
     ['Address', `${baseUrl(machine, setup)}${own.length > 0 ? ` (${own.join(', ')})` : ''}`],
     ['Who', whoComes(setup, named)],
     ...alsoAt(setup).map((text) => ['Also', text]),
+    ...servicesAt(machine, setup).map((text) => ['Service', text]),
     ['Models', setup.settings.role === 'gateway' ? `those of the nodes: ${named('nodes')}` : modelsOf(overview, named)],
     ['Now', nowOf(overview)],
     ...(!asksKeys(setup.settings) ? [] : [['Keys', keysOf(setup.registry, now)]]),
@@ -78,7 +82,7 @@ function factsOf({ machine, setup, overview, backup }: Seen, named: Named, now: 
 /** What else is listened on, in a line each. */
 function alsoAt({ settings }: Setup): string[] {
   const { tailnet, inside, lan, public: open } = settings.listeners
-  const [name = 'HOST'] = Object.keys(settings.tls)
+  const [name = 'HOST'] = [...ownNames(settings), ...Object.keys(settings.tls)]
   const https = (port: number | undefined) => `https://${name}:${port ?? settings.port}`
   const http = (addresses: string[], port: number | undefined) =>
     addresses.map((one) => `http://${one.includes(':') ? `[${one}]` : one}:${port ?? settings.port}`).join(', ')
@@ -98,6 +102,16 @@ function alsoAt({ settings }: Setup): string[] {
       : []),
     ...(open ? [`${https(open.port)} (everybody with ${asked(open)})`] : []),
   ]
+}
+
+/** Where each service is reached, in a line each. */
+function servicesAt(machine: Machine, setup: Setup): string[] {
+  const gateway = gatewayOf(machine, setup)
+  return (gateway.services ?? []).map((service) => {
+    const [first] = placesOf(gateway, service)
+    const port = first?.port === 443 ? '' : `:${first?.port}`
+    return `https://${service.name}${port} (${service.kind.what}, on ${service.listeners.join(', ')})`
+  })
 }
 
 /** What is served for each name, and how long it lasts; what is wrong with one is told elsewhere. */

@@ -1,5 +1,6 @@
 import { conditionLines, hasPublic, several, under } from '../listeners.ts'
 import type { Gateway, Listener, Policy } from '../policy.ts'
+import { doorConnections, doorsOf } from '../services.ts'
 
 const isRelayed = ({ relays }: Listener): boolean => relays !== undefined
 const hasRelays = ({ listeners }: Gateway): boolean => listeners.some(isRelayed)
@@ -93,6 +94,7 @@ const ever = 1_000_000
 export function connections(gateway: Gateway): Policy {
   const self = gateway.listeners.flatMap((listener) => listener.addresses)
   const counted = tracked(gateway)
+  const doors = new Set(doorsOf(gateway).map(({ port }) => port)).size
   return {
     name: 'connections',
     lines: {
@@ -101,7 +103,12 @@ export function connections(gateway: Gateway): Policy {
         ...bounded(gateway),
         ...again(gateway),
       ],
-      global: ['maxconn 2000', 'nbthread 2', 'hard-stop-after 24h', `mworker-max-reloads ${ever}`],
+      global: [
+        `maxconn ${2000 + doors * doorConnections}`,
+        'nbthread 2',
+        'hard-stop-after 24h',
+        `mworker-max-reloads ${ever}`,
+      ],
     },
     sections: [
       'backend addresses\n    stick-table type ipv6 size 20k expire 1h store conn_cur',

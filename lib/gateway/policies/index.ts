@@ -25,6 +25,7 @@ import { revoked } from './revoked.ts'
 import { rewrite } from './rewrite.ts'
 import { rows } from './rows.ts'
 import { running } from './running.ts'
+import { services } from './services/index.ts'
 import { shape } from './shape.ts'
 import { streams } from './streams.ts'
 import { timeouts } from './timeouts.ts'
@@ -49,6 +50,7 @@ const policiesOf = (gateway: Gateway): Policy[] => [
   connections(gateway),
   peers(gateway),
   errors(gateway),
+  services(gateway),
   shape(),
   names(gateway),
   tls(gateway),

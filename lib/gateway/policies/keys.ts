@@ -56,7 +56,7 @@ const named = [
 const inTime = `http-request unset-var(txn.who) if { var(txn.named) -m found } { var(txn.left) -m int gt ${lifetime + 10} }`
 
 /** A certificate that is known counts before any key; sessions are taken up again across listeners, so it is looked up at each request. */
-const certified = [
+export const certified = [
   'http-request set-var(txn.certificate) ssl_c_der,sha2(256),hex if { ssl_c_used } { ssl_c_verify 0 }',
   'http-request set-var(txn.certified) var(txn.certificate),map_str({{keys}}/certificates.map) if { var(txn.certificate) -m found }',
   'http-request set-var(txn.record) var(txn.certified) if { var(txn.certified) -m found }',

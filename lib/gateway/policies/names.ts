@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { ownNames } from '../../site/services.ts'
 import { nodeHosts } from '../nodes.ts'
 import type { Gateway, Policy } from '../policy.ts'
 import { refusedAs } from '../proofs/refused.ts'
@@ -9,7 +10,7 @@ const written = (name: string): string => (isIP(name) === 6 ? `[${name}]` : name
 /** Each name alone and with the port, since a list that looks before the colon only lets tails pass (haproxy-policy.md §11); one with a port of its own, as behind `ssh -L`, as it is. */
 function hostLines(gateway: Gateway): string[] {
   const ports = [...new Set(gateway.listeners.map((listener) => listener.port))]
-  const certified = Object.keys(gateway.settings.tls).filter((name) => !name.startsWith('*'))
+  const certified = ownNames(gateway.settings)
   const own = gateway.listeners.slice(1).flatMap(({ tls, addresses }) => (tls ? [] : addresses))
   return [...new Set([...gateway.hosts, ...nodeHosts(gateway), ...own, ...certified])]
     .map(written)

@@ -8,7 +8,8 @@ export const tooLong = {
   target: 'the path with its query is over 4 KB; send what is long in the body.',
 }
 
-const malformed: [message: string, ...when: string[]][] = [
+/** Ways of writing a request that nobody needs: what is said of each, and when. */
+export const malformed: [message: string, ...when: string[]][] = [
   ['only HTTP/1.1 is spoken here; this request names another version.', '!{ req.ver 1.1 }'],
   [
     'the request names a whole URL, as for a proxy; send the path alone, and use this server as base URL, not as proxy.',

@@ -1,51 +1,69 @@
 import { places } from '../../platform/here.ts'
+import { ownNames } from '../../site/services.ts'
 import { pemName } from '../../site/tls.ts'
 import { byName, certificateUse, hasPublic, hasTls } from '../listeners.ts'
 import type { Gateway, Listener, Policy } from '../policy.ts'
 import { refuse } from '../refusal.ts'
+import { everyListener } from '../services.ts'
 import { eitherOf } from './since.ts'
 
 /** Who signs client certificates, in the folder of the certificates. */
 export const clientAuthority = 'clients.pem'
 
+/** The list with every name under tls. */
+const allCertificates = 'certificates.lst'
+
+/** Names of services that are not for the internet: there not even a handshake says that they are. */
+function inward({ settings, services = [] }: Gateway): string[] {
+  const outward = services.filter(({ listeners }) => listeners.includes('public')).map(({ name }) => name)
+  const names = services.map(({ name }) => name).filter((name) => !outward.includes(name))
+  const ours = ownNames(settings)
+  return names.filter((name) => !ours.includes(name) && Object.hasOwn(settings.tls, name))
+}
+
+/** Whether a listener serves other names than all, or asks under each for something of its own. */
+const ownList = (gateway: Gateway, listener: Listener): boolean =>
+  byName(listener) || (listener.name === 'public' && inward(gateway).length > 0)
+
+/** The file of the certificates that a listener serves: one for all, but where it has its own. */
+export const certificateList = (gateway: Gateway, listener: Listener): string =>
+  ownList(gateway, listener) ? `certificates-${listener.name}.lst` : allCertificates
+
 /** Room that a public listener leaves for the others, whose connections count in the same 2000. */
 const publicConnections = 1000
 
-/** The file with the names of a listener: one for all, or its own where each name says whether it asks for a client certificate. */
-const listOf = (listener: Listener): string =>
-  byName(listener) ? `certificates-${listener.name}.lst` : 'certificates.lst'
-
 /** What a listener's `bind` says of TLS: names by certificate only, HTTP/1.1 only (nobody here asks for more, and what is counted by connection stays true). */
-export function tlsWords(listener: Listener): string {
+export function tlsWords(listener: Listener, list = allCertificates): string {
   const { name, tls, certificates = 'none' } = listener
   if (!tls) return ''
   const verify =
     byName(listener) || certificates === 'none' ? '' : ` ca-file {{certs}}/${clientAuthority} verify ${certificates}`
   const most = name === 'public' ? ` maxconn ${publicConnections}` : ''
-  return ` ssl crt-list {{files}}/${listOf(listener)} strict-sni alpn http/1.1 ssl-min-ver TLSv1.2${verify}${most}`
+  return ` ssl crt-list {{files}}/${list} strict-sni alpn http/1.1 ssl-min-ver TLSv1.2${verify}${most}`
 }
 
 /** Blanks part the words of a list of certificates. */
 const quoted = (path: string): string => path.replaceAll(' ', '\\ ')
 
-/** The names with their files, and what the handshake under each asks for where that is its own. */
-function list(gateway: Gateway, listener?: Listener): string {
+/** The names that a listener serves with their files, and what the handshake under each asks for where that is its own. */
+function list(gateway: Gateway, listener: Listener): string {
   const { certs } = places(gateway)
+  const hidden = listener.name === 'public' ? inward(gateway) : []
   return Object.keys(gateway.settings.tls)
+    .filter((name) => !hidden.includes(name))
     .map((name) => {
-      const use = listener ? certificateUse(listener, name) : 'none'
+      const use = byName(listener) ? certificateUse(listener, name) : 'none'
       const asked = use === 'none' ? '' : `[ca-file ${quoted(`${certs}/${clientAuthority}`)} verify ${use}] `
       return `${quoted(`${certs}/${pemName(name)}`)} ${asked}${name}\n`
     })
     .join('')
 }
 
-/** One list for every listener whose names ask for the same, and one for each other one. */
 const lists = (gateway: Gateway): Record<string, string> =>
   Object.fromEntries(
-    gateway.listeners
+    everyListener(gateway)
       .filter(({ tls }) => tls)
-      .map((listener) => [listOf(listener), list(gateway, byName(listener) ? listener : undefined)]),
+      .map((listener) => [certificateList(gateway, listener), list(gateway, listener)]),
   )
 
 /** A handshake that failed, as the log's readers take a line: HAProxy's own words are no JSON. */
@@ -60,6 +78,9 @@ const failed = [
 const handshake = (gateway: Gateway): string[] =>
   eitherOf([3, 0], ['timeout client-hs 10s'], hasPublic(gateway) ? ['timeout client 60s'] : [])
 
+/** The name that the Host header says, without its port. */
+export const nameRule = ['http-request set-var(txn.asked) req.fhdr(host),field(1,:),lower if { ssl_fc }']
+
 /** https by names: a handshake without one of them ends there, and the Host must be the name that was shaken hands for. */
 export function tls(gateway: Gateway): Policy {
   if (!hasTls(gateway)) return { name: 'tls', lines: {} }
@@ -70,7 +91,7 @@ export function tls(gateway: Gateway): Policy {
       connection: handshake(gateway),
       prepare: [`error-log-format '{${failed}}'`],
       shape: [
-        'http-request set-var(txn.asked) req.fhdr(host),field(1,:),lower if { ssl_fc }',
+        ...nameRule,
         refuse({
           status: 421,
           message: 'this connection was made for another name than its Host header says; make a new one for each name.',

@@ -1,5 +1,6 @@
 import type { Look, RawAnswer } from '../../host/host.ts'
 import { expandGroups } from '../../site/endpoints.ts'
+import { ownNames } from '../../site/services.ts'
 import { type Check, missed, ok, skipped, unexplained } from '../../steps/step.ts'
 import { certificateUse, openName } from '../listeners.ts'
 import type { Gateway, Listener } from '../policy.ts'
@@ -36,7 +37,7 @@ const spared = ({ name }: Listener, { settings }: Gateway): boolean =>
 
 /** What test.ts asks each listener beyond the tailnet's plain one; from this machine, so that its sources are proven in the box alone. */
 export function listenerProofs(target: Target, listener: Listener, gateway: Gateway): Check[] {
-  const exact = listener.tls ? Object.keys(gateway.settings.tls).filter((one) => !one.startsWith('*')) : []
+  const exact = listener.tls ? ownNames(gateway.settings) : []
   const name = listener.tls ? openName(gateway.settings, listener) : undefined
   const closed = exact.find((one) => certificateUse(listener, one) === 'required')
   const check = (id: string, title: string, look: Check['check']): Check => ({

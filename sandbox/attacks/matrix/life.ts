@@ -28,6 +28,10 @@ const models = ['qwen3:0.6b', 'tiny-loop']
 const taker =
   "require('http').createServer((asked, answer) => asked.resume() && answer.end()).listen(9999, '127.0.0.1')"
 
+/** What is behind services: a page, and JSON where programs ask. */
+const served =
+  "for (const at of ['127.0.0.1', '::1']) require('http').createServer((asked, answer) => asked.resume() && answer.setHeader('content-type', /^.(v1|health|collections)/.test(asked.url) ? 'application/json' : 'text/html').end('{}')).on('error', () => {}).listen(18080, at)"
+
 const run = (box: Box, name: string, ...words: string[]): Promise<Outcome> =>
   box.script(name, words, { timeoutMs: patience, env: { ROP_FROM: box.home } })
 
@@ -73,6 +77,7 @@ export async function installedMac(haproxy: Haproxy): Promise<Box> {
   try {
     placeModels(box)
     box.start([node, '-e', taker])
+    box.start([node, '-e', served])
     placeLaptop(box, {})
     placeCertificates(box)
     placeNodes(box)

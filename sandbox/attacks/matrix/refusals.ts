@@ -1,3 +1,5 @@
+import { covers } from '../../../lib/site/tls.ts'
+
 /** What somebody set, by the setting's path; `key.` is before a limit of a key, `haproxy` is its version. What is not in it was left out. */
 export type Combination = Record<string, unknown>
 
@@ -33,6 +35,9 @@ const tooOld = (what: string, since: [number, number], asked: (one: Combination)
 })
 
 type Listeners = Record<string, { port?: number; plain?: boolean; certificates?: unknown }>
+type Services = Record<string, { name: string; listeners?: string[] }>
+
+const servicesOf = ({ services }: Combination) => Object.values((services ?? {}) as Services)
 
 const byHttps = (listeners: unknown): boolean =>
   Object.entries((listeners ?? {}) as Listeners).some(([name, { plain }]) => name !== 'inside' && !plain)
@@ -114,6 +119,37 @@ export const refusals: Refusal[] = [
           typeof certificates === 'object' &&
           Object.keys(certificates ?? {}).some((name) => !Object.hasOwn(tls ?? {}, name)),
       ),
+  },
+  {
+    why: 'nobody shakes hands for a name without a certificate',
+    ...{ exit: 2, says: /services\.\w+\.name: a certificate is needed/ },
+    example: { services: { page: { kind: 'page', name: 'ai.example.net', port: 14443, backend: '127.0.0.1:18080' } } },
+    when: (one) =>
+      servicesOf(one).some(({ name }) => !Object.keys(one.tls ?? {}).some((pattern) => covers(pattern, name))),
+  },
+  {
+    why: 'a service is reached on listeners that there are',
+    ...{ exit: 2, says: /services\.\w+\.listeners: there is no listeners\.lan/ },
+    example: {
+      tls: { 'ai.example.net': 'own-ca' },
+      services: {
+        page: { kind: 'page', name: 'ai.example.net', port: 14443, backend: '127.0.0.1:18080', listeners: ['lan'] },
+      },
+    },
+    when: (one) =>
+      servicesOf(one).some(({ listeners = [] }) => listeners.includes('lan')) &&
+      !Object.hasOwn(one.listeners ?? {}, 'lan'),
+  },
+  {
+    why: 'what programs of the owner ask is no page for the internet',
+    ...{ exit: 2, says: /services\.gpu\.listeners: vllm is never on public/ },
+    example: {
+      tls: { 'ai.example.net': 'own-ca' },
+      listeners: { public: { addresses: ['192.168.78.1'], port: 8443 } },
+      services: {
+        gpu: { kind: 'vllm', name: 'ai.example.net', port: 8000, backend: '127.0.0.1:8001', listeners: ['public'] },
+      },
+    },
   },
   {
     why: 'an authority proves a name by DNS, or on port 80 of a public address, which is root’s',

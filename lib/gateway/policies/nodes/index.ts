@@ -1,7 +1,7 @@
 import { places, platformOf } from '../../../platform/here.ts'
 import { type Node, nearName, nodeKeysMap } from '../../../site/nodes.ts'
 import { openGroups, spell } from '../../../site/settings.ts'
-import { hasNodes, looksUp, nodeFiles, nodesIn, serverOf, someUp } from '../../nodes.ts'
+import { hasNodes, looksUp, nodeFiles, nodesIn, resolvers, serverOf, someUp } from '../../nodes.ts'
 import type { Gateway, Policy } from '../../policy.ts'
 import { nodeProofs } from '../../proofs/nodes.ts'
 import { body, refuse } from '../../refusal.ts'
@@ -250,8 +250,6 @@ const catalogue = (gateway: Gateway): string => {
     ...own.map((node) => `server ${node.name} ${serverOf(node, gateway.home)} backup track inference/${node.name}`),
   ].join('\n    ')
 }
-
-const resolvers = 'resolvers nodes\n    parse-resolv-conf\n    hold valid 10s\n    accepted_payload_size 8192'
 
 /** Each request goes to the node that has its model, the one that has it loaded and free before others. */
 export function nodes(gateway: Gateway): Policy {
