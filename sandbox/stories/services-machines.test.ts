@@ -3,7 +3,6 @@ import { hostileChecks } from '../../lib/checks/hostile.ts'
 import { renewServiceKeys } from '../../lib/parts/services.ts'
 import { generateKey, hashKey } from '../../lib/people/key.ts'
 import { places } from '../../lib/platform/mac/places.ts'
-import { everyVersion } from '../attacks/versions/each.ts'
 import { authority, pem } from '../lab/certificates.ts'
 import { eventually, ownAddress, type RunningGateway, startGateway, withoutLine } from '../lab/gateway.ts'
 import { answering, notOk, proofs, reported } from '../lab/proofs.ts'
@@ -31,7 +30,7 @@ const registry = {
 }
 const bearer = (secret: string) => `Authorization: Bearer ${secret}`
 
-describe.each(everyVersion)('what programs ask behind $title', ({ program }) => {
+describe('what programs ask', () => {
   const [lan, open] = [ownAddress(), ownAddress()]
   let engine: Recorder
   let litellm: ApiStandIn
@@ -56,7 +55,7 @@ services:
     vllm = await startApi('vllm', '/health')
     qdrant = await startApi('qdrant', '/readyz')
     gateway = await startGateway({
-      ...{ enginePort: engine.port, settings: settings(), certificates, registry, haproxy: await program() },
+      ...{ enginePort: engine.port, settings: settings(), certificates, registry },
     })
     for (const of of ['litellm', 'vllm', 'qdrant'])
       await gateway.machine.write(`${gateway.home}/${of}.key`, `key-of-${of}\n`, 0o600)
@@ -215,7 +214,7 @@ services:
     expect(checks.length).toBeGreaterThan(60)
     expect([litellm, vllm, qdrant].flatMap(({ asked }) => asked)).toEqual([])
     const open = await startGateway({
-      ...{ enginePort: engine.port, settings: settings(), certificates, registry, haproxy: await program() },
+      ...{ enginePort: engine.port, settings: settings(), certificates, registry },
       alter: withoutLine(/is no endpoint of (LiteLLM|vLLM|Qdrant) here/),
     })
     try {

@@ -3,7 +3,6 @@ import { doorsOf } from '../../lib/gateway/services.ts'
 import { swap } from '../../lib/haproxy/reload.ts'
 import { generateKey, hashKey } from '../../lib/people/key.ts'
 import { emptyReceipt } from '../../lib/site/receipt.ts'
-import { everyVersion } from '../attacks/versions/each.ts'
 import { authority, pem } from '../lab/certificates.ts'
 import { type Engine, startEngine } from '../lab/engine.ts'
 import { eventually, ownAddress, type RunningGateway, startGateway } from '../lab/gateway.ts'
@@ -21,7 +20,7 @@ const registry = {
   keys: { bob: { created: '2026-01-01T00:00:00.000Z', hashes: [{ sha256: hashKey(secret) }] } },
 }
 
-describe.each(everyVersion)('services behind $title', ({ program }) => {
+describe('services', () => {
   const [lan, open] = [ownAddress(), ownAddress()]
   let hal: Engine
   let brainiac: Engine
@@ -53,7 +52,7 @@ services:
       inward: await startPage('inward', '/ready'),
     }
     gateway = await startGateway({
-      ...{ enginePort: hal.port, settings: settings(), certificates, registry, haproxy: await program() },
+      ...{ enginePort: hal.port, settings: settings(), certificates, registry },
     })
   }, 120_000)
   afterAll(async () => {
