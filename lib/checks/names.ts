@@ -1,4 +1,4 @@
-import { type DnsName, dnsNames, type Places, placesOf } from '../gateway/dns.ts'
+import { dnsNames, type Places, placesOf } from '../gateway/dns.ts'
 import type { Gateway } from '../gateway/policy.ts'
 import { called } from '../host/typed.ts'
 import { type Check, missed, ok } from '../steps/step.ts'
@@ -9,7 +9,7 @@ const listed = (addresses: string[]): string => (addresses.length > 0 ? addresse
 const right = (found: string[], { inside, outside }: Places): boolean =>
   [inside, outside].some((place) => found.length > 0 && found.every((address) => place.includes(address)))
 
-const nameCheck = (resolver: string, { name }: DnsName, places: Places): Check => ({
+const nameCheck = (resolver: string, name: string, places: Places): Check => ({
   id: `dns.${name}`,
   title: `${resolver} says where ${name} is`,
   async check(look) {
@@ -26,4 +26,7 @@ const nameCheck = (resolver: string, { name }: DnsName, places: Places): Check =
 
 /** Whether a resolver gives the gateway's addresses for each of its names; `border` as in `placesOf`. */
 export const dnsChecks = (gateway: Gateway, resolver: string, border: string[]): Check[] =>
-  dnsNames(gateway).map((one) => nameCheck(resolver, one, placesOf(gateway, border)))
+  dnsNames(gateway).map(({ name, inward }) => {
+    const places = placesOf(gateway, border)
+    return nameCheck(resolver, name, inward ? { ...places, outside: [] } : places)
+  })

@@ -50,7 +50,8 @@ async function dns(ui: Ui, flags: Flags): Promise<number> {
       ['inside', 'For neighbours: their own resolver says so'],
       ['outside', 'For the internet: the public zone says so'],
     ] as const) {
-      const lines = recordLines(form, names, places[place])
+      const known = names.filter(({ inward }) => place === 'inside' || !inward)
+      const lines = recordLines(form, known, places[place])
       if (lines.length > 0) process.stdout.write(`${comment[form]} ${words}.\n${lines.join('\n')}\n`)
     }
   return exitCodes.done

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { nodeHosts } from './nodes.ts'
+import { inward } from './policies/tls.ts'
 import type { Gateway } from './policy.ts'
 
 /** The addresses under which names are found: by neighbours, and from the internet. */
@@ -12,6 +13,8 @@ export interface Places {
 export interface DnsName {
   name: string
   alias?: string
+  /** nobody comes to it from the internet */
+  inward?: true
 }
 
 /** Where the gateway is found; `border` are the addresses of the machine in front of it, where there is one. */
@@ -29,11 +32,19 @@ const foreign = /\.ts\.net$|\.local$|^[^.]*$|\*/
 export function dnsNames(gateway: Gateway): DnsName[] {
   const { tls, hosts } = gateway.settings
   const written = [...Object.keys(tls), ...hosts.map((host) => host.replace(/\.?(:\d+)?$/, '').toLowerCase())]
-  const all = [...written, ...nodeHosts(gateway)].filter((name) => isIP(name) === 0 && !/[[\]]/.test(name))
-  const [first, ...others] = [...new Set(all)].filter((name) => !foreign.test(name))
-  if (first === undefined) return []
+  const theirs = (gateway.services ?? []).map(({ name }) => name)
+  const all = [...written, ...nodeHosts(gateway), ...theirs].filter((name) => isIP(name) === 0 && !/[[\]]/.test(name))
+  const hidden = inward(gateway)
+  const known = [...new Set(all)].filter((name) => !foreign.test(name))
+  const first = known.find((name) => !hidden.includes(name)) ?? known[0]
   // A name that has a zone of its own has records that an alias must not stand beside.
-  return [{ name: first }, ...others.map((name) => (name.split('.').length > 2 ? { name, alias: first } : { name }))]
+  return known
+    .map((name) => ({
+      name,
+      ...(name !== first && name.split('.').length > 2 ? { alias: first } : {}),
+      ...(hidden.includes(name) ? { inward: true as const } : {}),
+    }))
+    .sort((one, other) => Number(other.name === first) - Number(one.name === first))
 }
 
 const type = (address: string): string => (isIP(address) === 6 ? 'AAAA' : 'A')

@@ -14,11 +14,11 @@ export const clientAuthority = 'clients.pem'
 const allCertificates = 'certificates.lst'
 
 /** Names of services that are not for the internet: there not even a handshake says that they are. */
-function inward({ settings, services = [] }: Gateway): string[] {
+export function inward({ settings, services = [] }: Gateway): string[] {
   const outward = services.filter(({ listeners }) => listeners.includes('public')).map(({ name }) => name)
   const names = services.map(({ name }) => name).filter((name) => !outward.includes(name))
   const ours = ownNames(settings)
-  return names.filter((name) => !ours.includes(name) && Object.hasOwn(settings.tls, name))
+  return names.filter((name) => !ours.includes(name))
 }
 
 /** Whether a listener serves other names than all, or asks under each for something of its own. */
