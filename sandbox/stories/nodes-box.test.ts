@@ -68,6 +68,16 @@ describe.skipIf(cannot)(titled('a second engine becomes a node'), () => {
     expect((await listed()).map(({ state }) => state)).toEqual(['up', 'up'])
   })
 
+  it('goes on while the observer is gone, and status says what is worse until it is back', async () => {
+    await box.run(['launchctl', 'bootout', `gui/${box.state().uid}/com.haproxy.observer`])
+    const { code, stdout } = await rop('status')
+    expect([code, stdout.replaceAll(/\s+/g, ' ')]).toEqual([
+      1,
+      expect.stringContaining('requests go on to nodes by what they last had'),
+    ])
+    expectGreen((await rop('install', '--yes')).code, 'the observer is brought back')
+  })
+
   it('is drained, takes requests again, and is removed', async () => {
     expect((await rop('nodes', 'drain', 'second', '--wait')).stdout).toContain('second is drained')
     expect((await listed()).find(({ name }) => name === 'second')?.state).toBe('drained')

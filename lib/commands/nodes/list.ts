@@ -1,5 +1,6 @@
 import type { Look } from '../../host/host.ts'
 import { typed } from '../../host/typed.ts'
+import { mostModels } from '../../nodes/ask.ts'
 import { type Standing, standings } from '../../nodes/standing.ts'
 import { oneSpelling } from '../../nodes/table.ts'
 import { kindOf } from '../../site/engines.ts'
@@ -40,7 +41,7 @@ const row = (one: Standing): string[] => [
 ]
 
 /** A name under which two nodes have other files answers differently each time. */
-export function unlike(all: Standing[]): string[] {
+function unlike(all: Standing[]): string[] {
   const found = new Map<string, Map<string, string>>()
   for (const { node, models } of all)
     for (const { name, digest } of models)
@@ -54,6 +55,16 @@ export function unlike(all: Standing[]): string[] {
       : [],
   )
 }
+
+/** What is behind that many is asked of nobody, since the gateway knows no more of one node. */
+const tooMany = (all: Standing[]): string[] =>
+  all.flatMap(({ node, models }) =>
+    models.length > mostModels
+      ? [
+          `! ${node.name} has ${models.length} models; the first ${mostModels} of its list are asked for, and no others.`,
+        ]
+      : [],
+  )
 
 /** What --json says of a node. */
 const told = ({ node, ...rest }: Standing): object => ({
@@ -70,7 +81,7 @@ export function screen(all: Standing[]): string {
   if (all.length === 0)
     return `No nodes: the engine of this machine answers everything. \`${typed('nodes')} add NAME ADDRESS\` adds one.`
   const head = ['node', 'state', 'running', 'engine', 'loaded, or what is wrong']
-  return [...columns([head, ...all.map(row)], ''), ...unlike(all)].join('\n')
+  return [...columns([head, ...all.map(row)], ''), ...unlike(all), ...tooMany(all)].join('\n')
 }
 
 /** rop nodes: how each node does; exit 1 while one is down. With --watch on a terminal the same every second. */
