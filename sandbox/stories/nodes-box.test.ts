@@ -75,7 +75,8 @@ describe.skipIf(cannot)(titled('a second engine becomes a node'), () => {
       1,
       expect.stringContaining('requests go on to nodes by what they last had'),
     ])
-    expectGreen((await rop('install', '--yes')).code, 'the observer is brought back')
+    const outcome = await rop('install', '--yes')
+    expectGreen(outcome.code, told(outcome))
   })
 
   it('is drained, takes requests again, and is removed', async () => {

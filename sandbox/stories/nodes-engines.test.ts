@@ -11,11 +11,12 @@ import { renewNodes, setDrained } from '../../lib/nodes/store.ts'
 import { generateKey } from '../../lib/people/key.ts'
 import { places } from '../../lib/platform/mac/places.ts'
 import { everyVersion } from '../attacks/versions/each.ts'
-import { ask, came, chat } from '../lab/asking.ts'
+import { ask, bytesOf, came, chat } from '../lab/asking.ts'
 import { authority } from '../lab/certificates.ts'
 import { type Engine, startEngine } from '../lab/engine.ts'
 import { eventually, type RunningGateway, startGateway } from '../lab/gateway.ts'
 import { entry } from '../lab/losses.ts'
+import { dial } from '../lab/raw.ts'
 import { json } from '../lab/recorder.ts'
 
 /** Gives each of its connections to another place. */
@@ -147,7 +148,6 @@ ${nodes.join('')}  vllm: { address: localhost, port: ${port}, engine: vllm, key:
     '{"model":"vllm-own","n":1e3}',
     '{"model":"vllm-own","tools":[{"n":20}],"n":1,"n":9}',
     `{"model":"vllm-own","x":${'['.repeat(20_000)}${']'.repeat(20_000)},"n":9}`,
-    `{"model":"vllm-own","x":"${'x'.repeat(90_000)}","n":9}`,
     `{"model":"vllm-own","prompt":[${Array.from({ length: 9 }, () => '"a [,] \\" b"').join(', ')}]}`,
     `{"model":"vllm-own","prompt":[${Array.from({ length: 9 }, () => '[1,2]').join()}]}`,
   ])('one request asks for no more than eight answers: %s', async (text) => {
@@ -159,6 +159,19 @@ ${nodes.join('')}  vllm: { address: localhost, port: ${port}, engine: vllm, key:
       ])
     }
     expect(asked()).toBe(0)
+  })
+
+  test('all that HAProxy can hold of a body is waited for before it is looked through', async () => {
+    const text = `{"model":"vllm-own","x":"${'x'.repeat(90_000)}","n":9,"y":"${'y'.repeat(110_000)}"}`
+    const bytes = bytesOf(gateway, text, { headers: bearer })
+    const client = await dial(gateway)
+    client.send(bytes.subarray(0, 75_000))
+    // What would have been passed on by then is with the engine.
+    for (let at = 0; at < 5; at += 1) expect(came(await send(chat('mlx-own')))).toEqual([200, 'mlx'])
+    client.send(bytes.subarray(75_000))
+    expect((await client.settled(1))[0]?.status).toBe(400)
+    client.hangUp()
+    expect(engines.vllm.asked).toEqual([])
   })
 
   test.each([
