@@ -75,7 +75,9 @@ const disk = (settings: Settings): Alarm => ({
   alarm: 'The disk is nearly full',
   async check(look) {
     const here = settings.role === 'server'
-    const folders = here ? [look.home, modelsFolder(settings, look)] : [look.home]
+    // A home is hidden from the observer's unit on Linux, and what stands there instead lies in memory.
+    const { state } = places(look)
+    const folders = here ? [state, modelsFolder(settings, look)] : [state]
     const free = Math.min(...(await Promise.all(folders.map((folder) => look.free(folder)))))
     const text = `${(free / gigabyte).toFixed(1)} GB free`
     // Hardly a model fits into 5 GB; a gateway without one writes only its log, which is bounded.

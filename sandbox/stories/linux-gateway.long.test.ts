@@ -56,7 +56,8 @@ describe.skipIf(why !== undefined)(`a gateway without an engine on Debian 12${wh
     for (const words of ['status', 'test', 'doctor']) {
       const outcome = await sh(`rop ${words}`)
       expectGreen(outcome.code, told(outcome))
-      expect(told(outcome)).not.toContain('Ollama does not answer')
+      // The observer sees the disk, which has room, though its unit hides homes from it.
+      expect(told(outcome)).not.toMatch(/Ollama does not answer|disk is nearly full/)
     }
     expect((await sh('rop status')).stdout).toContain('Models   those of the nodes: rop nodes')
     expect((await sh('rop install --yes')).stdout).toContain('Nothing to do')
