@@ -81,6 +81,30 @@ describe.skipIf(why !== undefined)(`days of a server on Debian 12${why ? ` (skip
     expect(await green()).toBe(true)
   })
 
+  /** Debian's package once more, as a newer version: no other one of Debian 12's can be had. */
+  const newer = `set -e
+cd "$(mktemp -d)"
+dpkg-deb -R /opt/outside/deb.debian.org/debian/pool/haproxy_*.deb made
+sed -i 's/^Version: .*/&.1/' made/DEBIAN/control
+sed -i 's/2\\.6\\.12-1+deb12u/2.6.99-1+deb12u/g' made/usr/sbin/haproxy
+dpkg-deb -b made newer.deb
+DEBIAN_FRONTEND=noninteractive apt-get install -q -y ./newer.deb`
+
+  test('a newer HAProxy from apt is told of, and comes into effect by a reload while answers run on', async () => {
+    const ended = await stream()
+    const outcome = await sh(newer)
+    expect(outcome.code, told(outcome)).toBe(0)
+    const before = await rop('status')
+    expect([before.code, told(before)]).toEqual([
+      1,
+      expect.stringMatching(/HAProxy 2\.6\.12-\S+ runs, 2\.6\.99-\S+ is installed/),
+    ])
+    const applied = await rop('apply')
+    expect(applied.code, told(applied)).toBe(0)
+    expect((await ended()).endsWith(whole)).toBe(true)
+    expect(await green()).toBe(true)
+  })
+
   test('a restart of every service, as after an upgrade of a library, is survived', async () => {
     await sh(`systemctl restart ollama ${gateway} remote-ollama-proxy-observer`)
     expect(await soon(green, patience)).toBe(true)
