@@ -79,4 +79,18 @@ describe.skipIf(why !== undefined)(`a gateway without an engine on Debian 12${wh
     const packages = /^(haproxy|tailscale.*)$/
     expect(after.filter((line) => !before.split('\n').includes(line) && !packages.test(line))).toEqual([])
   })
+
+  test('is not begun again where the user of HAProxy is gone: one sentence says so, and nothing is changed', async () => {
+    expect((await sh('userdel haproxy && ! getent passwd haproxy')).code).toBe(0)
+    const there = (await sh(inventory)).stdout
+    const refused = await sh(`cd ${checkout} && ./bootstrap.sh --yes`)
+    expect([refused.code, refused.stderr]).toEqual([
+      3,
+      expect.stringContaining('there is no user haproxy, though HAProxy is installed. The package makes it: '),
+    ])
+    expect((await sh(inventory)).stdout).toBe(there)
+    const mended = await sh('DEBIAN_FRONTEND=noninteractive apt-get install -q -y --reinstall haproxy')
+    expect(mended.code, told(mended)).toBe(0)
+    expect((await sh('getent passwd haproxy')).code).toBe(0)
+  })
 })
