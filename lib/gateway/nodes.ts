@@ -58,9 +58,11 @@ const tls = ({ tls: file, address }: Node, home: string): string => {
   return ` ssl verify required ca-file ${quoted(file.replace(/^~(?=\/)/, home))} alpn http/1.1${named}`
 }
 
-/** A name is looked up while HAProxy runs, and one that is not known keeps nobody from starting. */
+/** A name is looked up while HAProxy runs, and one that is not known keeps nobody from starting. Without allow-dup-ip one of the two servers of a node would get no address (HAProxy: resolve-opts). */
 export const lookedUp = ({ address }: Pick<Node, 'address'>): string =>
-  isIP(address) === 0 && address !== 'localhost' ? ' resolvers nodes init-addr last,libc,none' : ''
+  isIP(address) === 0 && address !== 'localhost'
+    ? ' resolvers nodes resolve-opts allow-dup-ip init-addr last,libc,none'
+    : ''
 
 /** What a `server` line says of where a node is. */
 export const serverOf = (node: Node, home: string): string =>

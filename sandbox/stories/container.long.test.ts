@@ -63,7 +63,9 @@ function held(): { text(): string; ended: Promise<string>; child: ChildProcess }
   })
   return { text: () => text, ended: once(child, 'close').then(() => text), child }
 }
-const hold = (faults: object) => ['node1', 'node2'].forEach((name) => project.faults(name, faults))
+const hold = (faults: object): void => {
+  for (const name of ['node1', 'node2']) project.faults(name, faults)
+}
 
 describe.skipIf(why !== undefined)(`the gateway in a container${why ? ` (skipped: ${why})` : ''}`, () => {
   beforeAll(async () => {
@@ -169,7 +171,7 @@ describe.skipIf(why !== undefined)(`the gateway in a container${why ? ` (skipped
     const broken = await apply()
     expect([broken.code, broken.stderr]).toEqual([
       2,
-      expect.stringMatching(/api_keys\.conf[\s\S]*line 4: the " of line 4 is never closed/),
+      expect.stringMatching(/api_keys\.conf[\s\S]*line 4 to 5: the " of line 4 is never closed/),
     ])
     expect([await ask(third, '/v1/models'), await ask(second, '/v1/models')].map((one) => one.slice(0, 3))).toEqual([
       '200',

@@ -26,27 +26,7 @@ async function settings(look: Look): Promise<Said> {
     : wanting(`${names} cannot be read by the container’s user`, `In the folder of compose.yaml: chmod a+r ${names}`)
 }
 
-const mounted =
-  (folder: 'logs' | 'run', help: (uid: string) => string) =>
-  async (look: Look): Promise<Said> => {
-    const { code } = await look.query(['test', '-w', places(look.home)[folder]])
-    const uid = (await look.query(['id', '-u'])).stdout.trim()
-    return code === 0
-      ? good(folder)
-      : wanting(`${folder} cannot be written by user ${uid} of this container`, help(uid))
-  }
-
-/** What a container must be given. */
+/** What a container must be given; that its logs can be written is seen by templates/container/start. */
 export const fitness = (): Aspect[] => [
   { id: 'container.settings', title: 'The owner’s settings are mounted', ask: settings },
-  {
-    id: 'container.logs',
-    title: 'The logs’ folder is mounted, and can be written',
-    ask: mounted('logs', (uid) => `In the folder of compose.yaml: sudo chown ${uid} logs, or set PUID in .env.`),
-  },
-  {
-    id: 'container.run',
-    title: 'The sockets’ folder is kept in memory',
-    ask: mounted('run', () => 'Keep the line tmpfs of compose.yaml, with the same user.'),
-  },
 ]
