@@ -182,8 +182,9 @@ const limit: Verb = async (call) => {
     )
   const { result: entry, code } = await change(call, (registry) => {
     const before = known(registry, name)
-    const { created, hashes, ...limits } = before
-    registry.keys[name] = { ...withFlags(limits, call.flags), created, hashes }
+    const { created, hashes, given, certificates, ...limits } = before
+    const who = { created, hashes, ...(given && { given }), ...(certificates && { certificates }) }
+    registry.keys[name] = { ...withFlags(limits, call.flags), ...who }
     return registry.keys[name]
   })
   print(call.ui, { [name]: entry })

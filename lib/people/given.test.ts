@@ -19,10 +19,10 @@ describe('the keys of the owner’s file', () => {
       ['imported-2', [hashKey('two')]],
     ])
     const limited = { ...first, keys: { ...first.keys, 'imported-2': { ...first.keys['imported-2'], perMinute: 5 } } }
-    const later = of(line('three') + line('two'), limited as Registry)
+    const later = of(line('two') + line('three'), limited as Registry)
     expect(known(later)).toEqual([
-      ['imported-3', [hashKey('three')]],
       ['imported-2', [hashKey('two')]],
+      ['imported-3', [hashKey('three')]],
     ])
     expect(later.keys['imported-2']?.perMinute).toBe(5)
   })

@@ -58,16 +58,12 @@ function listed(text: string, file: string, own: Keys, before: Keys, now: Date):
   const has = (hash: string) => (entry: Entry) => entry.hashes.some(({ sha256 }) => sha256 === hash)
   const wanted = hashes.filter((hash) => !Object.values(own).some(has(hash)))
   const known = (hash: string) => Object.entries(before).find(([, entry]) => has(hash)(entry))
-  const fresh = freeNames({ version: 1, keys: { ...own, ...before } }, wanted.length)
-  return Object.fromEntries(
-    wanted.map(
-      (hash, at) =>
-        known(hash) ?? [
-          fresh[at] ?? '',
-          { created: now.toISOString(), given: true as const, hashes: [{ sha256: hash }] },
-        ],
-    ),
-  )
+  const names = freeNames({ version: 1, keys: { ...own, ...before } }, wanted.length).values()
+  const made = (hash: string): [string, Entry] => [
+    names.next().value ?? '',
+    { created: now.toISOString(), given: true, hashes: [{ sha256: hash }] },
+  ]
+  return Object.fromEntries(wanted.map((hash) => known(hash) ?? made(hash)))
 }
 
 /** Throws `Stop` (exit 2) where a key is changed in the owner's file alone. */
