@@ -109,6 +109,11 @@ describe.skipIf(why !== undefined)(`the gateway in a container${why ? ` (skipped
       }
     await healthy()
     await eventually(
+      'its beginning is over',
+      async () => told(await engine.docker('logs', 'ai-gateway')).includes('log: '),
+      120_000,
+    )
+    await eventually(
       'a node is known',
       async () => (await ask(first, '/api/generate', generate)).startsWith('200 node'),
       60_000,
@@ -120,11 +125,6 @@ describe.skipIf(why !== undefined)(`the gateway in a container${why ? ` (skipped
   })
 
   test('proves itself from within', async () => {
-    await eventually(
-      'its beginning is over',
-      async () => told(await engine.docker('logs', 'ai-gateway')).includes('log: '),
-      120_000,
-    )
     const outcome = await rop('test')
     expectGreen(outcome.code, told(outcome))
     const status = await rop('status')

@@ -30,14 +30,19 @@ export interface Call {
 const textOf = async (host: Host): Promise<string> =>
   (await host.read(places(host).settings)) ?? (await defaultSettings(host))
 
-/** Writes other settings and brings them into effect; what cannot be is taken back. */
-async function changed(call: Call, text: string): Promise<number> {
-  const { settings: file, given } = places(call.host)
+/** Throws `Stop` (exit 3) where the owner keeps the settings elsewhere. */
+function ownSettings({ host }: Call): void {
+  const { settings, given } = places(host)
   if (given)
     throw new Stop(
       exitCodes.precondition,
-      `The settings are only read here: change ${given.nodes} or ${file} where they are kept, then ${typed('apply')}. Nothing was changed.`,
+      `The settings are only read here: change ${given.nodes} or ${settings} where they are kept, then ${typed('apply')}. ${nothing}`,
     )
+}
+
+/** Writes other settings and brings them into effect; what cannot be is taken back. */
+async function changed(call: Call, text: string): Promise<number> {
+  const { settings: file } = places(call.host)
   parseSettings(text, file)
   const before = await call.host.read(file)
   await call.host.write(file, text, 0o600)
@@ -82,6 +87,7 @@ const nothing = 'Nothing was changed.'
 
 /** rop nodes add: asks the node what it is and has, and only then writes it down. */
 export async function add(call: Call): Promise<number> {
+  ownSettings(call)
   const { host, ui, settings } = call
   const [name, at] = twoNames(call)
   if (Object.hasOwn(settings.nodes, name))
@@ -145,6 +151,7 @@ export function oneNode({ names, settings }: Call, verb: string): string {
 
 /** rop nodes remove: takes it out of the settings; what runs there goes on. */
 export async function remove(call: Call): Promise<number> {
+  ownSettings(call)
   const name = oneNode(call, 'remove')
   if (name === 'here')
     throw new Stop(
@@ -160,6 +167,7 @@ const passedText = ({ line, why }: Passed): string => `  line ${line}: ${why}`
 
 /** rop nodes import: the servers of an nginx upstream, each as a node. */
 export async function bring(call: Call): Promise<number> {
+  ownSettings(call)
   const [file = '', ...more] = call.names
   const text = (await call.host.stat(file))?.kind === 'file' ? await call.host.read(file) : undefined
   if (text === undefined || more.length > 0) throw notOneFile('nodes import', call.names)
