@@ -27,6 +27,9 @@ describe('the npm package', () => {
       (path) => !/^(lib|templates|monitoring)\/|^[\w-]+\.(ts|sh|md|json)$|^LICENSE$/.test(path),
     )
     expect(foreign).toEqual([])
+    expect(paths()).toEqual(
+      expect.arrayContaining(['Dockerfile', 'compose.yaml', 'start'].map((name) => `templates/container/${name}`)),
+    )
     expect(paths().filter((path) => /sandbox|vitest|\.test\.|tsconfig|biome/.test(path))).toEqual([])
   })
 
