@@ -55,6 +55,6 @@ export async function startOpenWebui(options: OpenWebuiOptions): Promise<Serving
   return serving({
     argv: [program, 'serve', '--host', '127.0.0.1', '--port', `${port}`],
     env: { ...alone, ...told(options), ...signOn(options), DATA_DIR: options.folder, WEBUI_SECRET_KEY: 'of-a-test' },
-    ...{ cwd: options.folder, port, health: '/health', withinMs: 180_000 },
+    ...{ cwd: options.folder, port, health: '/health', withinMs: 480_000 },
   })
 }

@@ -94,7 +94,7 @@ ${more}`
     page = await (
       await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1200, height: 850 } })
     ).newPage()
-  }, 600_000)
+  }, 900_000)
   afterAll(async () => {
     await browser?.close()
     await webui?.stop()
