@@ -7,6 +7,7 @@ export const needs = [
   'certificate',
   'reload',
   'rules of the firewall',
+  'restart of Keepalived',
   'job at login',
   'restart of the observer',
   'restart of the proxy',
@@ -23,6 +24,7 @@ const ofStep: Record<string, Need> = {
   ...Object.fromEntries(
     ['rules', 'job', 'service', 'table'].map((step) => [`firewall.${step}`, 'rules of the firewall' as const]),
   ),
+  ...Object.fromEntries(['conf', 'job', 'service'].map((step) => [`vip.${step}`, 'restart of Keepalived' as const])),
   'models.job': 'job at login',
   'models.service': 'job at login',
   'settings.file': 'job at login',
@@ -59,6 +61,7 @@ export const effects: Record<Need, string> = {
   certificate: 'a certificate is fetched for a name; connections that stand keep theirs',
   reload: 'a new worker takes over; running answers go on with the old one',
   'rules of the firewall': 'who begins a connection is judged by the new ones; running answers go on',
+  'restart of Keepalived': 'the address may move to the other gateway; answers that run over it are then cut',
   'job at login': 'nobody notices',
   'restart of the observer': 'no request notices; counting goes on where it stopped',
   'restart of the proxy': 'no new connection meanwhile; running answers get their time (drain)',

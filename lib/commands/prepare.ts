@@ -70,9 +70,9 @@ async function templates(look: Look): Promise<Setup['templates']> {
 }
 
 async function jobTemplates(look: Look): Promise<Record<string, string>> {
-  const { packetFilter } = platformOf(look)
-  const filter = packetFilter ? [packetFilter.unit] : []
-  const pairs = [...Object.values(labels(look)), ...filter].map(
+  const { packetFilter, virtualRouter } = platformOf(look)
+  const units = [packetFilter, virtualRouter].flatMap((one) => one?.unit ?? [])
+  const pairs = [...Object.values(labels(look)), ...units].map(
     async (label) =>
       [label, (await look.read(`${checkout}/templates/${basename(jobPath(look, label))}`)) ?? ''] as const,
   )

@@ -1,10 +1,11 @@
 import { isIP } from 'node:net'
 import { unlessOff } from '../haproxy/ipv6.ts'
-import type { Listener } from './policy.ts'
+import type { Gateway, Listener } from './policy.ts'
+import { foreign } from './vip.ts'
 
 /** The `bind` lines of a listener, a line for each of its addresses; `words` is what stands behind each. */
-export const bindsOf = (listener: Listener, words: string): string[] =>
-  listener.addresses.flatMap((address) => bind(address, listener, words))
+export const bindsOf = (gateway: Gateway, listener: Listener, words: string): string[] =>
+  listener.addresses.flatMap((address) => bind(address, listener, `${words}${foreign(gateway, address)}`))
 
 /**
  * Linux marks a socket on an IPv6 address as v6only. Without that word here a reload does not know the inherited one

@@ -55,12 +55,10 @@ function frontend(gateway: Gateway, list: Policy[], template: string): string {
   const slots = Object.fromEntries(frontendSlots.map((slot) => [slot, collect(list, slot)]))
   const lines = { ...slots, connection: [...guard(gateway), ...(slots.connection ?? [])] }
   const blocks = Object.fromEntries(Object.entries(lines).map(([slot, rules]) => [slot, indent(rules)]))
-  const binds = gateway.listeners.flatMap((listener) =>
-    bindsOf(
-      listener,
-      `${several(gateway) ? ` name ${listener.name}` : ''}${tlsWords(listener, certificateList(gateway, listener))}`,
-    ),
-  )
+  const binds = gateway.listeners.flatMap((listener) => {
+    const words = `${several(gateway) ? ` name ${listener.name}` : ''}${tlsWords(listener, certificateList(gateway, listener))}`
+    return bindsOf(gateway, listener, words)
+  })
   return fill(template, { ...blocks, name: gateway.listeners[0]?.name ?? '', binds: indent(binds) })
 }
 

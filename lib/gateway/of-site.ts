@@ -49,5 +49,7 @@ export function gatewayJob(machine: Machine, setup: Setup): JobFile {
     folder: at.proxy,
     sockets: at.run,
     ipv6: at.ipv6,
+    // What speaks from an address that another machine has by now.
+    more: setup.settings.vip ? ' CAP_NET_RAW' : '',
   })
 }

@@ -3,7 +3,7 @@ import { jobPath, labels } from '../platform/here.ts'
 import type { Role } from '../platform/platform.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
-import { again, isStep, missed, ok, type Step } from '../steps/step.ts'
+import { again, isStep, missed, ok, type Step, skipped } from '../steps/step.ts'
 import type { Part } from './part.ts'
 
 /** Whether an earlier role wrote this job. */
@@ -37,3 +37,17 @@ export const absent = (part: Part, label: Role): Part => ({
     ]
   },
 })
+
+/** What is left of steps that the settings no longer ask for: each takes back what it made. */
+export function leaving(steps: Step[]): Step[] {
+  return steps.map((step) => ({
+    ...step,
+    title: step.undone ?? step.title,
+    needs: [],
+    check: async (look) => {
+      const found = (await step.gone?.(look)) ?? ok('gone')
+      return found.is === 'ok' ? skipped('the settings say off') : missed(found.is === 'missed' ? found.saw : '', again)
+    },
+    apply: async (host) => step.undo?.(host),
+  }))
+}

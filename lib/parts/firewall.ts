@@ -7,7 +7,8 @@ import type { PacketFilter } from '../platform/platform.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
 import { file, jobFileStep, packaged, service } from '../steps/resources.ts'
-import { advice, again, type Check, type Finding, missed, ok, type Step, skipped } from '../steps/step.ts'
+import { advice, again, type Check, type Finding, missed, ok, type Step } from '../steps/step.ts'
+import { leaving } from './absent.ts'
 import type { Part } from './part.ts'
 
 const rulesFile = (at: Look | Machine): string => `${places(at).state}/firewall.nft`
@@ -78,20 +79,6 @@ function wall(filter: PacketFilter, machine: Machine, setup: Setup): Step[] {
   ]
 }
 
-/** What is left of it when the settings say off. */
-function absent(steps: Step[]): Step[] {
-  return steps.map((step) => ({
-    ...step,
-    title: step.undone ?? step.title,
-    needs: [],
-    check: async (look) => {
-      const found = (await step.gone?.(look)) ?? ok('gone')
-      return found.is === 'ok' ? skipped('the settings say off') : missed(found.is === 'missed' ? found.saw : '', again)
-    },
-    apply: async (host) => step.undo?.(host),
-  }))
-}
-
 const none = (): Check => ({
   id: 'firewall.system',
   title: 'This system has the packet filter that the settings ask for',
@@ -124,7 +111,7 @@ export const firewall: Part = {
     if (!filter) return on ? [none()] : []
     if (!on && !(rulesFile(machine) in setup.receipt.files)) return []
     const steps = wall(filter, machine, setup)
-    if (!on) return absent(steps)
+    if (!on) return leaving(steps)
     const { attended } = setup
     const title = 'nftables, which loads the firewall’s rules, is installed'
     const keeps = 'other programs may need it'

@@ -14,6 +14,7 @@ import type { Part } from './part.ts'
 import { power } from './power.ts'
 import { system } from './system.ts'
 import { tailscale } from './tailscale.ts'
+import { vip } from './vip.ts'
 
 /** The parts in the order in which they are installed; uninstall goes backwards. */
 export const parts: Part[] = [
@@ -25,6 +26,7 @@ export const parts: Part[] = [
   certificates,
   haproxy,
   firewall,
+  vip,
   observer,
   models,
   power,
@@ -41,7 +43,7 @@ export function partsOf(
 
 function ordered(mode: Setup['mode'], { role }: Pick<Setup['settings'], 'role'>): Part[] {
   if (mode !== 'proxy')
-    return [system, packages, tailscale, command, observer, firewall, haproxy, ollama, models, power]
+    return [system, packages, tailscale, command, observer, vip, firewall, haproxy, ollama, models, power]
   if (role === 'server') return parts
   return parts.map((part) => (part === ollama ? absent(part, 'engine') : part === models ? absent(part, 'warm') : part))
 }

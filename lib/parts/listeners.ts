@@ -2,6 +2,7 @@ import { gatewayOf } from '../gateway/of-site.ts'
 import type { Listener } from '../gateway/policy.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
+import { isVip } from '../site/vip.ts'
 import { advice, type Check, missed, ok } from '../steps/step.ts'
 
 /** How the owner writes a listener's port. */
@@ -16,7 +17,10 @@ export function listenerChecks(machine: Machine, setup: Setup): Check[] {
     here(
       machine,
       tailnet,
-      further.filter(({ name }) => name !== 'tailnet-tls'),
+      further
+        .filter(({ name }) => name !== 'tailnet-tls')
+        // The address of a pair is here only as long as this gateway has it.
+        .map((one) => ({ ...one, addresses: one.addresses.filter((address) => !isVip(setup.settings, address)) })),
     ),
     ...(further.some(({ port }) => port < 1024) ? [privileged(machine, further)] : []),
     ...inClear(setup),

@@ -21,6 +21,8 @@ export interface Places {
   ipv6: string
   /** where HAProxy's own exporter answers */
   metricsSocket: string
+  /** where the gateway says whether it can take the address that two gateways have in turn */
+  healthSocket: string
   /** where the observer answers HAProxy: with lists of models, and with the page of /connect */
   listsSocket: string
   agents: string

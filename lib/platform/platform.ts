@@ -1,10 +1,14 @@
 import type { Host, Look, System } from '../host/host.ts'
+import type { Addresses } from './addresses.ts'
 import type { Packager, Packages } from './packages.ts'
 import type { Places } from './places.ts'
+import type { VirtualRouter } from './virtual-router.ts'
 import type { TailscaleWords, Words } from './words.ts'
 
+export type { Address, Addresses } from './addresses.ts'
 export type { Newer, PackageKind, Packager, Packages } from './packages.ts'
 export type { Places } from './places.ts'
+export type { VirtualRouter } from './virtual-router.ts'
 export type { TailscaleWords, Words } from './words.ts'
 
 /** A home folder on some system: what decides how things are called and where they lie. */
@@ -36,6 +40,8 @@ export interface Platform {
   firewall: Firewall
   /** absent where the system has none that knows addresses and ports */
   packetFilter?: PacketFilter
+  /** absent where nothing moves an address from one machine to another */
+  virtualRouter?: VirtualRouter
   facts: Facts
   /** what the machine must be, which no installer can change */
   fitness(fixed: Fixed): Aspect[]
@@ -247,22 +253,6 @@ export function ancestry(all: Process[], pid: number): Process[] {
     at = all.find((one) => one.pid === above)
   }
   return found
-}
-
-/** An address of this machine and the interface that carries it. */
-export interface Address {
-  family: 4 | 6
-  address: string
-  device: string
-  /** why nobody can bind it now: the system still looks for a double of it, or has found one */
-  unready?: string
-}
-
-/** The machine's own addresses. */
-export interface Addresses {
-  all(look: Look): Promise<Address[]>
-  /** whether an interface is a tunnel, as Tailscale's is */
-  isTunnel(device: string): boolean
 }
 
 /** What a system says of itself, in words: as it should be, to be changed, or not to be known. */

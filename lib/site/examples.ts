@@ -175,6 +175,10 @@ export const settingExamples: Examples = {
   log: ['off', 'errors', 'requests'],
   observer: ['on', 'off'],
   firewall: ['on', 'off'],
+  vip: [
+    { address: '192.168.78.100', interface: 'eth0', router_id: 51, peer: '192.168.78.3', priority: 150 },
+    { address: 'fd00:78::100', interface: 'bond0.7', router_id: 52, peer: 'fd00:78::3', priority: 140 },
+  ],
   'metrics.port': [9411, 19411],
   'alerts.notification': [true, false],
   'alerts.webhook': ['http://127.0.0.1:9999/hook', 'http://127.0.0.1:9999/other?a=b'],

@@ -186,7 +186,7 @@ const unnamed = ({ lan, public: open }: Listeners, tls: Record<string, unknown>)
   )
 
 /** One spelling for each address. */
-const canonical = (address: string): string =>
+export const canonical = (address: string): string =>
   isIP(address) === 6 ? new URL(`http://[${address}]/`).hostname : address
 
 /** A machine asks itself from the address that it asks. */

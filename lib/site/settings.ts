@@ -18,6 +18,7 @@ import type { Kinds } from './service-kinds.ts'
 import { kindFaults, serviceFaults, services } from './services.ts'
 import { type Names, namesOf, settingFaults, shownLine, yamlFault } from './settings-faults.ts'
 import { tls } from './tls.ts'
+import { vip, vipFaults } from './vip.ts'
 import { count, inOurWords } from './wanted.ts'
 
 const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
@@ -223,6 +224,7 @@ export const fields = z.strictObject({
   log: z.enum(['off', 'errors', 'requests']).default('errors'),
   observer: z.enum(['on', 'off']).default('on'),
   firewall: z.enum(['on', 'off']).default('off'),
+  vip,
   metrics: z.strictObject({ port: port.default(9411) }).prefault({}),
   alerts: z
     .strictObject({
@@ -258,8 +260,8 @@ const schema = fields
     for (const fault of listenerFaults(listeners, tls, port)) context.addIssue({ code: 'custom', ...fault })
   })
   .superRefine((settings, context) => {
-    for (const fault of nodeFaults(settings)) context.addIssue({ code: 'custom', ...fault })
-    for (const fault of serviceFaults(settings)) context.addIssue({ code: 'custom', ...fault })
+    for (const fault of [...nodeFaults(settings), ...serviceFaults(settings), ...vipFaults(settings)])
+      context.addIssue({ code: 'custom', ...fault })
   })
 
 /** The settings with defaults filled in: times in ms, sizes in bytes, groups still by name. */

@@ -1,4 +1,5 @@
 import type { Gateway, Policy } from '../policy.ts'
+import { foreign } from '../vip.ts'
 import { relaysFile } from './connections.ts'
 
 /** Where an authority asks for the proof of a name (RFC 8555 §8.3). */
@@ -13,7 +14,7 @@ export function challenge(gateway: Gateway): Policy {
   const { acme, listeners } = gateway.settings
   const binds = challengePorts(gateway).flatMap((port) =>
     (listeners.public?.addresses ?? []).map(
-      (address) => `    bind ${address.includes(':') ? `[${address}]` : address}:${port}`,
+      (address) => `    bind ${address.includes(':') ? `[${address}]` : address}:${port}${foreign(gateway, address)}`,
     ),
   )
   if (binds.length === 0) return { name: 'challenge', lines: {} }

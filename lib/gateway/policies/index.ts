@@ -8,6 +8,7 @@ import { challenge } from './challenge.ts'
 import { connect } from './connect.ts'
 import { connections } from './connections.ts'
 import { errors } from './errors.ts'
+import { health } from './health.ts'
 import { keys } from './keys.ts'
 import { limits } from './limits.ts'
 import { listeners } from './listeners.ts'
@@ -74,4 +75,5 @@ const policiesOf = (gateway: Gateway): Policy[] => [
   metrics(gateway),
   connect(gateway),
   challenge(gateway),
+  health(gateway),
 ]

@@ -26,6 +26,7 @@ export function places(home: string): Places {
     run,
     adminSocket: `${run}/admin.sock`,
     masterSocket: `${run}/master.sock`,
+    healthSocket: `${run}/health.sock`,
     metricsSocket: `${run}/metrics.sock`,
     listsSocket: `${run}/lists.sock`,
     agents: `${home}/jobs`,

@@ -9,6 +9,7 @@ const shown = z.array(
       z.object({
         family: z.string(),
         local: z.string().optional(),
+        prefixlen: z.int().optional(),
         tentative: z.boolean().optional(),
         dadfailed: z.boolean().optional(),
       }),
@@ -20,10 +21,11 @@ const shown = z.array(
 export function parseIp(text: string): Address[] {
   const { data = [] } = shown.safeParse(json(text))
   return data.flatMap(({ ifname: device, addr_info: own }) =>
-    own.flatMap(({ family, local, tentative, dadfailed }) => {
+    own.flatMap(({ family, local, prefixlen: bits, tentative, dadfailed }) => {
       if (local === undefined || !family.startsWith('inet')) return []
       const unready = dadfailed ? 'duplicated' : tentative ? 'tentative' : undefined
-      return [{ family: family === 'inet6' ? 6 : 4, address: local, device, ...(unready && { unready }) } as const]
+      const version = family === 'inet6' ? 6 : 4
+      return [{ family: version, address: local, device, ...(bits && { bits }), ...(unready && { unready }) } as const]
     }),
   )
 }

@@ -60,10 +60,12 @@ async function ollama(host: Host) {
 /** What its script brought, but for its user and the models, which are below its home. */
 const ollamaFiles = ['/etc/systemd/system/ollama.service', '/usr/local/bin/ollama', '/usr/local/lib/ollama']
 
-/** Debian starts a service as it installs it: one that nobody asked for is stopped again. */
-async function haproxy(host: Host) {
-  const output = await aptGet(host, 'install', 'haproxy')
-  await host.run(['systemctl', 'disable', '--now', 'haproxy.service'], { codes: [0, 1, 5] })
+/** Debian starts the service of these as it installs them: one that nobody asked for is stopped again. */
+const withOwnService = ['haproxy', 'keepalived']
+
+async function withoutService(host: Host, name: string) {
+  const output = await aptGet(host, 'install', name)
+  await host.run(['systemctl', 'disable', '--now', `${name}.service`], { codes: [0, 1, 5] })
   return output
 }
 
@@ -76,7 +78,12 @@ const typedOllama = {
 
 const installs: Record<string, string> = {
   ollama: `curl -fsSL ${site.ollama}/install.sh | sh   (Ollama's own installer: program, user, unit)`,
-  haproxy: 'apt-get install haproxy   (its own service haproxy.service is stopped and switched off)',
+  ...Object.fromEntries(
+    withOwnService.map((name) => [
+      name,
+      `apt-get install ${name}   (its own service ${name}.service is stopped and switched off)`,
+    ]),
+  ),
   tailscale: `apt-get install tailscale   (from ${site.tailscale}, its key checked, ${list})`,
 }
 
@@ -117,7 +124,7 @@ export const packages: Packages = {
   installs: (_packager, name) => installs[name] ?? `apt-get install ${name}`,
   async install(host, _packager, name) {
     if (name === 'ollama') return ollama(host)
-    if (name === 'haproxy') return haproxy(host)
+    if (withOwnService.includes(name)) return withoutService(host, name)
     if (name === 'tailscale') {
       await tailscaleRepository(host)
       await aptGet(host, 'update')

@@ -4,6 +4,7 @@ import { packages } from './apt.ts'
 import { facts } from './facts.ts'
 import { firewall } from './firewall.ts'
 import { fitness } from './fitness.ts'
+import { virtualRouter } from './keepalived.ts'
 import { keepers } from './keepers.ts'
 import { listeners } from './listeners.ts'
 import { packetFilter } from './nftables.ts'
@@ -36,6 +37,7 @@ export const linux: Platform = {
   power,
   firewall,
   packetFilter,
+  virtualRouter,
   facts,
   fitness,
   tailscale: tailscaleWords,

@@ -31,6 +31,7 @@ export function places(): Places {
     ipv6: `${proxy}/ipv6.cfg`,
     certs: `${settingsFolder}/certs`,
     metricsSocket: `${run}/metrics.sock`,
+    healthSocket: `${run}/health.sock`,
     listsSocket: `${run}/lists.sock`,
     agents: '/etc/systemd/system',
     support: library,

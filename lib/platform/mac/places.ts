@@ -21,6 +21,7 @@ export function places(home: string): Places {
     masterSocket: `${proxy}/run/master.sock`,
     ipv6: `${proxy}/run/ipv6.cfg`,
     metricsSocket: `${proxy}/run/metrics.sock`,
+    healthSocket: `${proxy}/run/health.sock`,
     listsSocket: `${proxy}/run/lists.sock`,
     agents: `${home}/Library/LaunchAgents`,
     support,

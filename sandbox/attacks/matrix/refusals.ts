@@ -59,6 +59,14 @@ export const refusals: Refusal[] = [
     when: ({ firewall }) => firewall === 'on',
   },
   {
+    why: 'keepalived, which moves an address between two gateways, is Linux’s',
+    ...{ exit: 3, says: /vip needs keepalived, which this system does not have/ },
+    example: {
+      vip: { address: '192.168.78.100', interface: 'eth0', peer: '192.168.78.3', priority: 150 },
+    },
+    when: ({ vip }) => vip !== undefined,
+  },
+  {
     why: 'it is the observer that serves the metrics',
     ...{ exit: 2, says: /groups: metrics are served by the observer/ },
     example: { groups: ['agents', 'metrics'], access: 'keys', observer: 'off' },

@@ -51,7 +51,9 @@ function frontend(gateway: Gateway, port: number, doors: Door[]): string {
   return [
     `frontend services-${port}`,
     indent([
-      ...doors.flatMap((door) => bindsOf(door, ` name ${door.name}${tlsWords(door, certificateList(gateway, door))}`)),
+      ...doors.flatMap((door) =>
+        bindsOf(gateway, door, ` name ${door.name}${tlsWords(door, certificateList(gateway, door))}`),
+      ),
       `maxconn ${doorConnections}`,
       ...guard(own),
       ...linesOf(list, 'connection'),

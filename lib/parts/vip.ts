@@ -1,0 +1,234 @@
+import { BlockList, isIP } from 'node:net'
+import { gatewayOf } from '../gateway/of-site.ts'
+import { healthPath } from '../gateway/policies/health.ts'
+import { keepalivedConf } from '../gateway/vip.ts'
+import { sha256 } from '../host/command.ts'
+import type { Look } from '../host/host.ts'
+import { jobPath, places, platformOf } from '../platform/here.ts'
+import type { VirtualRouter } from '../platform/platform.ts'
+import type { Machine } from '../site/machine.ts'
+import type { Setup } from '../site/setup.ts'
+import { listensOnVip, type Vip } from '../site/vip.ts'
+import { file, jobFileStep, packaged, service } from '../steps/resources.ts'
+import { advice, again, type Check, type Finding, missed, ok, type Step } from '../steps/step.ts'
+import { leaving } from './absent.ts'
+import type { Part } from './part.ts'
+import { heldBy, ownAddress, pairOf } from './vip-holder.ts'
+
+const confFile = (at: Look | Machine): string => `${places(at).state}/keepalived.conf`
+
+/** The address that stands for it in files that are to go, where the settings no longer have one. */
+const gone: Vip = { address: '192.0.2.1', interface: 'none', router_id: 1, peer: '192.0.2.2', priority: 1 }
+
+/** Its file, what runs by it, and that. */
+function keepalived(router: VirtualRouter, machine: Machine, setup: Setup, vip: Vip): Step[] {
+  const own = ownAddress(machine, vip)?.address ?? vip.address
+  const text = keepalivedConf(gatewayOf(machine, setup), vip, own)
+  const { receipt } = setup
+  const keepEdited = setup.answers.keepEdited.includes(jobPath(machine, router.unit))
+  const job = platformOf(machine).jobFiles.filled(setup.jobs[router.unit] ?? '', {
+    keepalived: router.program[0] ?? '',
+    configuration: confFile(machine),
+    hash: sha256(text),
+    address: `${vip.address}/${isIP(vip.address) === 6 ? 128 : 32}`,
+    card: vip.interface,
+  })
+  return [
+    file({ id: 'vip.conf', title: 'Keepalived’s file is written', path: confFile(machine), text, receipt }),
+    jobFileStep({ id: 'vip.job', at: machine, job, receipt, keepEdited }),
+    service({
+      ...{ id: 'vip.service', title: 'Keepalived runs, and gives the address to one of the pair' },
+      ...{ machine, job, receipt, keepEdited },
+    }),
+  ]
+}
+
+const inNetwork = (address: string, own: string, bits: number): boolean => {
+  const family = isIP(own) === 6 ? 'ipv6' : 'ipv4'
+  const network = new BlockList()
+  network.addSubnet(own, bits, family)
+  return network.check(address, family)
+}
+
+/** Found before anything is changed: nobody would be reached by it. */
+function card(machine: Machine, vip: Vip): Check {
+  return {
+    id: 'vip.interface',
+    title: 'The address of the pair is one of its card’s network',
+    exit: 3,
+    async check() {
+      const { address, interface: name } = vip
+      const own = ownAddress(machine, vip)
+      if (!own) {
+        const cards = [...new Set(machine.addresses.map(({ device }) => device))].filter((one) => one !== 'lo')
+        return missed(
+          `${name} (vip.interface) has no IPv${isIP(address)} address of this machine`,
+          `Name the card that is in the network of ${address}; there are: ${cards.join(', ')}.`,
+        )
+      }
+      const bits = own.bits ?? 0
+      return inNetwork(address, own.address, bits)
+        ? ok(`${address} is in ${own.address}/${bits} of ${name}`)
+        : missed(
+            `${address} (vip.address) is in no network of ${name}, which has ${own.address}/${bits}`,
+            'Name a free address of that network, or another card (vip.interface).',
+          )
+    },
+  }
+}
+
+const listener = ({ settings }: Setup, { address }: Vip): Check => ({
+  id: 'vip.listener',
+  title: 'A listener has the address of the pair',
+  exit: 3,
+  check: async () =>
+    listensOnVip(settings)
+      ? ok(address)
+      : missed(
+          `no listener has ${address} (vip.address), so nobody would be answered there`,
+          'Put it into the addresses of listeners.lan, inside or public.',
+        ),
+})
+
+/** An address that some machine has already is taken from it by no gateway. */
+function free(router: VirtualRouter, machine: Machine, vip: Vip): Check {
+  return {
+    id: 'vip.free',
+    title: 'No machine but the pair has its address',
+    exit: 3,
+    async check(look) {
+      const { holder } = await pairOf(look, router, machine, vip)
+      return holder.is === 'stranger'
+        ? missed(
+            `${heldBy(holder, vip)}, and it is not the other gateway (${vip.peer})`,
+            'Name an address that is free (vip.address), or correct vip.peer.',
+          )
+        : ok(heldBy(holder, vip))
+    },
+  }
+}
+
+function peer(router: VirtualRouter, machine: Machine, vip: Vip): Check {
+  return {
+    id: 'vip.peer',
+    title: 'The other gateway is there',
+    ahead: true,
+    async check(look) {
+      const { reachable } = await pairOf(look, router, machine, vip)
+      return reachable
+        ? ok(vip.peer)
+        : advice(
+            `the other gateway does not answer at ${vip.peer} (vip.peer), so nobody takes over from this one`,
+            'Switch it on, or name its own address in the same network.',
+          )
+    },
+  }
+}
+
+/** Two pairs with one number would take each other’s words for their own. */
+const strangers = (router: VirtualRouter, vip: Vip): Check => ({
+  id: 'vip.strangers',
+  title: 'Only the two of them speak for their router',
+  needs: ['vip.service'],
+  async check(look) {
+    const heard = await router.strangers(look)
+    return heard.length === 0
+      ? ok(`router ${vip.router_id}`)
+      : advice(
+          `${heard.join(', ')} says to have the address of router ${vip.router_id}, too, and is not the other gateway; it is not listened to`,
+          'Give one of the pairs another vip.router_id, or correct vip.peer.',
+        )
+  },
+})
+
+/** Once it runs somebody must have it, and no more than one. */
+function held(router: VirtualRouter, machine: Machine, vip: Vip): Check {
+  return {
+    id: 'vip.held',
+    title: 'One of the two gateways has the address, and only one',
+    needs: ['vip.service'],
+    async check(look) {
+      const { holder } = await pairOf(look, router, machine, vip)
+      if (holder.is === 'here' || holder.is === 'peer') return ok(heldBy(holder, vip))
+      return holder.is === 'both'
+        ? missed(
+            heldBy(holder, vip),
+            'See whether they hear each other: protocol 112 must pass between their addresses.',
+          )
+        : missed(heldBy(holder, vip), `See why Keepalived does not take it: ${logsOf(machine, router)}`)
+    },
+  }
+}
+
+const logsOf = (machine: Machine, { unit }: VirtualRouter): string =>
+  platformOf(machine).jobs(machine).typed.reads(unit, '')
+
+const health = (machine: Machine): Check => ({
+  id: 'vip.health',
+  title: 'Keepalived is told that this gateway can have the address',
+  needs: ['haproxy.service'],
+  async check(look): Promise<Finding> {
+    const asked = ['curl', '-sS', '-m', '2', '-o', '/dev/null', '-w', '%{http_code}']
+    const socket = places(machine).healthSocket
+    const { stdout } = await look.query([...asked, '--unix-socket', socket, `http://gateway${healthPath}`])
+    if (stdout === '200') return ok(`${healthPath} on its socket`)
+    return stdout === '503'
+      ? missed('the gateway runs, but its engine is down, so the other gateway has the address', again)
+      : missed('the gateway does not answer on the socket of its health, so the other gateway has the address', again)
+  },
+})
+
+/** With `nopreempt` a script that has a weight moves nothing (acassen/keepalived#2483). */
+const weightless = (machine: Machine): Check => ({
+  id: 'vip.weight',
+  title: 'A gateway that fails leaves the address, by a script without weight',
+  async check(look) {
+    const text = (await look.read(confFile(machine))) ?? ''
+    return /^\s*weight\b/m.test(text)
+      ? missed(`${confFile(machine)} gives its script a weight, with which the address never moves`, again)
+      : ok('without weight')
+  },
+})
+
+const none = (): Check => ({
+  id: 'vip.system',
+  title: 'This system can share an address with another gateway, as the settings ask',
+  exit: 3,
+  check: async () => missed('vip needs keepalived, which this system does not have', 'Take vip out of settings.yaml.'),
+})
+
+/** One address for two gateways, which one of them has. */
+export const vip: Part = {
+  name: 'vip',
+  about: (_machine, { settings }) => ({
+    title: 'Keepalived',
+    what: settings.vip ? 'gives one address to this gateway or the other' : 'goes',
+    where: settings.vip?.address ?? '',
+  }),
+  steps(machine, setup): Check[] {
+    const router = platformOf(machine).virtualRouter
+    const wanted = setup.mode === 'proxy' ? setup.settings.vip : undefined
+    if (!router) return wanted ? [none()] : []
+    if (!wanted)
+      return confFile(machine) in setup.receipt.files ? leaving(keepalived(router, machine, setup, gone)) : []
+    const title = 'Keepalived, which moves the address, is installed'
+    return [
+      card(machine, wanted),
+      listener(setup, wanted),
+      free(router, machine, wanted),
+      packaged({
+        ...{ machine, name: router.package, program: router.program, title, attended: setup.attended },
+        keeps: 'other programs may need it',
+      }),
+      ...keepalived(router, machine, setup, wanted),
+      peer(router, machine, wanted),
+      strangers(router, wanted),
+    ]
+  },
+  checks(machine, setup): Check[] {
+    const router = platformOf(machine).virtualRouter
+    const { vip: wanted } = setup.settings
+    if (!router || !wanted || setup.mode !== 'proxy') return []
+    return [held(router, machine, wanted), health(machine), weightless(machine)]
+  },
+}

@@ -1,0 +1,68 @@
+import { isIP } from 'node:net'
+import { z } from 'zod'
+import { canonical, isUnicast, type Listeners } from './listeners.ts'
+import { isLoopback } from './nodes.ts'
+
+const addressWords = 'an address in quotes, such as "192.168.1.100"'
+const address = z.string(addressWords).refine(isUnicast, addressWords)
+
+const whole = (least: number, most: number) => {
+  const words = `a number from ${least} to ${most}`
+  return z.int(words).min(least, words).max(most, words)
+}
+
+const interfaceWords = 'a network card such as eth0, as `ip address` calls it'
+
+/** One address that two gateways have in turn (RFC 5798): the one with the higher priority first, and then whoever has it. */
+export const vip = z
+  .strictObject({
+    address,
+    interface: z.string(interfaceWords).regex(/^[A-Za-z0-9_.-]{1,15}$/, interfaceWords),
+    router_id: whole(1, 255).default(51),
+    /** the other gateway's own address */
+    peer: address,
+    priority: whole(1, 254),
+  })
+  .optional()
+
+export type Vip = NonNullable<z.infer<typeof vip>>
+
+interface VipFault {
+  path: string[]
+  message: string
+}
+
+/** Addresses that Tailscale gives (tailscale.com/kb/1015, kb/1033). */
+const ofTailnet = /^100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.|^fd7a:115c:a1e0:/i
+
+/** Every address that a listener names. */
+const listened = ({ inside, lan, public: open }: Listeners): string[] =>
+  [inside, lan, open].flatMap((listener) => listener?.addresses ?? [])
+
+/** What a VIP must not be together with other settings. */
+export function vipFaults({ vip, listeners }: { vip?: Vip; listeners: Listeners }): VipFault[] {
+  if (!vip) return []
+  const { address, peer } = vip
+  const fault = (setting: string, message: string) => [{ path: ['vip', setting], message }]
+  return [
+    ...(ofTailnet.test(address)
+      ? fault('address', 'an address of a LAN: on a tailnet each machine has its own addresses alone (docs/ha.md)')
+      : []),
+    ...(isLoopback(address) ? fault('address', `an address of a LAN: ${address} is every machine’s own`) : []),
+    ...(isIP(peer) !== isIP(address) ? fault('peer', `IPv${isIP(address)}, as the address is`) : []),
+    ...(canonical(peer) === canonical(address)
+      ? fault('peer', 'the other gateway’s own address, which it keeps whoever has the VIP')
+      : []),
+    ...(listened(listeners).some((one) => canonical(one) === canonical(peer))
+      ? fault('peer', 'an address of the other gateway; a listener of this one has it')
+      : []),
+  ]
+}
+
+/** Whether an address is the one that two gateways have in turn. */
+export const isVip = ({ vip }: { vip?: Vip }, address: string): boolean =>
+  vip !== undefined && canonical(address) === canonical(vip.address)
+
+/** Whether some listener is reached by the VIP. */
+export const listensOnVip = (settings: { vip?: Vip; listeners: Listeners }): boolean =>
+  listened(settings.listeners).some((address) => isVip(settings, address))
