@@ -92,11 +92,14 @@ describe('the remedy of every miss', () => {
     const possible = Object.entries(settingExamples).flatMap(([path, values]) =>
       values.flatMap((value) => {
         const one = path.split('.').reduceRight<unknown>((inner, word) => ({ [word]: inner }), value)
-        return proofIds(stringify({ access: 'keys', tls: { 'ai.example.net': 'own-ca' }, ...(one as object) }))
+        const tls = { 'ai.example.net': 'own-ca', ...(path === 'services' ? { '*.example.net': 'own-ca' } : {}) }
+        const lan = { addresses: ['192.168.78.1'], sources: ['192.168.78.0/24'] }
+        const around = { access: 'keys', tls, ...(path === 'services' ? { listeners: { lan } } : {}) }
+        return proofIds(stringify({ ...around, ...(one as object) }))
       }),
     )
-    // What listens beyond the tailnet is hurt in the lab, where addresses can be had: sandbox/stories/listener-proofs.test.ts and nodes-proofs.test.ts.
-    const inLab = /^(listeners|nodes)\./
+    // What listens beyond the tailnet is hurt in the lab, where addresses can be had: sandbox/stories/listener-proofs.test.ts, nodes-proofs.test.ts, services.test.ts and services-machines.test.ts.
+    const inLab = /^(listeners|nodes|services)\./
     expect([...new Set(possible.map(kindOf))].filter((kind) => !walked.has(kind) && !inLab.test(kind))).toEqual([])
   })
 })

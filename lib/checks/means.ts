@@ -33,6 +33,8 @@ const table: Record<string, string> = {
   'haproxy.magic-name': 'Clients that use the machine’s name get no answer; its address works.',
   'haproxy.listener-pid': 'Another HAProxy answers some of the requests, by rules of its own.',
   'haproxy.identity': 'Something else answers in the gateway’s place, without its protection.',
+  'haproxy.services': 'A service may refuse what the gateway hands on to it.',
+  'services.': 'A page or a program behind the gateway gets no answer, or answers whom it should not.',
   'certificates.': 'Clients that come by https may refuse the connection.',
   'certificates.renewer': 'Certificates end, and clients that come by https refuse the connection then.',
   'observer.': 'Requests are answered; nothing is counted, no day’s share ends, and nobody is alerted.',

@@ -27,7 +27,8 @@ export const askService = (
     body: ['POST', 'PUT', 'PATCH'].includes(method) ? '{}' : undefined,
   })
 
-const seen = ({ status, error, body }: RawAnswer): string => `${status || error} ${body.slice(0, 100)}`.trim()
+const seen = ({ status, error, end, body }: RawAnswer): string =>
+  `${status || (error ?? `no answer (${end})`)} ${body.slice(0, 100)}`.trim()
 
 /** Whether a status is the one, or between the two, that a recipe names. */
 const isWithin = (status: number, wanted: number | string): boolean => {
