@@ -7,7 +7,13 @@ import type { Setup } from '../site/setup.ts'
 import { isolation } from './isolation.ts'
 
 const tailscale = { ipv4: '100.64.0.1', name: 'studio.tail0lab.ts.net' }
-const machine = { home: '/Users/ada', tailscale, addresses: [], packager: { prefix: '/opt' } } as unknown as Machine
+const machine = {
+  home: '/Users/ada',
+  system: 'mac',
+  tailscale,
+  addresses: [],
+  packager: { prefix: '/opt' },
+} as unknown as Machine
 const setup = { mode: 'proxy', settings: parseSettings('groups: [openai, probe]', 'settings.yaml') } as Setup
 
 test.each([

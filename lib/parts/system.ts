@@ -37,8 +37,9 @@ const fitness = (machine: Machine): Check[] =>
     }))
 
 /** Where no tailnet says who reaches the gateway, the key alone does; and an engine would be in the container with it. */
-function atDoor(machine: Machine, { settings: { access, role } }: Setup): Check[] {
+function atDoor(machine: Machine, setup: Setup): Check[] {
   if (!platformOf(machine).door) return []
+  const { access, role } = setup.settings
   const { here } = platformOf(machine).words
   return [
     fact('access', 'Whoever reaches the gateway is asked for a key', () =>

@@ -57,6 +57,6 @@ export const container: Platform = {
     upgrade: `in the folder of compose.yaml: ${anew}`,
     restore: 'copy settings.yaml and keys back into config, then rop apply.',
   },
-  without: ['packages', 'tailscale', 'command', 'firewall', 'power'],
+  without: ['packages', 'tailscale', 'command', 'vip', 'firewall', 'power'],
   words: { here: 'this container', start: 'when the container starts', startOn: 'the start on', room: '' },
 }
