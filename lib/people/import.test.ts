@@ -9,6 +9,30 @@ const hashesOf = (text: string) =>
 /** A key that is let in stands in each text, so that what is told of the rest can be seen. */
 const leftOf = (text: string) => readImport(text, 'f').left
 
+describe('the .env of a stack', () => {
+  const key = `sk-${'a1'.repeat(20)}`
+
+  it.each([`LITELLM_MASTER_KEY=${key}`, `A=b\nexport LITELLM_MASTER_KEY="${key}"\r\nOAUTH_CLIENT_ID=x\n`])(
+    'brings the key that its chat page sends, under the name of the page: %j',
+    (text) => {
+      const { registry, left } = readImport(text, '.env')
+      expect([Object.keys(registry.keys), hashesOf(text), left]).toEqual([['open-webui'], [hashKey(key)], []])
+    },
+  )
+
+  it('has another name where there is one of that name', () => {
+    const { registry: known } = readImport(`LITELLM_MASTER_KEY=${key}`, '.env')
+    expect(Object.keys(readImport(`LITELLM_MASTER_KEY=sk-${'b2'.repeat(20)}`, '.env', known).registry.keys)).toEqual([
+      'imported-1',
+    ])
+  })
+
+  it.each(['LITELLM_MASTER_KEY=', 'LITELLM_MASTER_KEY=short', '# LITELLM_MASTER_KEY=sk-0123456789'])(
+    'brings nothing where the key is none: %j',
+    (text) => expect(() => readImport(text, '.env')).toThrow('Nothing was changed.'),
+  )
+})
+
 describe('the words of nginx', () => {
   it.each([
     ['a b;', [['a', 'b']]],

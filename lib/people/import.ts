@@ -19,12 +19,14 @@ export interface Imported {
 }
 
 /**
- * Reads an export of ours, or the keys of an nginx gateway: a `map` of `Authorization` or `X-API-Key`, or the lines
+ * Reads an export of ours, the .env of a stack with LiteLLM, or the keys of an nginx gateway: a `map` of `Authorization` or `X-API-Key`, or the lines
  * inside one. Only keys that it lets in for sure are taken, hashed and named imported-N beside those that are `known`;
  * every other line is told. Throws `Stop` (exit 2) when no key is left.
  */
 export function readImport(text: string, file: string, known: Registry = noKeys, now = new Date()): Imported {
   if (text.trimStart().startsWith('{')) return { registry: parseRegistry(text, file), left: [] }
+  const ofStack = stackKey(text)
+  if (ofStack !== undefined) return { registry: { version: 1, keys: { [chat(known)]: made(ofStack, now) } }, left: [] }
   const { keys, left } = judged(nginxDirectives(text), known)
   if (keys.length === 0)
     throw new Stop(
@@ -36,12 +38,19 @@ export function readImport(text: string, file: string, known: Registry = noKeys,
       ].join('\n'),
     )
   const names = freeNames(known, keys.length)
-  const entries = keys.map((key, at): [string, Entry] => [
-    names[at] ?? '',
-    { created: now.toISOString(), hashes: [{ sha256: hashKey(key) }] },
-  ])
+  const entries = keys.map((key, at): [string, Entry] => [names[at] ?? '', made(key, now)])
   return { registry: { version: 1, keys: Object.fromEntries(entries) }, left }
 }
+
+const made = (key: string, now: Date): Entry => ({ created: now.toISOString(), hashes: [{ sha256: hashKey(key) }] })
+
+/** The key that a stack's .env gives to its chat page for LiteLLM (docs.litellm.ai/docs/proxy/virtual_keys: LITELLM_MASTER_KEY); undefined in any other file. */
+const stackKey = (text: string): string | undefined =>
+  /^(?:export +)?LITELLM_MASTER_KEY=(["']?)([\x21-\x7e]{8,}?)\1[ \t\r]*$/m.exec(text)?.[2]
+
+/** Who uses that key. */
+const chat = (known: Registry): string =>
+  Object.hasOwn(known.keys, 'open-webui') ? (freeNames(known, 1)[0] ?? '') : 'open-webui'
 
 /** Hashes of the keys that such a text lets in for sure, in its order, and what is told of the rest. */
 export function listedHashes(text: string): { hashes: string[]; left: Left[] } {
