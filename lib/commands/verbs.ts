@@ -33,6 +33,10 @@ export const verbs = {
     what: 'engines behind this gateway: list, add, drain',
     script: async () => (await import('./nodes.ts')).script,
   },
+  vip: {
+    what: 'the address of two gateways: who has it, move it',
+    script: async () => (await import('./vip.ts')).script,
+  },
   connect: {
     what: 'what to paste into a client',
     script: async () => (await import('./connect.ts')).script,

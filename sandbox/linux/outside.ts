@@ -183,10 +183,14 @@ export async function makeOutside(folder: string, names: string[], tools: Tools)
   mkdirSync(folder, { recursive: true })
   await certificates(folder, names, tools)
   const sign = await signer(folder, tools)
-  const debs = await download(join(folder, 'apt'), ['haproxy', 'nftables', 'lego', 'pebble', 'fail2ban'], {
-    name: 'bookworm',
-    sources: bookworm,
-  })
+  const debs = await download(
+    join(folder, 'apt'),
+    ['haproxy', 'nftables', 'lego', 'pebble', 'fail2ban', 'keepalived'],
+    {
+      name: 'bookworm',
+      sources: bookworm,
+    },
+  )
   await repository(join(folder, 'deb.debian.org/debian'), 'bookworm', debs, sign)
   rmSync(join(folder, 'apt'), { recursive: true, force: true })
   const tailscale = join(folder, 'pkgs.tailscale.com/stable/debian')

@@ -5,6 +5,7 @@ import { gatewayOf } from '../../gateway/of-site.ts'
 import type { Listener } from '../../gateway/policy.ts'
 import { placesOf } from '../../gateway/services.ts'
 import type { Named } from '../../host/typed.ts'
+import { heldBy } from '../../parts/vip-holder.ts'
 import { nobodyIn } from '../../people/registry.ts'
 import { reachableAs } from '../../platform/tailscale.ts'
 import type { Registry } from '../../site/limits.ts'
@@ -70,6 +71,7 @@ function factsOf({ machine, setup, overview, backup }: Seen, named: Named, now: 
     ['Address', `${baseUrl(machine, setup)}${own.length > 0 ? ` (${own.join(', ')})` : ''}`],
     ['Who', whoComes(setup, named)],
     ...alsoAt(setup).map((text) => ['Also', text]),
+    ...pairOf(setup, overview),
     ...servicesAt(machine, setup).map((text) => ['Service', text]),
     ['Models', setup.settings.role === 'gateway' ? `those of the nodes: ${named('nodes')}` : modelsOf(overview, named)],
     ['Now', nowOf(overview)],
@@ -78,6 +80,10 @@ function factsOf({ machine, setup, overview, backup }: Seen, named: Named, now: 
     ['Backup', backup === undefined ? `none yet: ${named('backup FILE')}` : `of ${day(backup)}`],
   ]
 }
+
+/** Which of two gateways has their address. */
+const pairOf = ({ settings: { vip } }: Setup, { pair }: Overview): string[][] =>
+  vip && pair ? [['Pair', `${heldBy(pair.holder, vip)}${pair.reachable ? '' : '; the other one does not answer'}`]] : []
 
 /** What else is listened on, in a line each. */
 function alsoAt({ settings }: Setup): string[] {

@@ -1,0 +1,134 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Ran } from '../box/apt.ts'
+import { checkout } from '../box/paths.ts'
+import { eventually } from '../lab/gateway.ts'
+import { type Booted, boot } from '../linux/booted.ts'
+import { whyNot } from '../linux/why.ts'
+
+const why = whyNot()
+const [own, peer, vip] = ['10.50.0.2', '10.50.0.3', '10.50.0.100']
+const conf = '/var/lib/remote-ollama-proxy/state/keepalived.conf'
+const unit = 'remote-ollama-proxy-vip.service'
+let machine: Booted
+
+const sh = (script: string): Promise<Ran> => machine.run(['sh', '-c', script])
+const rop = (...words: string[]): Promise<Ran> => machine.run(['rop', ...words])
+const told = ({ stdout, stderr }: Ran): string => `${stdout}\n${stderr}`
+
+/** Runs it and gives what it printed; a failure is told with its words. */
+async function done(outcome: Promise<Ran>): Promise<string> {
+  const ran = await outcome
+  expect(ran.code, told(ran)).toBe(0)
+  return ran.stdout
+}
+
+/** Has these settings beside the usual ones installed, and gives what was printed. */
+async function set(more: object): Promise<Ran> {
+  const settings = { models: ['qwen3:0.6b'], groups: ['agents', 'native'], ...more }
+  await sh(`cat > /etc/remote-ollama-proxy/settings.yaml <<'END'\n${JSON.stringify(settings)}\nEND`)
+  return rop('install', '--yes')
+}
+
+const inside = (addresses: string[]) => ({ inside: { addresses, port: 12000, from: ['10.50.0.0/24'], access: 'from' } })
+const pair = (more: object = {}) => ({
+  listeners: inside([vip]),
+  vip: { address: vip, interface: 'lan0', peer, priority: 150, ...more },
+})
+const addresses = () => done(sh('ip -4 -o address show dev lan0'))
+
+/** The other gateway: a network namespace beside this machine, where Keepalived runs by the same file turned round. */
+const beside = `
+ip netns add peer && ip link add lan0 type veth peer name eth0 netns peer
+ip address add ${own}/24 dev lan0 && ip link set lan0 up
+ip -n peer address add ${peer}/24 dev eth0 && ip -n peer link set eth0 up && ip -n peer link set lo up`
+const startPeer = () =>
+  done(
+    sh(`sed -e 's/${own}/OWN/; s/${peer}/${own}/; s/OWN/${peer}/; s/lan0/eth0/; s/150/140/; /track_script/,/}/d' ${conf} > /root/peer.conf
+systemctl reset-failed peer 2> /dev/null
+systemd-run -q --unit=peer ip netns exec peer keepalived -n -l -P -p /run/peer.pid -r /run/peer-vrrp.pid -f /root/peer.conf`),
+  )
+const fromPeer = (line: string) => sh(`ip netns exec peer ${line}`)
+
+describe.skipIf(why !== undefined)(`one of a pair of gateways${why ? ` (skipped: ${why})` : ''}`, () => {
+  beforeAll(async () => {
+    machine = await boot()
+    await done(sh(beside))
+    await sh(`cd ${checkout} && apt-get update -q && ./bootstrap.sh --yes --model qwen3:0.6b`)
+  })
+  afterAll(async () => {
+    await machine?.close()
+  })
+
+  test.each([
+    ['a card that is not there', { interface: 'lan7' }, 'lan7 (vip.interface) has no IPv4 address of this machine'],
+    ['another network', { address: '10.99.0.100' }, '10.99.0.100 (vip.address) is in no network of lan0'],
+  ])('%s is refused before anything is changed', async (_what, more, says) => {
+    const address = (more as { address?: string }).address ?? vip
+    const { code, stderr } = await set({ ...pair(more), listeners: inside([address]) })
+    expect([code, stderr]).toEqual([3, expect.stringContaining(says)])
+    expect((await sh('which keepalived')).code).toBe(1)
+  })
+
+  test('an address that another machine has is refused', async () => {
+    await done(
+      sh(`ip netns add stranger
+ip -n peer link add link eth0 name twin type macvlan mode bridge && ip -n peer link set twin netns stranger
+ip -n stranger address add ${vip}/24 dev twin && ip -n stranger link set twin up`),
+    )
+    const { code, stderr } = await set(pair())
+    expect([code, stderr]).toEqual([3, expect.stringMatching(/another machine \([0-9a-f:]+\) has 10\.50\.0\.100/)])
+    await done(sh('ip netns delete stranger && ip neigh flush dev lan0'))
+  })
+
+  test('has the address, with nothing of Keepalived’s own touched', async () => {
+    expect((await set(pair())).stdout).toContain('Keepalived, which moves the address, is installed')
+    await eventually('it has the address', async () => (await addresses()).includes(vip))
+    await done(rop('status'))
+    expect((await rop('status')).stdout).toMatch(/Pair +this gateway has 10\.50\.0\.100/)
+    expect(await done(rop('vip'))).toMatch(
+      /this gateway has 10\.50\.0\.100, since 20.* UTC\nPeer +10\.50\.0\.3 is there/,
+    )
+    expect(await done(fromPeer(`curl -s -m 3 http://${vip}:12000/healthz`))).toBe('ok')
+    expect(await done(sh('ls -A /etc/keepalived; systemctl is-active keepalived || true'))).toBe(
+      'keepalived.conf.sample\ninactive\n',
+    )
+    expect(await done(sh(`systemctl show ${unit} -p NRestarts`))).toBe('NRestarts=0\n')
+    expect((await rop('test', '--skip-inference')).stdout).toMatch(/ 0 missed/)
+  })
+
+  test('gives it to the other gateway when it is told to, and only then', async () => {
+    await startPeer()
+    const moved = await done(rop('vip', 'move'))
+    expect(moved).toContain(`Moved: the other gateway (${peer}) has ${vip}.`)
+    expect(await addresses()).not.toContain(vip)
+    expect(JSON.parse(await done(rop('vip', '--json')))).toMatchObject({
+      holder: { is: 'peer' },
+      peer: { reachable: true },
+    })
+    const again = await rop('vip', 'move')
+    expect([again.code, again.stderr]).toEqual([3, expect.stringContaining('Only the gateway that has the address')])
+    await done(rop('status'))
+  })
+
+  test('takes it when the other gateway ends, and leaves it when Keepalived is killed', async () => {
+    await done(sh('systemctl stop peer'))
+    await eventually('it has the address', async () => (await addresses()).includes(vip))
+    await startPeer()
+    await done(sh(`systemctl kill -s KILL ${unit}`))
+    await eventually('the other one has it', async () => (await fromPeer('ip -4 -o address')).stdout.includes(vip))
+    await eventually('it has it no more', async () => !(await addresses()).includes(vip))
+    await eventually('Keepalived is back', async () => (await rop('status')).code === 0)
+  })
+
+  test('goes with the setting, and with the rest', async () => {
+    await sh('systemctl stop peer')
+    await set({})
+    await done(rop('status'))
+    expect(await addresses()).not.toContain(vip)
+    expect((await sh(`systemctl cat ${unit}; ls ${conf}`)).stdout).toBe('')
+    await set(pair())
+    await done(rop('uninstall', '--yes'))
+    expect(await addresses()).not.toContain(vip)
+    expect((await sh('ls /etc/systemd/system | grep remote-ollama; ls /var/lib/remote-ollama-proxy')).stdout).toBe('')
+  })
+})
