@@ -9,8 +9,9 @@ import { goal, head, row, say, sayGoals } from './report.ts'
 import { inField, judged, type Rounds, requests } from './requests.ts'
 import { crowd, eventDelay, streamingEngine } from './streams.ts'
 import { ours } from './targets.ts'
+import { vip } from './vip.ts'
 
-/** `npm run bench`; `npm run bench -- --quick` looks whether it works. Names choose parts: requests, policies, keys, fairness, nodes, streams. */
+/** `npm run bench`; `npm run bench -- --quick` looks whether it works. Names choose parts: requests, policies, keys, fairness, nodes, streams, vip. */
 const quick = process.argv.includes('--quick')
 const chosen = process.argv.slice(2).filter((word) => !word.startsWith('--'))
 const measured: Rounds = { rounds: quick ? 2 : 5, seconds: 1 }
@@ -111,6 +112,7 @@ const parts: Record<string, () => Promise<void>> = {
     await events()
     await crowds()
   },
+  vip: () => vip(quick ? 1 : 5),
 }
 const machine = `${cpus().length} × ${cpus()[0]?.model}, ${Math.round(totalmem() / 1024 ** 3)} GB, Linux ${release()}`
 const versions = found.map(({ version }) => version).join(' and ')

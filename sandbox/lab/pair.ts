@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { render } from '../../lib/gateway/config.ts'
@@ -159,9 +159,11 @@ async function member(ground: Ground, side: Side): Promise<Member> {
   begin(ground, side, [ground.ip, '-ts', '-4', '-o', 'monitor', 'address'], watched)
   let master: ChildProcess | undefined
   const worker = () => /^Pid: (\d+)/m.exec(told(where.adminSocket, 'show info'))?.[1]
+  const successes = () => (own.keepalived ? own.said().split('VRRP_Script(gateway) succeeded').length : 0)
   const own: Member = {
     keepalived: undefined,
     async startHaproxy() {
+      const before = successes()
       const argv = [haproxy.file, '-W', '-db', '-S', `${where.masterSocket},mode,600`, '-f', where.config]
       master = begin(ground, side, argv, join(home, 'haproxy.log'), {
         LD_LIBRARY_PATH: haproxy.libraryPath,
@@ -169,15 +171,20 @@ async function member(ground: Ground, side: Side): Promise<Member> {
       })
       const healthy = () => curled(['--unix-socket', where.healthSocket, 'http://gateway/healthz']) === 'ok'
       await eventually(`HAProxy ${side} is healthy: ${readFileSync(join(home, 'haproxy.log'), 'utf8')}`, healthy)
+      if (own.keepalived) await eventually('Keepalived knows it', () => successes() > before)
     },
     async startKeepalived() {
       // It would say that it runs already, and end.
       const before = own.keepalived
-      await eventually('the one before has ended', () => !before || (before.exitCode ?? before.signalCode) !== null)
+      const ended = () => !before || ((before.exitCode ?? before.signalCode) !== null && !lives(join(home, 'vrrp.pid')))
+      await eventually('the one before has ended', ended)
       const files = ['-p', join(home, 'parent.pid'), '-r', join(home, 'vrrp.pid'), '-f', join(home, 'keepalived.conf')]
       const argv = [ground.keepalived, '--dont-fork', '--log-console', '--log-detail', '--vrrp', ...files]
       own.keepalived = begin(ground, side, argv, join(home, 'keepalived.log'), { LD_LIBRARY_PATH: ground.libraryPath })
       await eventually('Keepalived is ready', () => own.said().includes('Entering BACKUP STATE'))
+      // It says nothing at the end of its delay, before which it takes nothing.
+      const ready = performance.now() + 2500
+      await eventually('the delay at its start is over', () => performance.now() > ready)
     },
     kill() {
       for (const pid of [master?.pid, Number(worker())]) if (pid) process.kill(pid, 'SIGKILL')
@@ -201,6 +208,9 @@ function told(socket: string, command: string): string {
   const talk = `const s = require('net').connect(${JSON.stringify(socket)}, () => s.end('${command}\\n')); s.on('error', () => {}).pipe(process.stdout)`
   return execFileSync(process.execPath, ['-e', talk], { encoding: 'utf8' })
 }
+
+/** Whether the process runs that a file names. */
+const lives = (file: string): boolean => existsSync(file) && existsSync(`/proc/${readFileSync(file, 'utf8').trim()}`)
 
 function curled(argv: string[]): string {
   try {
