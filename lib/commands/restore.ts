@@ -5,6 +5,7 @@ import {
   type Backup,
   type Changes,
   changesTo,
+  forPair,
   keepCopy,
   nothingIn,
   type Present,
@@ -32,10 +33,11 @@ export async function restore(ui: Ui, flags: Flags, names: string[]): Promise<nu
   const host = asOwn(realHost(ui.note, ui.waiting))
   const text = (await host.stat(file))?.kind === 'file' ? await host.read(file) : undefined
   if (text === undefined || names.length !== 1) throw notOneFile('restore', names)
-  const wanted = parseBackup(text, file)
+  const whole = parseBackup(text, file)
   const release = dry ? async () => {} : await takeLock(host)
   try {
     const now = await present(host)
+    const wanted = flags.pair ? forPair(whole, now.settings, file) : whole
     const changes = changesTo(now, wanted, await defaultSettings(host))
     ui.say(told(file, wanted, changes))
     if (nothingIn(changes) || dry) return ended(ui, { changes, restored: false }, exitCodes.done)
@@ -105,10 +107,16 @@ export const script: Script = {
   usage: `Usage: ${typed('restore')} FILE [options]
 Brings back what ${called('backup')} saved, on this machine or another: shows what changes, asks, keeps a copy of what is there, and brings it in force.
 
+  --pair       from the other gateway of a pair: this one keeps its vip and the addresses of its listeners
   --dry-run    show what would change; change nothing
   --yes        without asking, also where a revoked key counts again
   --json       one JSON document on stdout, never a question (with --yes or --dry-run)`,
-  options: { 'dry-run': { type: 'boolean' }, yes: { type: 'boolean' }, json: { type: 'boolean' } },
+  options: {
+    pair: { type: 'boolean' },
+    'dry-run': { type: 'boolean' },
+    yes: { type: 'boolean' },
+    json: { type: 'boolean' },
+  },
   positionals: true,
   log: 'restore',
   run: restore,

@@ -6,6 +6,7 @@ import type { Entry, Registry } from '../site/limits.ts'
 import {
   backupText,
   changesTo,
+  forPair,
   keepCopy,
   lastBackup,
   nothingIn,
@@ -69,6 +70,34 @@ describe('what a restore changes', () => {
     expect(nothingIn(changesTo({ settings: 'a: 1', keys: registry({}) }, { ...saved(''), settings: 'a: 1' }, ''))).toBe(
       true,
     )
+  })
+})
+
+describe('a backup of the other gateway of a pair', () => {
+  const pair = (own: string, peer: string, priority: number, more: string) => `# of ${priority}
+listeners:
+  inside: { addresses: ['192.168.7.100', '${own}'], port: 12000, from: [192.168.7.9] }
+vip: { address: '192.168.7.100', interface: eth0, peer: '${peer}', priority: ${priority} } # ours
+${more}`
+  const theirs = saved(pair('192.168.7.2', '192.168.7.3', 150, 'access: keys\n'), { ann: key(hash('A')) })
+  const mine = pair('192.168.7.3', '192.168.7.2', 140, '')
+
+  it('brings everything but what each has for itself: its place in the pair, and where it listens', () => {
+    const { parsed, keys, settings } = forPair(theirs, mine, 'house.json')
+    expect(parsed.vip).toMatchObject({ peer: '192.168.7.2', priority: 140 })
+    expect(parsed.listeners.inside).toMatchObject({ addresses: ['192.168.7.100', '192.168.7.3'], port: 12000 })
+    expect([parsed.access, Object.keys(keys.keys)]).toEqual(['keys', ['ann']])
+    expect(settings).toContain('# of 150')
+  })
+
+  it('changes nothing the second time, whichever way it goes', () => {
+    const once = forPair(theirs, mine, 'house.json')
+    expect(forPair(theirs, once.settings, 'house.json').settings).toBe(once.settings)
+    expect(forPair(saved(once.settings), theirs.settings, 'house.json').parsed).toEqual(theirs.parsed)
+  })
+
+  it('is taken by no machine that is none of a pair', () => {
+    expect(() => forPair(theirs, 'port: 12000\n', 'house.json')).toThrow('no gateway of a pair')
   })
 })
 

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { parseDocument } from 'yaml'
 import { z } from 'zod'
 import { exitCodes, json, Stop } from '../host/command.ts'
 import type { Host, Look } from '../host/host.ts'
@@ -85,6 +86,30 @@ export function parseBackup(text: string, file: string): Backup & { parsed: Sett
       `${file} is damaged (a key named ${JSON.stringify(bad)}); take another one. Nothing was changed.`,
     )
   return { ...found.data, parsed: parseSettings(found.data.settings, `settings.yaml in ${file}`) }
+}
+
+/** What each of two gateways has for itself: the pair's address as it sees it, and where it listens. */
+const ofOneMachine = [['vip'], ...['inside', 'lan', 'public'].map((name) => ['listeners', name, 'addresses'])]
+
+/**
+ * A backup of the other gateway of a pair as it is to count on this one, which keeps what is its own. Throws `Stop`
+ * (exit 3) where this machine shares no address, and (exit 2) where both together make no settings.
+ */
+export function forPair(
+  backup: Backup & { parsed: Settings },
+  own: string,
+  file: string,
+): Backup & { parsed: Settings } {
+  const [theirs, mine] = [parseDocument(backup.settings), parseDocument(own)]
+  if (!mine.hasIn(['vip']))
+    throw new Stop(
+      exitCodes.precondition,
+      `The settings of this machine have no vip, so it is no gateway of a pair; add it first, or leave --pair out. Nothing was changed.`,
+    )
+  for (const path of ofOneMachine) if (mine.hasIn(path) && theirs.hasIn(path)) theirs.setIn(path, mine.getIn(path))
+  if (!theirs.hasIn(['vip'])) theirs.setIn(['vip'], mine.getIn(['vip']))
+  const settings = theirs.toString({ lineWidth: 0 })
+  return { ...backup, settings, parsed: parseSettings(settings, `settings.yaml in ${file}`) }
 }
 
 /** What a restore changes, each by name. */
