@@ -80,15 +80,7 @@ async function greeting(box: Box, from: Machine, host: string): Promise<string> 
 }
 
 describe.skipIf(why !== '')(`a box with namespaces${why && ` (skipped: ${why})`}`, () => {
-  test('is there within 1.5 s, with a Mac, a user of its own and a login', async () => {
-    const times: number[] = []
-    for (const _ of [1, 2, 3]) {
-      const start = performance.now()
-      await make()
-      times.push(performance.now() - start)
-    }
-    // The best of three: other work on this machine is not the box's fault.
-    expect(Math.min(...times)).toBeLessThan(1500)
+  test('is there with a Mac, a user of its own and a login', async () => {
     const box = await make()
     const said = await box.run(['/bin/sh', '-c', 'sw_vers -productName; echo $HOME; launchctl managername'])
     expect(said).toEqual({ code: 0, stdout: 'macOS\n/Users/ada\nAqua\n', stderr: '' })
