@@ -33,6 +33,10 @@ export const verbs = {
     what: 'engines behind this gateway: list, add, drain',
     script: async () => (await import('./nodes.ts')).script,
   },
+  pair: {
+    what: 'carry settings and keys to the other of two gateways',
+    script: async () => (await import('./pair.ts')).script,
+  },
   vip: {
     what: 'the address of two gateways: who has it, move it',
     script: async () => (await import('./vip.ts')).script,

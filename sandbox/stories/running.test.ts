@@ -226,7 +226,7 @@ describe('a job that the user switched off', () => {
       remedy: expect.stringContaining(`launchctl enable ${target}`),
     })
     const { code, stderr } = await install(box)
-    expect(code).toBe(1)
+    expect(code).toBe(3)
     expect(stderr).toContain(`launchctl enable ${target}`)
     expect(await off()).toMatch(/"com\.haproxy" => (disabled|true)/)
     expect(await job(box, 'com.haproxy')).toBeUndefined()

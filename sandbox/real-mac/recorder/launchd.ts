@@ -130,7 +130,7 @@ async function life(s: Session): Promise<void> {
 
 /** A job that takes a while to end: launchctl answers before that, and what comes then is the race of every installer. */
 async function dying(s: Session): Promise<void> {
-  const slow = "trap 'sleep 2; exit 0' TERM; while :; do sleep 0.1; done"
+  const slow = "trap 'sleep 4; exit 0' TERM; while :; do sleep 0.1; done"
   put(s, { ProgramArguments: ['/bin/sh', '-c', slow], RunAtLoad: true, ExitTimeOut: 10 })
   await s.ground.launchctl('bootstrap', domain(s), s.file)
   await shows(s, running)
