@@ -7,10 +7,10 @@ import { kindOf } from '../site/engines.ts'
 import { modelName } from '../site/model-name.ts'
 import { fits, gigabytes, loadModel, progress, pullModel, running, sameModel, tags, weightsOf } from '../site/models.ts'
 import { didYouMean } from '../site/nearest.ts'
-import { type Node, nodesOf, placeOf } from '../site/nodes.ts'
+import { loadsHere, type Node, nodesOf, nodesToWarm, placeOf } from '../site/nodes.ts'
 import type { Setup } from '../site/setup.ts'
 import type { Flags, Script, Ui } from './cli.ts'
-import { prepare } from './prepare.ts'
+import { type Prepared, prepare } from './prepare.ts'
 import { complain } from './screens/wrap.ts'
 
 interface Warmed {
@@ -36,36 +36,66 @@ export async function warm(ui: Ui, flags: Flags, names: string[]): Promise<numbe
   const { machine, setup } = await prepare(host, ui)
   if (typeof flags.on === 'string') return warmNodes(ui, host, setup, flags, names)
   const wanted = names.length > 0 ? names : setup.settings.models
+  const nodes = names.length > 0 || setup.mode !== 'proxy' ? [] : nodesToWarm(setup.settings)
+  const own = setup.mode !== 'proxy' || setup.settings.role === 'server'
+  if (nodes.length > 0) {
+    const here = own && wanted.length > 0 ? await warmHere(ui, host, { machine, setup }, wanted, flags) : []
+    return told(ui, [...here, ...(await warmEach(ui, host, setup, nodes, flags))])
+  }
   if (wanted.length === 0)
     throw new Stop(exitCodes.usage, `No model is named, and settings.yaml lists none; run: ${typed('warm')} qwen3:0.6b`)
-  if (setup.mode === 'proxy' && setup.settings.role === 'gateway')
+  if (!own)
     throw new Stop(
       exitCodes.usage,
       `A gateway has no engine of its own; say which node: ${typed('warm')} MODEL --on NODE`,
     )
+  return told(ui, await warmHere(ui, host, { machine, setup }, wanted, flags))
+}
+
+/** At the engine of this machine. */
+function warmHere(ui: Ui, host: Host, { machine, setup }: Prepared, wanted: string[], flags: Flags): Promise<Warmed[]> {
   const address = engineAddress(machine, setup)
   const engine = { address, port: setup.settings.engine.port, base: `http://${address}:${setup.settings.engine.port}` }
-  const results = await warmed(ui, host, engine, wanted, flags, { setup, memory: machine.memory })
-  return told(ui, results)
+  return warmed(ui, host, engine, wanted, flags, { setup, memory: machine.memory })
+}
+
+/** At each node what it is to have; one that does not answer keeps no other from it. */
+async function warmEach(
+  ui: Ui,
+  host: Host,
+  setup: Setup,
+  nodes: (Node & { models: string[] })[],
+  flags: Flags,
+): Promise<Warmed[]> {
+  const results: Warmed[] = []
+  for (const node of nodes) {
+    ui.say(`${node.name}:`)
+    const engine = { address: node.address, port: node.port, base: `http://${placeOf(node)}` }
+    const failed = (error: Error) => {
+      ui.say(`not loaded: ${error.message}`)
+      return node.models.map((model) => ({ model, loaded: false, ms: 0, error: `${node.name}: ${error.message}` }))
+    }
+    results.push(...(await warmed(ui, host, engine, node.models, flags, { setup }).catch(failed)))
+  }
+  return results
 }
 
 /** The same at nodes, which must be Ollamas: others load what they have by themselves. */
 async function warmNodes(ui: Ui, host: Host, setup: Setup, flags: Flags, names: string[]): Promise<number> {
-  if (names.length === 0)
+  const nodes = ollamas(setup, `${flags.on}`).map((node) => ({
+    ...node,
+    models: names.length > 0 ? names : (node.models ?? []),
+  }))
+  const wanting = nodes.filter(({ models }) => models.length > 0)
+  if (wanting.length === 0)
     throw new Stop(exitCodes.usage, `No model is named; run: ${typed('warm')} MODEL --on ${flags.on}`)
-  const results: Warmed[] = []
-  for (const node of ollamas(setup, `${flags.on}`)) {
-    ui.say(`${node.name}:`)
-    const engine = { address: node.address, port: node.port, base: `http://${placeOf(node)}` }
-    results.push(...(await warmed(ui, host, engine, names, flags, { setup })))
-  }
-  return told(ui, results)
+  return told(ui, await warmEach(ui, host, setup, wanting, flags))
 }
 
 function ollamas({ settings }: Setup, on: string): Node[] {
   const all = nodesOf(settings)
   const meant = all.filter(({ name }) => on === 'all' || name === on)
-  const able = meant.filter(({ engine, key, tls }) => engine === 'ollama' && !key && !tls)
+  const able = meant.filter(loadsHere)
   const [first] = meant
   if (!first)
     throw new Stop(
@@ -203,7 +233,7 @@ async function loadOne(ui: Ui, host: Host, engine: Engine, before: Warmed, keepA
 
 export const script: Script = {
   usage: `Usage: ${typed('warm')} [MODEL...] [options]
-Downloads what is missing and loads the models into memory; without names those of settings.yaml.
+Downloads what is missing and loads the models into memory; without names those of settings.yaml, at nodes, too.
 
   --keep-alive TIME    how long they stay after their last use, e.g. 30m
   --no-pull            load only what is there

@@ -1,12 +1,13 @@
 import { platformOf } from '../platform/here.ts'
 import type { Machine } from '../site/machine.ts'
+import { nodesToWarm } from '../site/nodes.ts'
 import type { Setup } from '../site/setup.ts'
 import { absent, leftBehind } from './absent.ts'
 import { certificates } from './certificates.ts'
 import { command } from './command.ts'
 import { firewall } from './firewall.ts'
 import { haproxy } from './haproxy.ts'
-import { models } from './models.ts'
+import { models, nodeModels } from './models.ts'
 import { observer } from './observer.ts'
 import { ollama } from './ollama.ts'
 import { packages } from './packages.ts'
@@ -41,11 +42,12 @@ export function partsOf(
   return ordered(mode, settings).filter(({ name }) => !without.includes(name))
 }
 
-function ordered(mode: Setup['mode'], { role }: Pick<Setup['settings'], 'role'>): Part[] {
+function ordered(mode: Setup['mode'], settings: Setup['settings']): Part[] {
   if (mode !== 'proxy')
     return [system, packages, tailscale, command, observer, vip, firewall, haproxy, ollama, models, power]
-  if (role === 'server') return parts
-  return parts.map((part) => (part === ollama ? absent(part, 'engine') : part === models ? absent(part, 'warm') : part))
+  if (settings.role === 'server') return parts
+  const atNodes = nodesToWarm(settings).length > 0 ? nodeModels : absent(models, 'warm')
+  return parts.map((part) => (part === ollama ? absent(part, 'engine') : part === models ? atNodes : part))
 }
 
 /** What uninstall takes back, in the order of installing: all parts, whatever the role is now, but for an engine and its models that a gateway never had. */

@@ -15,6 +15,7 @@ import {
   suggestions,
   tags,
 } from '../site/models.ts'
+import { nodesToWarm } from '../site/nodes.ts'
 import type { Setup } from '../site/setup.ts'
 import { file, jobFileStep, service } from '../steps/resources.ts'
 import { advice, type Check, missed, ok, type Step, skipped } from '../steps/step.ts'
@@ -102,7 +103,7 @@ function atLogin(machine: Machine, setup: Setup): Check[] {
     oneShot: true,
     keepEdited: edited,
   })
-  if (setup.settings.models.length > 0) {
+  if (setup.settings.models.length > 0 || nodesToWarm(setup.settings).length > 0) {
     return [
       jobFileStep({
         id: 'models.job',
@@ -136,6 +137,19 @@ const settingsFile = (machine: Machine, setup: Setup): Step =>
     receipt: setup.receipt,
     keeps: `yours; ${called('uninstall')} --purge removes them`,
   })
+
+/** What a gateway without an engine has at its nodes from the start. */
+export const nodeModels: Part = {
+  name: 'models',
+  about: (machine, { settings }) => ({
+    title: 'Models',
+    what: `at hand at the nodes from ${platformOf(machine).words.startOn}`,
+    where: nodesToWarm(settings)
+      .map(({ name, models: there }) => `${name}: ${there.join(', ')}`)
+      .join('; '),
+  }),
+  steps: atLogin,
+}
 
 /** Which models are there from the start. */
 export const models: Part = {

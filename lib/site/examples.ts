@@ -127,11 +127,11 @@ export const settingExamples: Examples = {
   role: ['server', 'gateway'],
   nodes: [
     {
-      second: { address: '127.0.0.1', port: 12500, engine: 'ollama', slots: 2, speed: 2 },
+      second: { address: '127.0.0.1', port: 12500, engine: 'ollama', slots: 2, speed: 2, models: ['qwen3:0.6b'] },
       asleep: { address: '127.0.0.1', port: 12501, engine: 'vllm', slots: 16, key: 'file:~/nodes/asleep.key' },
     },
     {
-      second: { address: 'localhost', port: 12500, mac: 'a4:83:e7:01:02:03' },
+      second: { address: 'localhost', port: 12500, mac: 'a4:83:e7:01:02:03', models: [] },
       asleep: { address: '127.0.0.1', port: 12502, tls: '~/nodes/root.pem', mac: 'a4:83:e7:01:02:04', speed: 0.5 },
       other: { address: '127.0.0.1', port: 12503, tls: '~/nodes/other.pem', key: 'file:~/nodes/other.key' },
     },

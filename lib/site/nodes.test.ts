@@ -21,6 +21,9 @@ test.each<[object, string]>([
   [{ gpu: node({ address: '0.0.0.0' }) }, 'an address or a name without port'],
   [{ gpu: node({ port: 70_000 }) }, 'a port from 1 to 65535'],
   [{ gpu: node({ mac: 'a4-83' }) }, 'a hardware address'],
+  [{ gpu: node({ engine: 'vllm', models: ['a'] }) }, 'vLLM loads its models itself'],
+  [{ gpu: node({ key: 'file:~/k', models: ['a'] }) }, 'Ollama behind a key or TLS loads its models itself'],
+  [{ gpu: node({ models: ['a b'] }) }, 'nodes.gpu.models'],
   [many, '15 nodes at most, here among them'],
 ])('nodes that cannot be are refused in a sentence: %j', (nodes, words) => {
   expect(() => parseSettings(stringify({ nodes }), 'settings.yaml')).toThrow(words)

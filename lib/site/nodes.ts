@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { sha256 } from '../host/command.ts'
 import { type EngineName, engineKinds, engineNames, kindOf } from './engines.ts'
 import { isUnicast } from './listeners.ts'
+import { modelName } from './model-name.ts'
 import { didYouMean } from './nearest.ts'
 import { count } from './wanted.ts'
 
@@ -58,6 +59,8 @@ const node = z.strictObject({
     .regex(/^file:(~\/|\/)\S+$/, 'file:PATH, a file for its owner alone that holds the key; no key stands in settings')
     .optional(),
   tls: file.optional(),
+  /** loaded there whenever those of this machine are */
+  models: z.array(modelName).optional(),
   mac: z
     .string('a hardware address such as a4:83:e7:01:02:03')
     .regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i, 'a hardware address such as a4:83:e7:01:02:03')
@@ -86,6 +89,7 @@ export interface Node {
   speed: number
   key?: string
   tls?: string
+  models?: string[]
   mac?: string
 }
 
@@ -147,9 +151,24 @@ function faultsOf(one: Node, before: Node[], { port }: { port: number }): NodeFa
   const path = ['nodes', one.name]
   const twin = before.find((other) => other.address === one.address && other.port === one.port)
   if (twin) return [{ path, message: `another address or port than ${twin.name}: one engine is one node` }]
+  if (one.models && !loadsHere(one))
+    return [
+      {
+        path: [...path, 'models'],
+        message: `none, since ${kindOf(one.engine).what} ${one.engine === 'ollama' ? 'behind a key or TLS ' : ''}loads its models itself`,
+      },
+    ]
   const loop = isLoopback(one.address) && one.port === port && one.name !== ownNode && one.engine === 'gateway'
   return loop ? [{ path, message: 'another machine: this gateway would ask itself' }] : []
 }
+
+/** Whether models can be fetched and loaded at a node from here: Ollama's own endpoints do that, and no other engine's. */
+export const loadsHere = ({ engine, key, tls }: Pick<Node, 'engine' | 'key' | 'tls'>): boolean =>
+  engine === 'ollama' && key === undefined && tls === undefined
+
+/** Nodes with models that are to be loaded there. */
+export const nodesToWarm = (settings: NodeSettings): (Node & { models: string[] })[] =>
+  nodesOf(settings).flatMap((one) => (one.models && one.models.length > 0 ? [{ ...one, models: one.models }] : []))
 
 export const isLoopback = (address: string): boolean => /^(127\.|::1$|localhost$)/.test(address)
 

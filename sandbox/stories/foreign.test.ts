@@ -4,35 +4,11 @@ import { node } from '../box/paths.ts'
 import { eventually } from './await.ts'
 import { install, installedBox, installs, job, readyBox, status } from './installed.ts'
 import { isNamed, isReplaced, serves } from './other-ollamas.ts'
-import { expectGreen, patience, told } from './witness.ts'
 
 let box: Box
 afterEach(() => box?.close())
 
 describe('an Ollama that is not ours', () => {
-  it('Ollama.app is named, stopped only when told so, and offered back; its own program is then used', async (context) => {
-    box = await readyBox({ mac: { ollamaApp: { installed: true } } })
-    if (!box.namespaced) return context.skip(`a box there has no /Applications of its own: ${box.why}`)
-    await box.run(['open', '-a', 'Ollama'])
-    await serves(box)
-    await isNamed(box, /Ollama\.app/)
-    expect(box.state().ollamaApp.running).toBe(true)
-    await isReplaced(box, /bring it back with: launchctl enable gui\/501\/com\.ollama\.ollama; open -a Ollama$/m)
-    expect(box.state().ollamaApp.running).toBe(false)
-  })
-
-  it('Ollama.app is ended over ssh without asking for a permission that nobody there could give', async (context) => {
-    box = await readyBox({ mac: { ollamaApp: { installed: true }, automationMs: 120_000 } })
-    if (!box.namespaced) return context.skip(`a box there has no /Applications of its own: ${box.why}`)
-    await box.run(['open', '-a', 'Ollama'])
-    await serves(box)
-    const env = { SSH_CONNECTION: '100.64.0.7 50000 100.64.0.1 22' }
-    const outcome = await box.script('install.ts', ['--yes', '--stop-other-ollama'], { env, timeoutMs: patience })
-    expectGreen(outcome.code, told(outcome))
-    expect(box.state().ollamaApp.running).toBe(false)
-    expect(box.read(`${box.dir}/opened.log`)).not.toContain('osascript')
-  })
-
   it('a Homebrew service is named, stopped only when told so, and offered back', async (context) => {
     box = await readyBox()
     if (!box.namespaced) return context.skip(`its port 11434 may be somebody else’s there: ${box.why}`)

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Box } from '../box/box.ts'
-import { installedBox } from './installed.ts'
+import { installedBox, settingsFile } from './installed.ts'
 import { cannot, expectGreen, titled, told } from './witness.ts'
 
 describe.skipIf(cannot)(titled('a second engine becomes a node'), () => {
@@ -50,6 +50,15 @@ describe.skipIf(cannot)(titled('a second engine becomes a node'), () => {
     const outcome = await rop('warm', 'qwen3:0.6b', '--on', 'second')
     expect([outcome.code, outcome.stdout]).toEqual([0, expect.stringMatching(/^second:\nqwen3:0\.6b: loaded/m)])
     expect((await rop('warm', 'qwen3:0.6b', '--on', 'secnd')).stderr).toContain('did you mean second?')
+  })
+
+  it('loads what stands at a node whenever the models of this machine are loaded', async () => {
+    box.write(settingsFile, box.read(settingsFile).replace('second: {', "second: { models: ['qwen3:0.6b'],"), 0o600)
+    const outcome = await rop('warm')
+    expect([outcome.code, outcome.stdout], told(outcome)).toEqual([
+      0,
+      expect.stringMatching(/^qwen3:0\.6b: loaded.*\nsecond:\nqwen3:0\.6b: loaded/m),
+    ])
   })
 
   it('leaves everything proven', async () => {
