@@ -3,6 +3,8 @@ import { labels } from '../../lib/platform/mac/places.ts'
 import { type Box, differences, type Outcome } from '../box/box.ts'
 import { at, cannot, everything, installed, job, modest, quickBox, run, titled, told } from './witness.ts'
 
+const all = Object.values(labels)
+
 function expectDone(outcome: Outcome): void {
   expect(outcome.code, told(outcome)).toBe(0)
   expect(outcome.stderr).toBe('')
