@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Box } from '../box/box.ts'
 import { installedBox, logs, settingsFile, status } from './installed.ts'
+import { expectGreen, told } from './witness.ts'
 
 let box: Box
 let link: string
@@ -25,7 +26,7 @@ describe('rop, the one command', () => {
     expect((await rop('status', '--json')).code).toBe(0)
     const again = await rop('install', '--yes')
     expect(again.stdout).toContain('Nothing to do')
-    expect(again.code).toBe(0)
+    expectGreen(again.code, told(again))
   })
 
   it('tells what is in force from what is only written, and what brings that in', async () => {
