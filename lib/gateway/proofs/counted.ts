@@ -5,7 +5,7 @@ import { places } from '../../platform/here.ts'
 import type { Endpoint } from '../../site/endpoints.ts'
 import { type Check, missed, ok, skipped, unexplained } from '../../steps/step.ts'
 import { ofFirst, told } from './limited.ts'
-import { busy, probe, taken } from './refused.ts'
+import { busy, probe, probeModel, taken } from './refused.ts'
 import { bearer, type Target } from './target.ts'
 
 const show = async (look: Look, what: string): Promise<string> =>
@@ -33,7 +33,7 @@ export const sharedCounted = (target: Target, { row, counter, called, says }: Sh
   async check(look) {
     const count = () => counted(look, 'together', (line) => line.includes(` key=${counter} `))
     const before = await count()
-    const answer = await probe(look, target, row.method, row.path, bearer(target, 'shared'))
+    const answer = await probeModel(look, target, row, bearer(target, 'shared'))
     if (await busy(look, answer)) return taken
     if (answer.status === 429 && answer.body.includes(says)) return ok('used up, and 429 says so')
     if (answer.status === 429) return skipped('another limit is used up')
@@ -54,7 +54,7 @@ export const addressCounted = (target: Target): Check[] =>
       async check(look) {
         const count = () => counted(look, 'people', (line) => named.test(line))
         const before = await count()
-        const answer = await probe(look, target, row.method, row.path, { authorization: '' })
+        const answer = await probeModel(look, target, row, { authorization: '' })
         if (await busy(look, answer)) return taken
         if (answer.status === 429) return ok('used up, and 429 says so')
         return (await count()) > before ? ok('counted') : missed(`${told(answer)}, and not counted`, unexplained)

@@ -3,8 +3,8 @@ import { unnamed } from '../../people/own-probes.ts'
 import { type Endpoint, openRows } from '../../site/endpoints.ts'
 import { type Check, type Finding, missed, ok, unexplained } from '../../steps/step.ts'
 import type { ProbeKeys } from './probe-keys.ts'
-import { busy, probe, taken } from './refused.ts'
-import { bearer, json, modelRows, send, type Target } from './target.ts'
+import { busy, probe, probeModel, taken } from './refused.ts'
+import { bearer, json, modelRows, type Target } from './target.ts'
 
 /** Checks that any row will do for; none where no row asks a model. */
 export const ofFirst = (target: Target, checks: (row: Endpoint) => Check[]): Check[] =>
@@ -23,18 +23,9 @@ interface Over {
   wait: [number, number]
 }
 
-/** One of a row's requests with a key of its own; an engine answers an empty body without asking a model, and nodes are told apart by one, which then gets what it cannot take. */
+/** One of a row's requests with a key of its own. */
 const ask = (look: Look, target: Target, row: Endpoint, key: keyof ProbeKeys): Promise<RawAnswer> =>
-  target.several
-    ? send(
-        look,
-        { ...target, keys: target.keys && { ...target.keys, free: target.keys[key] } },
-        row.path,
-        untakable(target),
-      )
-    : probe(look, target, row.method, row.path, bearer(target, key))
-
-const untakable = ({ model }: Target): object => ({ model: model?.name ?? '', messages: 1, prompt: 1, input: 1 })
+  probeModel(look, target, row, bearer(target, key))
 
 /** An answer in a few words. */
 export const told = ({ status, error, body }: RawAnswer): string => `${status || error} ${body.slice(0, 120)}`.trim()

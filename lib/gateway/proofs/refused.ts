@@ -1,5 +1,6 @@
 import { engineLoad } from '../../haproxy/runtime.ts'
 import type { Look, RawAnswer } from '../../host/host.ts'
+import type { Endpoint } from '../../site/endpoints.ts'
 import { type Check, missed, ok, skipped, unexplained } from '../../steps/step.ts'
 import { familyOf } from '../base-urls.ts'
 import { bearer, json, type Target } from './target.ts'
@@ -14,6 +15,7 @@ export const probe = (
   method: string,
   path: string,
   headers: Record<string, string> = {},
+  body = harmless[path] ?? '{}',
 ): Promise<RawAnswer> =>
   look.probe({
     address: target.address,
@@ -21,8 +23,19 @@ export const probe = (
     method,
     target: path,
     headers: { host: target.host, 'content-type': 'application/json', ...bearer(target), ...headers },
-    body: method === 'POST' ? (harmless[path] ?? '{}') : undefined,
+    body: method === 'POST' ? body : undefined,
   })
+
+/** A row that asks a model: an engine answers an empty body without asking one, and nodes are told apart by one, which then gets what it cannot take. */
+export const probeModel = (
+  look: Look,
+  target: Target,
+  { method, path }: Pick<Endpoint, 'method' | 'path'>,
+  headers: Record<string, string>,
+): Promise<RawAnswer> => {
+  const untakable = { model: target.model?.name ?? '', messages: 1, prompt: 1, input: 1 }
+  return probe(look, target, method, path, headers, target.several ? JSON.stringify(untakable) : undefined)
+}
 
 /** Whether an answer says nothing of what was asked, since every slot of the engine is taken: it says so itself, or never came while others wait. */
 export async function busy(look: Look, { status, end, body }: RawAnswer): Promise<boolean> {
