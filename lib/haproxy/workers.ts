@@ -26,7 +26,7 @@ export interface ToldWorker extends Worker {
   tell: Say
 }
 
-/** A worker that did not answer: what it has, or whether it did what it was told, is unknown. */
+/** A worker that did not answer: what it has, or whether it did what it was told, is unknown. Its message is what was seen. */
 class Silent extends Error {}
 
 /** What the master answers; for one worker the command begins with `@!PID`. */
@@ -94,9 +94,11 @@ export async function readEach<T>(
   const { adminSocket } = places(look)
   const { answers, silent, reloaded } = await withEach(look, which, async ({ pid }, current) => {
     if (!current) return { value: await read({ pid, current, ask: heard(look, pid) }) }
-    return look.asking(adminSocket, async (ask) =>
-      (await pidOf(ask)) === pid ? { value: await read({ pid, current, ask }) } : undefined,
-    )
+    const answer = await look.asking(adminSocket, async (ask) => {
+      await isWorker(pid, ask)
+      return { value: await read({ pid, current, ask }) }
+    })
+    return answer ?? nobody()
   })
   if (silent.length > 0) throw new Stop(exitCodes.partly, `unknown: ${named(silent, reloaded, 'answer')}`)
   return answers.map(({ value }) => value)
@@ -126,20 +128,25 @@ export async function changeEach(
   const { adminSocket } = places(host)
   const { answers, silent, reloaded } = await withEach(host, which, async ({ pid }, current) => {
     const done = current
-      ? await host.telling(adminSocket, async (tell) =>
-          (await pidOf(tell)) === pid ? change({ pid, current, ask: tell, tell }) : false,
-        )
+      ? await host.telling(adminSocket, async (tell) => {
+          await isWorker(pid, tell)
+          return change({ pid, current, ask: tell, tell })
+        })
       : await change({ pid, current, ask: heard(host, pid), tell: told(host, pid) })
-    return done || undefined
+    if (done === false) throw new Silent('it has something else')
+    return done ?? nobody()
   })
   if (silent.length > 0) throw new Stop(exitCodes.partly, `not in force: ${named(silent, reloaded, 'confirm it')}`)
   return answers.length
 }
 
+/** `why` is what was seen of it at the last try. */
+type Unheard = Process & { current: boolean; why: string }
+
 interface Round<T> {
   answers: T[]
   /** the current one first; one without a pid stands for those that a silent master did not name */
-  silent: (Process & { current: boolean })[]
+  silent: Unheard[]
   /** how long ago the current worker began */
   reloaded: string
 }
@@ -148,7 +155,7 @@ interface Round<T> {
 async function withEach<T>(
   look: Look,
   which: Which,
-  way: (worker: Process, current: boolean) => Promise<T | undefined>,
+  way: (worker: Process, current: boolean) => Promise<T>,
 ): Promise<Round<T>> {
   const answers = new Map<string, T>()
   let round: Round<T> = { answers: [], silent: [], reloaded: '' }
@@ -160,9 +167,9 @@ async function withEach<T>(
       round = { answers: [], silent: [], reloaded: found[0]?.uptime ?? '' }
       for (const [at, worker] of found.entries()) {
         if (!which(worker, at === 0)) continue
-        const answer =
-          answers.get(worker.pid) ?? (worker.pid ? await way(worker, at === 0).catch(unlessSilent) : undefined)
-        if (answer === undefined) round.silent.push({ ...worker, current: at === 0 })
+        const known = answers.get(worker.pid)
+        const answer = known ?? (worker.pid ? await way(worker, at === 0).catch(unlessSilent) : new Silent())
+        if (answer instanceof Silent) round.silent.push({ ...worker, current: at === 0, why: answer.message })
         else answers.set(worker.pid, answer)
       }
       return round.silent.length === 0
@@ -173,13 +180,22 @@ async function withEach<T>(
   return { ...round, silent: all ? [] : round.silent, answers: [...answers.values()] }
 }
 
-function unlessSilent(error: unknown): undefined {
-  if (!(error instanceof Silent)) throw error
+function unlessSilent(error: unknown): Silent {
+  if (error instanceof Silent) return error
+  throw error
+}
+
+function nobody(): never {
+  throw new Silent('nobody answers on its socket')
 }
 
 const pidIn = (info: string): string | undefined => /^Pid: (\d+)$/m.exec(info)?.[1]
-const pidOf = async (ask: (command: string) => Promise<string>): Promise<string | undefined> =>
-  pidIn(await ask('show info'))
+
+/** Throws `Silent` where another one answers. */
+async function isWorker(pid: string, ask: (command: string) => Promise<string>): Promise<void> {
+  const there = pidIn(await ask('show info'))
+  if (there !== pid) throw new Silent(`worker ${there ?? 'of no number'} answers on its socket`)
+}
 
 /** What the master says itself where a worker should have answered. */
 const unheard = /^Can't (connect to|find) the target/
@@ -225,7 +241,7 @@ function unlessHangup(error: unknown): undefined {
 function named(silent: Round<unknown>['silent'], reloaded: string, what: string): string {
   const within = `did not ${what} within ${patience / 1000} s`
   const [first] = silent
-  if (first?.current) return `the gateway (worker ${first.pid}) ${within}; see ${typed('status')}.`
+  if (first?.current) return `the gateway (worker ${first.pid}) ${within} (${first.why}); see ${typed('status')}.`
   if (first?.pid === '')
     return `HAProxy’s master process does not name its workers, so what those that finish earlier answers have is unknown; see ${typed('status')}.`
   const pids = silent.map(({ pid }) => pid).join(', ')

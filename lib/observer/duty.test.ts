@@ -55,6 +55,24 @@ test('what a duty throws is said once for each change, and the others go on', as
   expect(others).toBeGreaterThan(1)
 })
 
+test('what fails once and is over at the next try is no fault, and that try comes soon', async () => {
+  let runs = 0
+  const told: string[][] = []
+  const once: Duty = {
+    name: 'once',
+    everyMs: 600_000,
+    async run() {
+      runs += 1
+      if (runs === 1) throw new Error('busy')
+      told.push(kept.faults())
+    },
+  }
+  const kept = keep(host, [once], quiet)
+  await vi.waitFor(() => expect(runs).toBe(2), 10_000)
+  await kept.stop()
+  expect([...told, kept.faults()]).toEqual([[], []])
+})
+
 test('stopping waits for what is under way, and nothing begins again', async () => {
   let [begun, ended] = [0, 0]
   const slow: Duty = {

@@ -103,7 +103,7 @@ test.concurrent('a current worker that has stopped answering is named, and nothi
   try {
     delete at.registry.keys.bob
     await expect(at.keep()).rejects.toThrow(
-      `not in force: the gateway (worker ${pid}) did not confirm it within 10 s; see npx tsx status.ts.`,
+      `not in force: the gateway (worker ${pid}) did not confirm it within 10 s (nobody answers on its socket); see npx tsx status.ts.`,
     )
   } finally {
     process.kill(Number(pid), 'SIGCONT')
