@@ -1,9 +1,9 @@
-import { everyVersion } from '../attacks/versions/each.ts'
+import { triedVersions } from '../attacks/versions/each.ts'
 import type { RunningGateway } from './gateway.ts'
 import { type Client, dial, type Reply, request } from './raw.ts'
 
 /** The usual HAProxy, for stories that take their time; `npm run versions` runs them with each. */
-export const usualAlone = everyVersion.slice(0, 1)
+export const usualAlone = triedVersions.slice(0, 1)
 
 let count = 0
 /** A conversation of its own with a number by which engines' journals know it, at which an engine that is told to works so long (ms). */

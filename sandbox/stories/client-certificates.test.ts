@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { generateKey, hashKey } from '../../lib/people/key.ts'
 import { keep } from '../../lib/people/store.ts'
 import type { Registry } from '../../lib/site/limits.ts'
-import { everyVersion } from '../attacks/versions/each.ts'
+import { triedVersions } from '../attacks/versions/each.ts'
 import { authority, type Certificate, fingerprintOf, pem } from '../lab/certificates.ts'
 import { eventually, freePort, ownAddress, type RunningGateway, startGateway, withoutLine } from '../lab/gateway.ts'
 import { type Client, dial, request } from '../lab/raw.ts'
@@ -40,7 +40,7 @@ const modes: [string, ConnectionOptions][] = [
   ['by TLS 1.3', { minVersion: 'TLSv1.3' }],
 ]
 
-describe.each(everyVersion)('client certificates with $title', ({ program }) => {
+describe.each(triedVersions)('client certificates with $title', ({ program }) => {
   let engine: Recorder
   let gateway: RunningGateway
   let why: string | undefined

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { generateKey, hashKey } from '../../lib/people/key.ts'
 import type { Configuration } from '../../lib/site/configuration.ts'
 import type { Registry } from '../../lib/site/limits.ts'
-import { everyVersion } from '../attacks/versions/each.ts'
+import { triedVersions } from '../attacks/versions/each.ts'
 import { authority, pem } from '../lab/certificates.ts'
 import { eventually, ownAddress, type RunningGateway, startGateway } from '../lab/gateway.ts'
 import { dial, type Exchange, exchange, request } from '../lab/raw.ts'
@@ -37,7 +37,7 @@ const withoutSelf = (listener: string) => (made: Configuration) => ({
 })
 const bearer = (secret: string) => [`Authorization: Bearer ${secret}`]
 
-describe.each(everyVersion)('$title', ({ program }) => {
+describe.each(triedVersions)('$title', ({ program }) => {
   let engine: Recorder
   let haproxy: string | undefined
   let why: string | undefined

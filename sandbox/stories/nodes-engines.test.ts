@@ -10,7 +10,7 @@ import { valuesOf } from '../../lib/host/wire.ts'
 import { renewNodes, setDrained } from '../../lib/nodes/store.ts'
 import { generateKey } from '../../lib/people/key.ts'
 import { places } from '../../lib/platform/mac/places.ts'
-import { everyVersion } from '../attacks/versions/each.ts'
+import { triedVersions } from '../attacks/versions/each.ts'
 import { ask, bytesOf, came, chat } from '../lab/asking.ts'
 import { authority } from '../lab/certificates.ts'
 import { type Engine, startEngine } from '../lab/engine.ts'
@@ -38,7 +38,7 @@ const pinned = { host: 'two-api' }
 const secret = 'sk-engine-0123456789'
 const asker = generateKey()
 
-describe.each(everyVersion)('engines of each kind behind $title', ({ program }) => {
+describe.each(triedVersions)('engines of each kind behind $title', ({ program }) => {
   const kinds = ['ollama', 'vllm', 'llamacpp', 'lmstudio', 'mlx'] as const
   let folder: string
   let engines: Record<(typeof kinds)[number], Engine>
@@ -187,7 +187,7 @@ ${nodes.join('')}  vllm: { address: localhost, port: ${port}, engine: vllm, key:
   })
 })
 
-describe.each(everyVersion)('gateways that have each other as nodes, behind $title', ({ program }) => {
+describe.each(triedVersions)('gateways that have each other as nodes, behind $title', ({ program }) => {
   test('what goes round ends after three of them, and nobody can make the count begin below', async () => {
     const engine = await startEngine('box', 'ollama', ['own'])
     const started: RunningGateway[] = []

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { engineLoad } from '../../lib/haproxy/runtime.ts'
 import { renewNodes, setDrained } from '../../lib/nodes/store.ts'
-import { everyVersion } from '../attacks/versions/each.ts'
+import { triedVersions } from '../attacks/versions/each.ts'
 import { type Engine, startEngine } from '../lab/engine.ts'
 import { eventually, type RunningGateway, startGateway } from '../lab/gateway.ts'
 import { type Client, dial, exchange, type Reply, request } from '../lab/raw.ts'
@@ -14,7 +14,7 @@ const chat = (model: string, name?: string): object => ({
   messages: [{ role: 'user', content: `This is ${name ?? conversations++}.` }],
 })
 
-describe.each(everyVersion)('nodes behind $title', ({ program }) => {
+describe.each(triedVersions)('nodes behind $title', ({ program }) => {
   let mac: Engine
   let gpu: Engine
   let box: Engine

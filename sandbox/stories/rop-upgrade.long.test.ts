@@ -1,8 +1,20 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Box } from '../box/box.ts'
-import { answers } from './installed.ts'
-import { anotherOwn, brewHas, copies, current, expectProven, rop, running, upgradable } from './upgrading.ts'
+import { answers, runningPid, setFaults } from './installed.ts'
+import { endlessWords, longChat, openStream, words } from './stream.ts'
+import {
+  anotherOwn,
+  brewHas,
+  copies,
+  current,
+  expectProven,
+  newerHaproxy,
+  rop,
+  running,
+  tokens,
+  upgradable,
+} from './upgrading.ts'
 import { expectGreen, told } from './witness.ts'
 
 let box: Box
@@ -10,6 +22,30 @@ beforeAll(async () => {
   box = await upgradable()
 })
 afterAll(() => box?.close())
+
+describe('rop upgrade', () => {
+  it('brings the newer HAProxy and Ollama, each with its proof, and no stream loses a word', async () => {
+    const newer = newerHaproxy()
+    box.mac(({ brew }) => {
+      brew.latest.ollama = '0.40.0'
+    })
+    const master = await runningPid(box, 'com.haproxy')
+    setFaults(box, { tokenDelayMs: 2 })
+    const stream = await openStream(box, longChat(tokens))
+    await stream.sees(' w63')
+    const { code, stdout, stderr } = await rop('upgrade', '--yes')
+    expectProven(code, `${stdout}\n${stderr}`)
+    expect(stdout).toMatch(/HAProxy +\S+ → \S+\n +not tried yet; known to work: \S+ \(all stories, Linux, 2026-/)
+    expect(stdout).toMatch(/Upgraded and proven: haproxy, ollama\./)
+    expect(await stream.ended).toBe('whole')
+    expect(words(stream.text())).toBe(endlessWords(tokens))
+    expect([await running(), await runningPid(box, 'com.haproxy')]).toEqual([newer, master])
+    expect((await box.http('mac', { host: '127.0.0.1', port: box.enginePort, path: '/api/version' })).body).toContain(
+      '0.40.0',
+    )
+    expect((await rop('status')).code).toBe(0)
+  })
+})
 
 describe('rop upgrade, when it is not as easy', () => {
   it('leaves the old HAProxy at work when the new one refuses the configuration, and says how to go back, which helps', async () => {

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { labels } from '../../lib/platform/mac/places.ts'
-import { type Box, differences, type Outcome, type Snapshot } from '../box/box.ts'
+import { type Box, differences, type Snapshot } from '../box/box.ts'
 import { setFaults } from './installed.ts'
+import { expectDone, expectGone } from './leaving.ts'
 import { lasting, longChat, openStream } from './stream.ts'
 import {
   answerEach,
@@ -9,37 +10,17 @@ import {
   cannot,
   everything,
   installed,
-  job,
-  listeners,
   logs,
   modest,
   patience,
   quickBox,
-  receipt,
   run,
   screen,
   titled,
   told,
 } from './witness.ts'
 
-const all = Object.values(labels)
 const older = ['/tmp/ollama.stdout.log', '/tmp/ollama.stderr.log', '/tmp/haproxy.log']
-
-/** Nothing of ours runs, is loaded, or lies anywhere but in the settings. */
-async function expectGone(box: Box): Promise<void> {
-  for (const label of all) expect(await job(box, label), label).toBeUndefined()
-  expect(await listeners(box, box.port)).toEqual([])
-  const { stdout } = await box.run(['ps', '-axo', 'args'])
-  expect(stdout).not.toMatch(/bounded-|haproxy -W|ollama serve/)
-  const left = [...box.snapshot('.').keys()].filter((path) => /haproxy|remote-ollama-proxy|com\.ollama/.test(path))
-  expect(left.filter((path) => !path.startsWith('.config/remote-ollama-proxy'))).toEqual([])
-}
-
-function expectDone(outcome: Outcome): void {
-  expect(outcome.code, told(outcome)).toBe(0)
-  expect(outcome.stderr).toBe('')
-  expect(outcome.stdout.trimEnd().split('\n').at(-1)).toBe('log: none (removed)')
-}
 
 describe.skipIf(cannot)(titled('uninstall'), () => {
   let box: Box
@@ -133,19 +114,8 @@ describe.skipIf(cannot)(titled('uninstall in the middle of life'), () => {
   })
   afterAll(() => box.close())
 
-  it('is not what Enter says while somebody is served', async () => {
-    await installed(box)
-    setFaults(box, { tokenDelayMs: 40 })
-    const stream = await openStream(box, longChat(lasting(120)))
-    await stream.sees('w03')
-    const asked = box.startScript('uninstall.ts', [], { tty: true })
-    await answerEach(asked, [['Remove it?']])
-    expect((await asked.done).code, screen(asked)).toBe(4)
-    expect(screen(asked)).toContain('This machine serves somebody now')
-    expect(await stream.ended).toBe('whole')
-  })
-
   it('lets a running answer end before it takes the gateway away', async () => {
+    await installed(box)
     setFaults(box, { tokenDelayMs: 40 })
     const stream = await openStream(box, longChat(lasting(120)))
     await stream.sees('w03')
@@ -165,55 +135,5 @@ describe.skipIf(cannot)(titled('uninstall in the middle of life'), () => {
     expect(box.exists(`${at(box).agents}/${labels.engine}.plist`)).toBe(true)
     expectDone(await run(box, 'uninstall.ts', '--yes'))
     await expectGone(box)
-  })
-
-  it('works with files edited or deleted by hand and with settings that are broken', async () => {
-    box.write(at(box).settings, 'models: [tiny-loop]\n', 0o600)
-    await installed(box)
-    const edited = `${at(box).agents}/${labels.engine}.plist`
-    box.write(edited, `${box.read(edited)}<!-- mine -->\n`)
-    const gone = [`${at(box).agents}/${labels.gateway}.plist`, at(box).config, at(box).adminSocket, at(box).current]
-    for (const path of gone) expect((await box.run(['rm', path])).code, path).toBe(0)
-    box.write(at(box).settings, 'models: [tiny-loop\n', 0o600)
-
-    const outcome = await run(box, 'uninstall.ts', '--yes')
-    expectDone(outcome)
-    for (const label of all) expect(await job(box, label), label).toBeUndefined()
-    const [, copy = ''] = /a copy of \S+com\.ollama\.plist from before is kept in (.*)/.exec(outcome.stdout) ?? []
-    expect(box.read(copy)).toContain('<!-- mine -->')
-    expect(box.read(at(box).settings)).toBe('models: [tiny-loop\n')
-  })
-
-  it('once more keeps that copy, for as long as it is there', async () => {
-    const before = box.snapshot(at(box).backups)
-    expectDone(await run(box, 'uninstall.ts', '--yes'))
-    expect(box.snapshot(at(box).backups)).toEqual(before)
-    expect(before.size).toBe(1)
-    await box.run(['rm', '-rf', at(box).backups])
-    expectDone(await run(box, 'uninstall.ts', '--yes'))
-    await expectGone(box)
-  })
-
-  it('offers back what install stopped', async () => {
-    box.write(at(box).settings, 'models: [tiny-loop]\n', 0o600)
-    const theirs = await box.run(['brew', 'services', 'start', 'ollama'])
-    expect(theirs.code, told(theirs)).toBe(0)
-    const refusal = await run(box, 'install.ts', '--yes')
-    expect(refusal.code, told(refusal)).toBe(3)
-    expect(refusal.stderr).toMatch(/Homebrew service ollama.*--stop-other-ollama/)
-    await installed(box, '--stop-other-ollama')
-    const { stopped } = receipt(box)
-    expect(stopped.map(({ what }) => what)).toEqual(['the Homebrew service ollama'])
-    expect(stopped[0]?.back.join(' ')).toMatch(/brew services start ollama$/)
-
-    const asked = box.startScript('uninstall.ts', [], { tty: true })
-    await answerEach(asked, [
-      ['Remove it?'],
-      [/Start the Homebrew service ollama again \(\S*brew services start ollama\)\?/],
-    ])
-    const { code } = await asked.done
-    expect(code, screen(asked)).toBe(0)
-    expect(screen(asked)).toContain('log: none (removed)')
-    expect((await job(box, 'homebrew.mxcl.ollama'))?.state).toBe('running')
   })
 })
