@@ -3,6 +3,7 @@ import type { Look } from '../host/host.ts'
 import { places } from '../platform/here.ts'
 import { type Node, type NodeSettings, nodesOf } from '../site/nodes.ts'
 import type { NodeModel, Said } from './ask.ts'
+import { type NodeError, readErrors } from './errors.ts'
 import { askAll, drained, readKnown } from './store.ts'
 
 /** How a node does, by what the gateway sees and by what the node itself says. */
@@ -16,6 +17,8 @@ export interface Standing {
   waiting: number
   /** why the gateway counts it as down, or the node itself says nothing that counts */
   fault?: string
+  /** what went wrong last, and when */
+  last?: NodeError
   /** what it has, by its own word now, or the last one */
   models: NodeModel[]
 }
@@ -38,8 +41,14 @@ export const seenBy = (settings: NodeSettings, { stat, drained: out }: Seen): St
 /** Every node with what is known of it. Asks each once; never throws for one that is silent. */
 export async function standings(look: Look, settings: NodeSettings): Promise<Standing[]> {
   const nodes = nodesOf(settings)
-  const [{ stat, drained: out }, known, said] = await Promise.all([seen(look), readKnown(look), askAll(look, nodes)])
-  return nodes.map((node) => standing(node, stat, out.includes(node.name), said.get(node.name), known.get(node.name)))
+  const [{ stat, drained: out }, known, said, errors] = await Promise.all([
+    ...([seen(look), readKnown(look), askAll(look, nodes), readErrors(look)] as const),
+  ])
+  return nodes.map((node) => {
+    const found = standing(node, stat, out.includes(node.name), said.get(node.name), known.get(node.name))
+    const last = errors[node.name]
+    return last ? { ...found, last } : found
+  })
 }
 
 function standing(node: Node, stat: string, out: boolean, said: Said | undefined, before: NodeModel[] = []): Standing {

@@ -7,6 +7,7 @@ import { identities } from './duties/identities.ts'
 import { ipv6 } from './duties/ipv6.ts'
 import { lists } from './duties/lists.ts'
 import { loaded } from './duties/loaded.ts'
+import { nodeErrors } from './duties/node-errors.ts'
 import { nodes } from './duties/nodes.ts'
 import { overlong } from './duties/overlong.ts'
 import { type Duty, keep } from './duty.ts'
@@ -36,12 +37,14 @@ function current() {
 export async function observe(host: Host = realHost()): Promise<void> {
   const [settings, counted, measured] = [current(), await usage(host), metrics()]
   await settings.duty.run(host).catch(() => {})
-  const reading = requests(host, settings.now, counted.start, [counted, measured])
+  const wrong = nodeErrors(settings.now)
+  const reading = requests(host, settings.now, counted.start, [counted, measured, wrong])
   const books = [reading, counted, budgets(counted)]
   const kept = keep(host, [settings.duty, ...books, emptying(counted.kept), ownLog], say)
   const helping = [
     loaded(settings.now),
     nodes(settings.now),
+    wrong,
     overlong(),
     identities(),
     ipv6,

@@ -20,6 +20,15 @@ test('each node has a line: since when it is up, what runs and waits, what is lo
   expect(lines[2]).toMatch(/^gpu +down 1 min +0 of 4 +Ollama +nobody listens there$/)
 })
 
+test('what went wrong last is told with when, unless it is what is wrong now or a day old', () => {
+  const now = 1_000_000_000
+  const last = { what: 'nobody listens there', at: now - 720_000 }
+  const said = (more: Partial<Standing>) => screen([of('mac', [model('a')], { last, ...more })], now).split('\n')[1]
+  expect(said({})).toMatch(/ a; 12 min ago: nobody listens there$/)
+  expect(said({ state: 'down', fault: 'nobody listens there' })).toMatch(/ {2}nobody listens there$/)
+  expect(said({ last: { ...last, at: now - 86_400_000 } })).toMatch(/ a$/)
+})
+
 test('one name for other files on two nodes is said, in whatever way it is spelled', () => {
   const said = screen([of('mac', [model('a:latest')]), of('gpu', [model('a', 'two')])])
   expect(said).toContain('! a is not the same on mac and gpu')

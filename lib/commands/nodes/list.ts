@@ -32,12 +32,22 @@ function loadedOf({ models }: Standing): string {
   return loaded.length === 0 ? `none of ${models.length} loaded` : `${shown}${more}`
 }
 
-const row = (one: Standing): string[] => [
+/** seconds in which what is over still matters */
+const recent = 86_400
+
+/** What went wrong last, with when; nothing where it is what is wrong now, or long over. */
+function lastOf({ fault, last, state }: Standing, now: number): string {
+  const ago = last === undefined ? recent : Math.max(0, Math.round((now - last.at) / 1000))
+  if (last === undefined || ago >= recent || (state === 'down' && fault === last.what)) return ''
+  return `; ${short(ago)} ago: ${last.what}`
+}
+
+const row = (one: Standing, now: number): string[] => [
   one.node.name,
   stateOf(one),
   loadOf(one),
   kindOf(one.node.engine).what,
-  one.fault ?? loadedOf(one),
+  `${one.fault ?? loadedOf(one)}${lastOf(one, now)}`,
 ]
 
 /** A name under which two nodes have other files answers differently each time. */
@@ -67,21 +77,22 @@ const tooMany = (all: Standing[]): string[] =>
   )
 
 /** What --json says of a node. */
-const told = ({ node, ...rest }: Standing): object => ({
+const told = ({ node, last, ...rest }: Standing): object => ({
   name: node.name,
   at: placeOf(node),
   engine: node.engine,
   slots: node.slots,
   speed: node.speed,
   ...rest,
+  ...(last && { lastError: { what: last.what, at: new Date(last.at).toISOString() } }),
 })
 
-/** One line a node, as text. */
-export function screen(all: Standing[]): string {
+/** One line a node, as text; `now` is ms since 1970. */
+export function screen(all: Standing[], now = Date.now()): string {
   if (all.length === 0)
     return `No nodes: the engine of this machine answers everything. \`${typed('nodes')} add NAME ADDRESS\` adds one.`
   const head = ['node', 'state', 'running', 'engine', 'loaded, or what is wrong']
-  return [...columns([head, ...all.map(row)], ''), ...unlike(all), ...tooMany(all)].join('\n')
+  return [...columns([head, ...all.map((one) => row(one, now))], ''), ...unlike(all), ...tooMany(all)].join('\n')
 }
 
 /** rop nodes: how each node does; exit 1 while one is down. With --watch on a terminal the same every second. */
