@@ -37,6 +37,8 @@ const page = z.strictObject({
     .transform((text) => Number.parseInt(text, 10) * 1024 ** 2),
   /** where a browser is sent to sign in */
   login: path,
+  /** where a provider of logins sends the browser back */
+  callback: path.optional(),
   /** the header of its answers that says who is signed in */
   who: header.optional(),
   /** what `rop test` asks, what must come, and where a WebSocket opens without a login */

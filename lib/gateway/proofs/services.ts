@@ -5,30 +5,9 @@ import type { Service } from '../../site/services.ts'
 import { type Check, type Finding, missed, ok, unexplained } from '../../steps/step.ts'
 import type { Gateway, Listener } from '../policy.ts'
 import { placesOf } from '../services.ts'
+import { type Asked, askService, seen } from './service-asked.ts'
 import { bearer, type Target } from './target.ts'
-
-/** Where a service is asked, and what with. */
-export interface Asked {
-  service: Service
-  listener: Listener
-  method?: string
-  path: string
-  headers?: Record<string, string>
-}
-
-/** Asks a service by its name, from this machine. */
-export const askService = (
-  look: Look,
-  { service, listener, method = 'GET', path, headers }: Asked,
-): Promise<RawAnswer> =>
-  look.probe({
-    ...{ address: listener.addresses[0] ?? '', port: listener.port, method, target: path, tlsName: service.name },
-    headers: { host: `${service.name}:${listener.port}`, ...headers },
-    body: ['POST', 'PUT', 'PATCH'].includes(method) ? '{}' : undefined,
-  })
-
-const seen = ({ status, error, end, body }: RawAnswer): string =>
-  `${status || (error ?? `no answer (${end})`)} ${body.slice(0, 100)}`.trim()
+import { arrives, comesBack, foreignRefused, opens } from './visitors.ts'
 
 /** Whether a status is the one, or between the two, that a recipe names. */
 const isWithin = (status: number, wanted: number | string): boolean => {
@@ -41,10 +20,10 @@ export const serviceProofs = (target: Target, gateway: Gateway): Check[] =>
   (gateway.services ?? []).flatMap((service) => {
     const [listener] = placesOf(gateway, service)
     if (!listener || listener.certificates === 'required') return []
-    const check = (id: string, title: string, ask: Check['check']): Check => ({
+    const check: Make = (id, title, ask, after = []) => ({
       id: `services.${service.id}-${id}`,
       title: `${service.id}: ${title}`,
-      needs: ['haproxy.service'],
+      needs: ['haproxy.service', ...after.map((one) => `services.${service.id}-${one}`)],
       check: ask,
     })
     const { kind } = service
@@ -57,7 +36,8 @@ export const serviceProofs = (target: Target, gateway: Gateway): Check[] =>
     ]
   })
 
-type Make = (id: string, title: string, ask: Check['check']) => Check
+/** `after` are checks of the same service on which this one rests. */
+type Make = (id: string, title: string, ask: Check['check'], after?: string[]) => Check
 
 async function status(look: Look, asked: Asked, wanted: number[]): Promise<Finding> {
   const answer = await askService(look, asked)
@@ -77,40 +57,17 @@ const ofPage = (asked: Omit<Asked, 'path'>, kind: PageKind, check: Make): Check[
     const answer = await askService(look, { ...asked, path: kind.proof.path })
     return isWithin(answer.status, kind.proof.status) ? ok(`${answer.status}`) : silent(asked.service, answer)
   }),
-  check('origin', 'a WebSocket from a page of another origin is refused', (look) =>
-    status(
-      look,
-      { ...asked, path: kind.websockets[0] ?? '/', headers: { ...upgrade, origin: 'https://somewhere.example' } },
-      [kind.websockets.length > 0 ? 403 : 426],
-    ),
-  ),
+  check('arrives', 'whoever opens it arrives', (look) => arrives(look, asked), ['answers']),
+  check('origin', 'a WebSocket from a page of another origin is refused', (look) => foreignRefused(look, asked, kind)),
   ...(kind.proof.socket === undefined
     ? []
-    : [check('socket', 'a WebSocket opens', (look) => opened(look, asked, kind.proof.socket ?? '/'))]),
+    : [check('socket', 'a WebSocket opens', (look) => opens(look, asked, kind.proof.socket ?? '/'), ['answers'])]),
+  ...(kind.callback === undefined
+    ? []
+    : [
+        check('sign-in', 'a login by a provider comes back to it', (look) => comesBack(look, asked, kind), ['answers']),
+      ]),
 ]
-
-const upgrade = {
-  connection: 'Upgrade',
-  upgrade: 'websocket',
-  'sec-websocket-version': '13',
-  'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
-}
-
-async function opened(look: Look, { service, listener }: Omit<Asked, 'path'>, path: string): Promise<Finding> {
-  const host = `${service.name}${listener.port === 443 ? '' : `:${listener.port}`}`
-  const headers = Object.entries({ host, origin: `https://${host}`, ...upgrade }).map(
-    ([name, one]) => `${name}: ${one}`,
-  )
-  const { come } = await look.raw({
-    address: listener.addresses[0] ?? '',
-    port: listener.port,
-    bytes: Buffer.from(`GET ${path} HTTP/1.1\r\n${headers.join('\r\n')}\r\n\r\n`),
-    enough: (bytes) => bytes.includes('\r\n\r\n'),
-    tlsName: service.name,
-  })
-  const [line = ''] = come.toString('latin1').split('\r\n')
-  return / 101 /.test(line) ? ok('101') : missed(line || 'no answer', unexplained)
-}
 
 const asks = ({ access }: Listener): boolean => access === 'keys' || access === 'either'
 
