@@ -1,5 +1,4 @@
 import { drainMap, type Node, ownNode, tableName } from '../../../site/nodes.ts'
-import { under } from '../../listeners.ts'
 import { refuse } from '../../refusal.ts'
 
 /** What a full node costs: as much as one that is idle and must load the model first. A multiple of 32, as all parts of a cost, since the last bits tell the node. */
@@ -18,24 +17,25 @@ export const slotCost = ({ slots }: Pick<Node, 'slots'>): number => 32 * Math.ma
 /** The engine of this machine may be about to restart. */
 const restarting = '!{ str(draining),map_str({{files}}/engine.map) -m str yes }'
 
-/** A node's cost: what the table says of it for this model, what runs and waits there, and in the last bits which it is; the cheapest that is up and takes requests is kept. */
+/** A node's cost: what the table says of it for this model, what runs and waits there, and in the last bits which it is; the cheapest that is up and takes requests is kept. Most nodes are dearer than one before, so that is looked at first. */
 function costOf(node: Node, affinity: boolean): string[] {
   const { name, id } = node
   const takes = [
-    '{ var(txn.base) -m int ge 0 }',
+    '{ var(req.cost),sub(req.best) -m int lt 0 }',
+    '{ var(req.base) -m int ge 0 }',
     `{ srv_is_up(inference/${name}) }`,
     `!{ var(txn.tried) -m sub ${triedMark(`${id}`)} }`,
     `!{ str(${name}),map_str({{keys}}/${drainMap}) -m str drain }`,
     ...(name === ownNode ? [restarting] : []),
   ].join(' ')
   return [
-    `http-request set-var(txn.base) var(txn.has),field(${id},|),add(0)`,
-    `http-request set-var(txn.behind) srv_queue(inference/${name})`,
-    `http-request set-var(txn.cost) srv_conn(inference/${name}),add(txn.behind),mul(${slotCost(node)}),add(txn.base),add(${fullCost + id})`,
+    `http-request set-var(req.base) var(req.has),field(${id},|),add(0)`,
+    `http-request set-var(req.behind) srv_queue(inference/${name})`,
+    `http-request set-var(req.cost) srv_conn(inference/${name}),add(req.behind),mul(${slotCost(node)}),add(req.base),add(${fullCost + id})`,
     ...(affinity
-      ? [`http-request set-var(txn.cost) var(txn.cost),sub(${bonus}) if { var(txn.began) -m int ${id} }`]
+      ? [`http-request set-var(req.cost) var(req.cost),sub(${bonus}) if { var(req.began) -m int ${id} }`]
       : []),
-    `http-request set-var(txn.best) var(txn.cost) if ${takes} { var(txn.cost),sub(txn.best) -m int lt 0 }`,
+    `http-request set-var(req.best) var(req.cost) if ${takes}`,
   ]
 }
 
@@ -45,36 +45,38 @@ const retry = { 'retry-after': '5' }
 const pinnedDown = refuse({
   status: 503,
   message: 'the node %[var(txn.pin)] does not answer, or takes no new requests.',
-  when: ['routed chosen_none !{ var(txn.pin) -m str * }'],
+  when: ['chosen_none routed !{ var(txn.pin) -m str * }'],
   headers: retry,
 })
 
 const allDown = refuse({
   status: 503,
   message: 'no node that could answer this takes requests now; try again shortly.',
-  when: ['routed chosen_none'],
+  when: ['chosen_none routed'],
   headers: retry,
 })
 
-/** Who serves a request for this model: the cheapest of the nodes that have it. What was picked is `txn.node`, and `txn.server` is that or its loading slot. */
+/**
+ * Who serves a request for this model: the cheapest of the nodes that have it. What was picked is `txn.node`, and `txn.server` is that or
+ * its loading slot. What only the choice needs is in the scope of the request, which holds nothing else: HAProxy before 2.8 walks
+ * through all variables of a scope to find one. Of a model that no node has, `req.has` is not there, and no node comes to be the best.
+ */
 export function choosing(nodes: Node[], affinity: boolean): string[] {
   const found = affinity && nodes.length > 1
   return [
-    `http-request set-var(txn.has) var(txn.wants),map_str({{keys}}/${tableName(nodes)}) if routed`,
-    'acl known_model var(txn.has) -m found',
-    `http-request set-var(txn.best) int(${nobody})`,
+    `http-request set-var(req.best) int(${nobody})`,
+    `http-request set-var(req.has) var(txn.wants),map_str({{keys}}/${tableName(nodes)}) if routed`,
+    'acl known_model var(req.has) -m found',
     ...(found
       ? [
-          'http-request set-var(txn.began) int(0)',
-          'http-request set-var(txn.began) var(txn.talk),table_server_id(conversations) if { var(txn.talk) -m found }',
+          'http-request set-var(req.began) int(0)',
+          'http-request set-var(req.began) var(txn.talk),table_server_id(conversations)',
         ]
       : []),
-    ...under(
-      'routed known_model',
-      nodes.flatMap((node) => costOf(node, found)),
-    ),
-    `acl chosen_none var(txn.best) -m int ${nobody}`,
-    'acl all_full var(txn.best) -m int ge 6400',
+    ...nodes.flatMap((node) => costOf(node, found)),
+    'http-request set-var(txn.best) var(req.best)',
+    `acl chosen_none var(req.best) -m int ${nobody}`,
+    'acl all_full var(req.best) -m int ge 6400',
   ]
 }
 
@@ -83,6 +85,6 @@ export const unserved = [pinnedDown, allDown]
 
 /** What the choice means for the rules that follow. */
 export const chosen = [
-  'http-request set-var(txn.server) var(txn.best),mod(32),map_str({{files}}/nodes-by-id.map) if routed known_model',
-  'http-request set-var(txn.node) var(txn.best),mod(16),map_str({{files}}/nodes-by-id.map) if routed known_model',
+  'http-request set-var(txn.server) var(req.best),mod(32),map_str({{files}}/nodes-by-id.map) if known_model',
+  'http-request set-var(txn.node) var(req.best),mod(16),map_str({{files}}/nodes-by-id.map) if known_model',
 ]

@@ -1,30 +1,40 @@
 import { nodesIn } from '../../nodes.ts'
 import type { Gateway } from '../../policy.ts'
 
-/** By what agents call a session (clients.md; nodes.md §5): Claude Code, opencode, Codex old and new. */
-const headers = ['x-claude-code-session-id', 'x-session-id', 'session-id', 'session_id']
-/** The same in a body: Codex, Claude Code; else what begins a conversation. */
-const fields = ['$.prompt_cache_key', '$.metadata.user_id']
-const beginning = ['$.messages[0].content', '$.messages[1].content']
+/** By what agents call a session (clients.md; nodes.md §5): Codex old and new, opencode, Claude Code. The last that is there counts. */
+const headers = ['session_id', 'session-id', 'x-session-id', 'x-claude-code-session-id']
+/** The same in a body, Codex and Claude Code: the name by which it is found, and its path. To read a path HAProxy goes through the whole body, letter by letter, so the name is looked for first. */
+const fields = [
+  { name: 'prompt_cache_key', path: '$.prompt_cache_key' },
+  { name: 'user_id', path: '$.metadata.user_id' },
+]
 
-const missing = '!{ var(txn.talk) -m found }'
+/** A JSON object or list with all that is in it. */
+const nested = String.raw`[[{](?:[^]"{}[]++|"(?:[^"\\]++|\\.)*+"|(?&whole))*+[]}]`
+/** What begins a conversation: its first two messages, or its first. One pass, whatever the body holds: nothing that was gone through is tried another way. Of a body without messages nothing is kept. */
+const beginning = String.raw`(?s)^(?>.*?"messages"\s*+:\s*+\[)\s*+(?<whole>${nested})(?:\s*+,\s*+((?&whole)))?+.*$|^.*$`
+/** Marks what was kept. Where the pattern is too much for HAProxy the body stays as it is, without the mark. */
+const mark = '='
 
-const inBody = (path: string): string =>
-  `http-request set-var(txn.talk) req.body,json_query('${path}') if inference ${missing}`
+const missing = '!{ var(req.talk) -m found }'
 
-/** What HAProxy keeps of it is a digest: no session's name, and no words of anybody. */
+/** A text within double quotes in HAProxy's configuration. */
+const quoted = (text: string): string => text.replace(/[\\"$]/g, '\\$&')
+
+/** What HAProxy keeps of it is a digest: no session's name, and no words of anybody. Of messages, which may be long, only a hash is digested. */
 const rules = [
-  ...headers.map(
-    (name) => `http-request set-var(txn.talk) req.fhdr(${name}) if inference ${missing} { req.fhdr(${name}) -m found }`,
+  ...headers.map((name) => `http-request set-var(req.talk) req.fhdr(${name})`),
+  // A body is bytes, which HAProxy makes a text of at each look, letter by letter; `rtrim` gives one that is kept for all of them.
+  `http-request set-var(req.text) req.body,rtrim(-) if inference ${missing}`,
+  ...fields.map(
+    ({ name, path }) =>
+      `http-request set-var(req.talk) var(req.text),json_query('${path}') if { var(req.text) -m reg '"${name}"' } ${missing}`,
   ),
-  ...fields.map(inBody),
-  ...beginning.map(
-    (path, at) => `http-request set-var(txn.opening${at}) req.body,json_query('${path}') if inference ${missing}`,
-  ),
-  `http-request set-var(txn.talk) var(txn.opening0),concat(|,txn.opening1) if inference ${missing} { var(txn.opening0) -m found }`,
-  'http-request unset-var(txn.opening0) if inference',
-  'http-request unset-var(txn.opening1) if inference',
-  'http-request set-var(txn.talk) var(txn.talk),concat(|,txn.model),concat(|,txn.who),sha1,hex if inference { var(txn.talk) -m found }',
+  `http-request set-var(req.text) "var(req.text),regsub('${quoted(beginning)}','${quoted(`${mark}\\1\\2`)}')" if ${missing}`,
+  `http-request set-var(req.talk) var(req.text),xxh64 if ${missing} { var(req.text) -m beg ${mark}{ }`,
+  'http-request unset-var(req.text)',
+  'http-request set-var(txn.talk) var(req.talk),concat(|,txn.model),concat(|,txn.who),sha1,hex if inference',
+  'http-request unset-var(req.talk)',
 ]
 
 const on = (gateway: Gateway): boolean => gateway.settings.affinity === 'on' && nodesIn(gateway).length > 1

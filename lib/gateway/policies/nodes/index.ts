@@ -29,7 +29,7 @@ const lists = 'GET:/v1/models GET:/api/tags HEAD:/api/tags GET:/api/ps'
 /** Which row of which engines, which model, which node by name: what the table of models is asked for. */
 const asked = [
   'http-request set-var(txn.pin) req.fhdr(host),host_only,lower,map_str({{files}}/nodes-by-host.map,*)',
-  'http-request set-var(txn.class) var(txn.row),field(4,|)',
+  'http-request set-var(req.class) var(txn.row),field(4,|)',
   `http-request set-var(txn.backend) str(catalogue) if { var(txn.mp) -m str ${lists} } { var(txn.pin) -m str * }`,
   'acl routed var(txn.backend) -m str inference metadata',
 ]
@@ -41,28 +41,28 @@ const prefixes = ['registry.ollama.ai/', 'library/']
 const model = (gateway: Gateway): string[] => [
   'acl names_model method POST',
   ...waitForBody('at-least 65536 ', 'routed names_model !inference'),
-  "http-request set-var(txn.model) req.body,json_query('$.model'),lower if routed names_model !{ var(txn.model) -m found }",
-  ...waitForBody('', 'routed names_model !{ var(txn.model) -m found }'),
-  "http-request set-var(txn.model) req.body,json_query('$.model'),lower if routed names_model !{ var(txn.model) -m found }",
-  "http-request set-var(txn.model) req.body,json_query('$.name'),lower if routed names_model !inference !{ var(txn.model) -m found }",
-  'http-request set-var(txn.model) path,bytes(11),url_dec,lower if routed { path_beg /v1/models/ }',
+  "http-request set-var(txn.model) req.body,json_query('$.model'),lower if !{ var(txn.model) -m found } routed names_model",
+  ...waitForBody('', '!{ var(txn.model) -m found } routed names_model'),
+  "http-request set-var(txn.model) req.body,json_query('$.model'),lower if !{ var(txn.model) -m found } routed names_model",
+  "http-request set-var(txn.model) req.body,json_query('$.name'),lower if !{ var(txn.model) -m found } routed names_model !inference",
+  'http-request set-var(txn.model) path,bytes(11),url_dec,lower if { path_beg /v1/models/ } routed',
   'http-request set-var(txn.called) var(txn.model),bytes(0,200) if routed',
   refuse({
     status: 400,
     message: `model is required, as JSON within the first ${Math.round(gateway.settings.judged_body / 1024)} KB of the body: it decides who answers.`,
-    when: ['inference !{ var(txn.model) -m found }'],
+    when: ['!{ var(txn.model) -m found } inference'],
     asEngine: true,
   }),
-  'http-request set-var(txn.model) str(*) if routed !{ var(txn.model) -m found }',
+  'http-request set-var(txn.model) str(*) if !{ var(txn.model) -m found } routed',
   // What could be none of a table's words is no model.
   `http-request unset-var(txn.model) if !{ var(txn.model) -m str * } !{ var(txn.model) -m reg ${plainModel} }`,
-  'http-request set-var(txn.spelled) var(txn.model) if routed',
+  'http-request set-var(req.spelled) var(txn.model) if routed',
   ...prefixes.map(
     (prefix) =>
-      `http-request set-var(txn.spelled) var(txn.spelled),bytes(${prefix.length}) if routed { var(txn.spelled) -m beg ${prefix} }`,
+      `http-request set-var(req.spelled) var(req.spelled),bytes(${prefix.length}) if { var(req.spelled) -m beg ${prefix} }`,
   ),
-  'http-request set-var(txn.spelled) var(txn.spelled),regsub(:latest$,) if routed { var(txn.spelled) -m end :latest }',
-  'http-request set-var-fmt(txn.wants) "%[var(txn.class)]|%[var(txn.spelled)]|%[var(txn.pin)]" if routed',
+  'http-request set-var(req.spelled) var(req.spelled),regsub(:latest$,) if { var(req.spelled) -m end :latest }',
+  'http-request set-var-fmt(txn.wants) "%[var(req.class)]|%[var(req.spelled)]|%[var(txn.pin)]" if routed',
 ]
 
 const named = '%[var(txn.called),json(utf8s)]'
@@ -72,21 +72,21 @@ const unknown = (nodes: Node[]): string[] => [
   refuse({
     status: 404,
     message: `model ${named} not found at the node %[var(txn.pin)]; it lists its own at /v1/models.`,
-    when: ['routed !known_model !{ var(txn.pin) -m str * }'],
+    when: ['!known_model routed !{ var(txn.pin) -m str * }'],
     asEngine: true,
   }),
-  'http-request set-var-fmt(txn.near) "%[var(txn.class)]|%[var(txn.spelled)]" if routed !known_model !{ var(txn.list) -m str list }',
-  `http-request set-var(txn.near) var(txn.near),map_beg({{keys}}/${nearName(nodes)},) if { var(txn.near) -m found }`,
+  'http-request set-var-fmt(req.near) "%[var(req.class)]|%[var(req.spelled)]" if !known_model routed !{ var(txn.list) -m str list }',
+  `http-request set-var(req.near) var(req.near),map_beg({{keys}}/${nearName(nodes)},) if { var(req.near) -m found }`,
   refuse({
     status: 404,
-    message: `model ${named} not found at any node; names that begin like it: %[var(txn.near)].`,
-    when: ['routed !known_model { var(txn.near) -m len gt 0 }'],
+    message: `model ${named} not found at any node; names that begin like it: %[var(req.near)].`,
+    when: ['!known_model routed { var(req.near) -m len gt 0 }'],
     asEngine: true,
   }),
   refuse({
     status: 404,
     message: `model ${named} not found at any node; /v1/models lists those that there are.`,
-    when: ['routed !known_model'],
+    when: ['!known_model routed'],
     asEngine: true,
   }),
 ]
@@ -94,16 +94,17 @@ const unknown = (nodes: Node[]): string[] => [
 /** What the answer tells of the way it came. */
 const route = [
   'http-request set-var(txn.route) str(loaded) if inference',
-  'http-request set-var(txn.route) str(affinity) if inference { var(txn.began) -m found } { var(txn.best),mod(16),sub(txn.began) -m int 0 }',
-  'http-request set-var(txn.route) str(waited) if inference all_full',
-  'http-request set-var(txn.route) str(cold) if inference { var(txn.best),mod(32) -m int ge 16 }',
+  'http-request set-var(txn.route) str(affinity) if { var(req.best),mod(16),sub(req.began) -m int 0 } { var(req.began) -m found } inference',
+  'http-request set-var(txn.route) str(waited) if all_full inference',
+  'http-request set-var(txn.route) str(cold) if { var(req.best),mod(32) -m int ge 16 } inference',
 ]
+
+const keyOf = `var(txn.node),map_str({{keys}}/${nodeKeysMap})`
 
 /** Each node is shown its own address and its own key; those of the client have ended before. */
 export const shown = (nodes: Node[]): string[] => [
   'http-request set-header host %[var(txn.node),map_str({{files}}/nodes-hosts.map)] if { var(txn.node) -m found }',
-  `http-request set-var(txn.engine_key) var(txn.node),map_str({{keys}}/${nodeKeysMap}) if { var(txn.node) -m found }`,
-  'http-request set-header authorization "Bearer %[var(txn.engine_key)]" if { var(txn.engine_key) -m found }',
+  `http-request set-header authorization "Bearer %[${keyOf}]" if { ${keyOf} -m found }`,
   ...circle.shown(nodes),
 ]
 
@@ -281,7 +282,7 @@ export function nodes(gateway: Gateway): Policy {
         refuse({
           status: 429,
           message: full(gateway.settings.queue.max),
-          when: [`inference all_full { queue(inference) ge ${gateway.settings.queue.max} }`],
+          when: [`all_full inference { queue(inference) ge ${gateway.settings.queue.max} }`],
           headers: retry,
         }),
         ...chosen,
