@@ -104,6 +104,74 @@ nodes:
     expect(await where('another')).toEqual(['mac', 'loaded'])
   })
 
+  const system = { role: 'system', content: 'You "messages": [{ help }] \\' }
+  const said = (...contents: unknown[]) => ({
+    model: 'both',
+    messages: [system, ...contents.map((content) => ({ role: 'user', content }))],
+  })
+  const part = (text: string) => [{ type: 'text', text, cache: { kind: ['a', 'b'] } }]
+  test.each([
+    ['messages', said('tell 1', 'more'), said('tell 1', 'and', 'more'), said('tell 2', 'more')],
+    ['messages in parts', said(part('part 1'), 'x'), said(part('part 1'), 'y', 'z'), said(part('part 2'), 'x')],
+    [
+      'a key for caches, behind all messages',
+      { ...said('key'), prompt_cache_key: 'key 1' },
+      { ...said('other key'), prompt_cache_key: 'key 1' },
+      { ...said('key'), prompt_cache_key: 'key 2' },
+    ],
+    [
+      'who its user is',
+      { metadata: { user_id: 'user 1' }, ...said('user') },
+      { ...said('other user'), metadata: { user_id: 'user 1' } },
+      { ...said('user'), metadata: { user_id: 'user 2' } },
+    ],
+    [
+      'messages, where those names stand for something else',
+      { ...said('names'), user: { user_id: '1', prompt_cache_key: 'x' } },
+      { ...said('names', 'more'), user: { user_id: '2', prompt_cache_key: 'y' } },
+      { ...said('no names'), user: { user_id: '1', prompt_cache_key: 'x' } },
+    ],
+  ])('a conversation is told by %s', async (_, begins, goesOn, another) => {
+    expect(from(await ask(begins))).toBe('gpu')
+    gpu.answers = silent
+    await open(chat('both'))
+    await eventually('the node works', () => gpu.asked.length === 2)
+    gpu.answers = json('{"from":"gpu"}')
+    expect(header(await ask(goesOn), 'x-route')).toBe('affinity')
+    const reply = await ask(another)
+    expect([from(reply), header(reply, 'x-route')]).toEqual(['mac', 'loaded'])
+  })
+
+  test.each(['x-claude-code-session-id', 'x-session-id', 'session-id', 'session_id'])(
+    'a conversation is told by its session (%s), whatever is said',
+    async (name) => {
+      const session = { headers: [`${name}: one ${name}`] }
+      expect(from(await ask(chat('both'), session))).toBe('gpu')
+      gpu.answers = silent
+      await open(chat('both'))
+      await eventually('the node works', () => gpu.asked.length === 2)
+      gpu.answers = json('{"from":"gpu"}')
+      expect(header(await ask(chat('both'), session), 'x-route')).toBe('affinity')
+      expect(from(await ask(chat('both'), { headers: [`${name}: another ${name}`] }))).toBe('mac')
+    },
+  )
+
+  const deep = '[{"a":'.repeat(100_000)
+  const again = '"messages":[{"content":"'.repeat(20_000)
+  test.each([
+    ['nested without an end', `{"model":"both","messages":[${deep}`],
+    ['nested deeply', `{"model":"both","messages":[${'['.repeat(100_000)}${']'.repeat(100_000)}]}`],
+    ['full of beginnings', `{"model":"both",${again}`],
+    ['full of quotes', `{"model":"both","messages":[{"content":"${'\\"'.repeat(200_000)}`],
+    ['without messages', `{"model":"both","text":"${'messages '.repeat(60_000)}"}`],
+  ])('a body that is %s is answered at once', async (_, text) => {
+    const { replies } = await exchange(
+      gateway,
+      request('POST /v1/chat/completions HTTP/1.1', [`Host: ${gateway.host}`], text),
+    )
+    expect([replies[0]?.status, header(replies[0] as Reply, 'x-route')]).toEqual([200, 'loaded'])
+  })
+
   test('the answer says who served it, and which way it came', async () => {
     const reply = await ask(chat('mac-only'))
     expect([header(reply, 'x-served-by'), header(reply, 'x-route')]).toEqual(['mac', 'loaded'])

@@ -1,5 +1,6 @@
 import { nodesIn } from '../../nodes.ts'
 import type { Gateway } from '../../policy.ts'
+import { bodyText } from './body-text.ts'
 
 /** By what agents call a session (clients.md; nodes.md §5): Codex old and new, opencode, Claude Code. The last that is there counts. */
 const headers = ['session_id', 'session-id', 'x-session-id', 'x-claude-code-session-id']
@@ -24,15 +25,13 @@ const quoted = (text: string): string => text.replace(/[\\"$]/g, '\\$&')
 /** What HAProxy keeps of it is a digest: no session's name, and no words of anybody. Of messages, which may be long, only a hash is digested. */
 const rules = [
   ...headers.map((name) => `http-request set-var(req.talk) req.fhdr(${name})`),
-  // A body is bytes, which HAProxy makes a text of at each look, letter by letter; `rtrim` gives one that is kept for all of them.
-  `http-request set-var(req.text) req.body,rtrim(-) if inference ${missing}`,
+  ...bodyText.kept(`inference ${missing} !{ ${bodyText.is} -m found }`),
   ...fields.map(
     ({ name, path }) =>
-      `http-request set-var(req.talk) var(req.text),json_query('${path}') if { var(req.text) -m reg '"${name}"' } ${missing}`,
+      `http-request set-var(req.talk) ${bodyText.is},json_query('${path}') if { ${bodyText.is} -m reg '"${name}"' } ${missing}`,
   ),
-  `http-request set-var(req.text) "var(req.text),regsub('${quoted(beginning)}','${quoted(`${mark}\\1\\2`)}')" if ${missing}`,
-  `http-request set-var(req.talk) var(req.text),xxh64 if ${missing} { var(req.text) -m beg ${mark}{ }`,
-  'http-request unset-var(req.text)',
+  `http-request set-var(req.text) "${bodyText.is},regsub('${quoted(beginning)}','${quoted(`${mark}\\1\\2`)}')" if ${missing}`,
+  `http-request set-var(req.talk) ${bodyText.is},xxh64 if ${missing} { ${bodyText.is} -m beg ${mark}{ }`,
   'http-request set-var(txn.talk) var(req.talk),concat(|,txn.model),concat(|,txn.who),sha1,hex if inference',
   'http-request unset-var(req.talk)',
 ]

@@ -10,6 +10,7 @@ import { waitForBody } from '../buffers.ts'
 import { late } from '../errors.ts'
 import { keptBy } from '../peers.ts'
 import { full } from '../queue.ts'
+import { bodyText } from './body-text.ts'
 import { choosing, chosen, triedMark, unserved } from './choosing.ts'
 import { circle } from './circle.ts'
 import { conversation } from './conversation.ts'
@@ -40,11 +41,11 @@ const prefixes = ['registry.ollama.ai/', 'library/']
 /** A model may stand behind all messages, so the whole body is waited for where the first part does not name it. */
 const model = (gateway: Gateway): string[] => [
   'acl names_model method POST',
-  ...waitForBody('at-least 65536 ', 'routed names_model !inference'),
+  ...waitForBody('at-least 65536 ', '!inference names_model routed'),
   "http-request set-var(txn.model) req.body,json_query('$.model'),lower if !{ var(txn.model) -m found } routed names_model",
   ...waitForBody('', '!{ var(txn.model) -m found } routed names_model'),
   "http-request set-var(txn.model) req.body,json_query('$.model'),lower if !{ var(txn.model) -m found } routed names_model",
-  "http-request set-var(txn.model) req.body,json_query('$.name'),lower if !{ var(txn.model) -m found } routed names_model !inference",
+  "http-request set-var(txn.model) req.body,json_query('$.name'),lower if !{ var(txn.model) -m found } !inference names_model routed",
   'http-request set-var(txn.model) path,bytes(11),url_dec,lower if { path_beg /v1/models/ } routed',
   'http-request set-var(txn.called) var(txn.model),bytes(0,200) if routed',
   refuse({
@@ -276,6 +277,7 @@ export function nodes(gateway: Gateway): Policy {
         ...circle.refused(all),
         ...many.refused(all),
         ...talking,
+        bodyText.letGo,
         ...choosing(all, gateway.settings.affinity === 'on'),
         ...unknown(all),
         ...unserved,

@@ -3,6 +3,7 @@ import type { Node } from '../../../site/nodes.ts'
 import { refuse } from '../../refusal.ts'
 import { waitForBody } from '../buffers.ts'
 import { jsonParts } from '../models.ts'
+import { bodyText } from './body-text.ts'
 
 /** Answers to one request, which takes one slot. */
 const most = 8
@@ -35,12 +36,11 @@ export const many = {
       ? [
           // All that HAProxy can hold of it: otherwise it would look as soon as a part is there.
           ...waitForBody('', `inference { path ${paths} }`),
+          ...bodyText.kept(`inference { path ${paths} }`),
           refuse({
             status: 400,
             message: `one request may ask for ${most} answers at most (n, best_of, prompt); send more requests.`,
-            when: [
-              `inference { path ${paths} } { req.body -m reg -f {{files}}/many.re } !{ req.body -m reg -f {{files}}/few.re }`,
-            ],
+            when: [`{ ${bodyText.is} -m reg -f {{files}}/many.re } !{ ${bodyText.is} -m reg -f {{files}}/few.re }`],
           }),
         ]
       : [],
