@@ -104,15 +104,17 @@ nodes:
     expect(await where('another')).toEqual(['mac', 'loaded'])
   })
 
-  const system = { role: 'system', content: 'You "messages": [{ help }] \\' }
-  const said = (...contents: unknown[]) => ({
+  const talk = (...contents: unknown[]) => ({
     model: 'both',
-    messages: [system, ...contents.map((content) => ({ role: 'user', content }))],
+    messages: contents.map((content) => ({ role: 'user', content })),
   })
+  const said = (...contents: unknown[]) => talk('You "messages": [{ help }] \\', ...contents)
+  const long = 'You are "helpful".\n'.repeat(2000)
   const part = (text: string) => [{ type: 'text', text, cache: { kind: ['a', 'b'] } }]
   test.each([
     ['messages', said('tell 1', 'more'), said('tell 1', 'and', 'more'), said('tell 2', 'more')],
     ['messages in parts', said(part('part 1'), 'x'), said(part('part 1'), 'y', 'z'), said(part('part 2'), 'x')],
+    ['long messages', talk(long, 'long 1'), talk(long, 'long 1', 'z'), talk(long, 'long 2')],
     [
       'a key for caches, behind all messages',
       { ...said('key'), prompt_cache_key: 'key 1' },

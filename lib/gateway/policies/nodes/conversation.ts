@@ -14,13 +14,21 @@ const fields = [
 const nested = String.raw`[[{](?:[^]"{}[]++|"(?:[^"\\]++|\\.)*+"|(?&whole))*+[]}]`
 /** What begins a conversation: its first two messages, or its first. One pass, whatever the body holds: nothing that was gone through is tried another way. Of a body without messages nothing is kept. */
 const beginning = String.raw`(?s)^(?>.*?"messages"\s*+:\s*+\[)\s*+(?<whole>${nested})(?:\s*+,\s*+((?&whole)))?+.*$|^.*$`
-/** Marks what was kept. Where the pattern is too much for HAProxy the body stays as it is, without the mark. */
+/** The same, of which only the end is kept: what a person said first is there, behind what an agent says to every model. */
+const end = String.raw`(?s)^(?>.*?"messages"\s*+:\s*+\[)\s*+(?<whole>${nested})(?:\s*+,\s*+(?&whole))?+(?<=(.{8000})).*$|^.*$`
+/** Marks what was kept. */
 const mark = '='
 
 const missing = '!{ var(req.talk) -m found }'
 
 /** A text within double quotes in HAProxy's configuration. */
 const quoted = (text: string): string => text.replace(/[\\"$]/g, '\\$&')
+
+const opening = 'var(req.opening)'
+
+/** What a pattern keeps of the body. */
+const kept = (pattern: string, groups: string, condition: string): string =>
+  `http-request set-var(req.opening) "${bodyText.is},regsub('${quoted(pattern)}','${quoted(mark + groups)}')" if ${condition}`
 
 /** What HAProxy keeps of it is a digest: no session's name, and no words of anybody. Of messages, which may be long, only a hash is digested. */
 const rules = [
@@ -30,8 +38,11 @@ const rules = [
     ({ name, path }) =>
       `http-request set-var(req.talk) ${bodyText.is},json_query('${path}') if { ${bodyText.is} -m reg '"${name}"' } ${missing}`,
   ),
-  `http-request set-var(req.text) "${bodyText.is},regsub('${quoted(beginning)}','${quoted(`${mark}\\1\\2`)}')" if ${missing}`,
-  `http-request set-var(req.talk) ${bodyText.is},xxh64 if ${missing} { ${bodyText.is} -m beg ${mark}{ }`,
+  kept(beginning, '\\1\\2', missing),
+  // Where it is more than HAProxy can hold beside the body (from 3.4 on 16 KB), not even the mark is there.
+  kept(end, '\\2', `${missing} !{ ${opening} -m beg ${mark} }`),
+  `http-request set-var(req.talk) ${opening},xxh64 if ${missing} { ${opening} -m beg ${mark} } { ${opening} -m len gt 1 }`,
+  'http-request unset-var(req.opening)',
   'http-request set-var(txn.talk) var(req.talk),concat(|,txn.model),concat(|,txn.who),sha1,hex if inference',
   'http-request unset-var(req.talk)',
 ]
