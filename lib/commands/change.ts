@@ -19,6 +19,7 @@ const ofStep: Record<string, Need> = {
   'haproxy.keys': 'map edit',
   'haproxy.identities': 'map edit',
   'haproxy.nodes': 'map edit',
+  'haproxy.services': 'map edit',
   'haproxy.config': 'reload',
   'haproxy.ipv6': 'reload',
   ...Object.fromEntries(

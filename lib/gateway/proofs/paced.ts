@@ -1,7 +1,7 @@
 import { places } from '../../platform/here.ts'
 import { type Check, missed, ok, unexplained } from '../../steps/step.ts'
 import type { ProbeKeys } from './probe-keys.ts'
-import { busy, probe, taken } from './refused.ts'
+import { busy, probeModel, taken } from './refused.ts'
 import { bearer, modelRows, type Target } from './target.ts'
 
 /** Where a filter counts the bytes that it lets through, and for whom. */
@@ -24,7 +24,7 @@ export const paced = (target: Target, { table, key, entry, group }: Paced): Chec
       title: `Answers pass the limit of bytes a second of ${group ? `the group ${group}` : 'each person'}`,
       needs: ['haproxy.service'],
       async check(look) {
-        const answer = await probe(look, target, row.method, row.path, bearer(target, key))
+        const answer = await probeModel(look, target, row, bearer(target, key))
         if (await busy(look, answer)) return taken
         const rows = (await look.ask(places(look).adminSocket, `show table ${table}`)) ?? ''
         return rows.includes(` key=${entry}`) ? ok('counted') : missed(`${answer.status}, and not counted`, unexplained)
