@@ -9,7 +9,7 @@ import { workerInfo } from '../haproxy/runtime.ts'
 import type { Look, RawEnd } from '../host/host.ts'
 import { typed } from '../host/typed.ts'
 import { type Reply, repliesIn } from '../host/wire.ts'
-import { type Endpoint, endpoints } from '../site/endpoints.ts'
+import { type Endpoint, endpoints, expandGroups } from '../site/endpoints.ts'
 import type { Node } from '../site/nodes.ts'
 import { alarm, type Check, type Finding, missed, ok, skipped, unexplained } from '../steps/step.ts'
 import { atEngine } from './hostile/engines.ts'
@@ -57,7 +57,9 @@ function overTls(target: Target, gateway: Gateway, listener: Listener): Check[] 
   const tlsName = openName(gateway.settings, listener)
   const [address] = addresses
   if (!tls || tlsName === undefined || address === undefined) return []
-  const there = { ...target, address, port, tlsName, host: `${tlsName}:${port}` }
+  const open = expandGroups(listener.groups ?? target.groups)
+  const groups = target.groups.filter((group) => open.includes(group))
+  const there = { ...target, groups, address, port, tlsName, host: `${tlsName}:${port}` }
   const all = requestsTo(there, gateway, `hostile.${name}`, name === 'public' ? paced() : async () => {})
   // What the gateway says of itself it says there to nobody without a key.
   return ['lan', 'public'].includes(name) ? all.filter(({ title }) => !title.endsWith(': answered')) : all

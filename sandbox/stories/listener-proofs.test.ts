@@ -37,6 +37,10 @@ const open = `public: { addresses: [${two}] }`
 const kinds: [string, string][] = [
   ['lan beside an open tailnet', `listeners: { ${lan} }`],
   [
+    'lan with fewer groups than the settings open',
+    `groups: [metadata]\nlisteners: { ${lan.replace(/ }$/, ', groups: [openai] }')} }`,
+  ],
+  [
     'lan and public, with a relay in front',
     `access: keys\nlisteners: { ${lan}, ${open.replace(/ }$/, `, ${relay} }`)} }`,
   ],
