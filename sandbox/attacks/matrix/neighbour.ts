@@ -56,6 +56,7 @@ export function rightAt(
   const { from, sources = from, access } = listener
   if (sources && !sources.some((source) => near[address.includes(':') ? 6 : 4].test(source))) return [0]
   if (certificatesFor(combination, listener) === 'required' && !certified(shown)) return [0]
+  if (secure([name, listener]) && isService(combination)) return [421]
   const holds = (list: string[]) => expandGroups(list).includes('openai')
   const open = holds(groups) && holds(listener.groups ?? groups)
   const known = shown === 'good' || shown === 'certificate'
@@ -67,6 +68,15 @@ export function rightAt(
 /** A name that certificates of a combination are for, and no wildcard. */
 const nameOf = ({ tls }: Combination): string | undefined =>
   Object.keys((tls ?? {}) as object).find((name) => !name.startsWith('*'))
+
+/** Whether that name is a service's alone, so that the gateway answers to none under it. */
+function isService({ services, hosts = [], ...rest }: Combination): boolean {
+  const name = nameOf(rest)
+  const theirs = Object.values((services ?? {}) as Record<string, { name: string }>).some((one) => one.name === name)
+  return theirs && !(hosts as unknown[]).includes(name)
+}
+
+const secure = ([name, { plain }]: [string, Listener]): boolean => name !== 'inside' && plain !== true
 
 interface Call {
   from: Machine
@@ -108,13 +118,12 @@ function asking(box: Box, combination: Combination, shown: Shown): Asking[] {
         : [
             {
               call: { from: 'laptop', address: box.address, port: Number(listener.tls_port), name },
-              wanted: right(combination, shown),
+              wanted: isService(combination) ? [421] : right(combination, shown),
             },
           ]
-    const secure = kind !== 'inside' && listener.plain !== true
     if (certified(shown) && certificatesFor(combination, listener) === 'none') return []
     return (listener.addresses ?? []).map((address) => ({
-      call: { from: 'neighbour', address, port, ...(secure && { name }) },
+      call: { from: 'neighbour', address, port, ...(secure([kind, listener]) && { name }) },
       wanted: rightAt(combination, [kind, listener], address, shown),
     }))
   })
