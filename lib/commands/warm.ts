@@ -7,7 +7,7 @@ import { kindOf } from '../site/engines.ts'
 import { modelName } from '../site/model-name.ts'
 import { fits, gigabytes, loadModel, progress, pullModel, running, sameModel, tags, weightsOf } from '../site/models.ts'
 import { didYouMean } from '../site/nearest.ts'
-import { loadsHere, type Node, nodesOf, nodesToWarm, placeOf } from '../site/nodes.ts'
+import { connectedAt, loadsHere, type Node, nodesOf, nodesToWarm, placeOf } from '../site/nodes.ts'
 import type { Setup } from '../site/setup.ts'
 import type { Flags, Script, Ui } from './cli.ts'
 import { type Prepared, prepare } from './prepare.ts'
@@ -70,7 +70,8 @@ async function warmEach(
   const results: Warmed[] = []
   for (const node of nodes) {
     ui.say(`${node.name}:`)
-    const engine = { address: node.address, port: node.port, base: `http://${placeOf(node)}` }
+    const at = { address: connectedAt(node.address), port: node.port }
+    const engine = { ...at, base: `http://${placeOf(at)}` }
     const failed = (error: Error) => {
       ui.say(`not loaded: ${error.message}`)
       return node.models.map((model) => ({ model, loaded: false, ms: 0, error: `${node.name}: ${error.message}` }))

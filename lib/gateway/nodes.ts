@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { engineKinds } from '../site/engines.ts'
-import { hostFor, type Node, namesOfNode, nodesOf, placeOf, spreads } from '../site/nodes.ts'
+import { connectedAt, hostFor, type Node, namesOfNode, nodesOf, placeOf, spreads } from '../site/nodes.ts'
 import type { Gateway } from './policy.ts'
 
 /** The nodes of these settings; none where there is one engine. */
@@ -66,7 +66,7 @@ export const lookedUp = ({ address }: Pick<Node, 'address'>): string =>
 
 /** What a `server` line says of where a node is. */
 export const serverOf = (node: Node, home: string): string =>
-  `${isIP(node.address) === 6 ? placeOf(node).replace(/:\d+$/, '') : node.address}:${node.port}${tls(node, home)}${lookedUp(node)}`
+  `${isIP(node.address) === 6 ? placeOf(node).replace(/:\d+$/, '') : connectedAt(node.address)}:${node.port}${tls(node, home)}${lookedUp(node)}`
 
 /** Whether some node is known by name only. */
 export const looksUp = (nodes: Pick<Node, 'address'>[]): boolean => nodes.some((node) => lookedUp(node) !== '')

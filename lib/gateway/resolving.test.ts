@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { describe, expect, test } from 'vitest'
+import { gateway } from '../../test/gateway.ts'
 import { type Group, groups, openable } from '../site/endpoints.ts'
+import { parseKind } from '../site/service-kinds.ts'
+import { servicesOf } from '../site/services.ts'
 import { parseSettings } from '../site/settings.ts'
 import { render } from './config.ts'
 
@@ -93,4 +96,17 @@ describe('HAProxy looks no name up', () => {
   test('and a home folder with a blank is no name either', () => {
     expect(placesIn(rendered('', '/Users/Ada Lovelace')).filter((place) => !isPlain(place))).toEqual([])
   })
+})
+
+test('localhost is 127.0.0.1, where engines listen, and not what a file of the machine has first', () => {
+  const wanted = gateway(`
+tls: { ai.example.net: own-ca }
+nodes: { gpu: { address: localhost, port: 12500 } }
+services: { page: { kind: page, name: ai.example.net, port: 14443, backend: 'localhost:18080' } }
+`)
+  const recipe = readFileSync(new URL('../../templates/services/page.yaml', import.meta.url), 'utf8')
+  const services = servicesOf(wanted.settings, { page: parseKind(recipe) })
+  const { text } = render({ ...wanted, services }, templates)
+  const places = text.split('\n').flatMap((line) => /^\s*server (?:gpu\S*|page) (\S+)/.exec(line)?.[1] ?? [])
+  expect(new Set(places)).toEqual(new Set(['127.0.0.1:12500', '127.0.0.1:18080']))
 })

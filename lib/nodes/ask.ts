@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { json } from '../host/command.ts'
 import type { Look, RawAnswer } from '../host/host.ts'
 import { type EngineKind, kindOf } from '../site/engines.ts'
-import { hostFor, type Node } from '../site/nodes.ts'
+import { connectedAt, hostFor, type Node } from '../site/nodes.ts'
 
 /** A model of a node, and whether it is in memory, as far as the node tells. */
 export interface NodeModel {
@@ -46,7 +46,7 @@ const studio = z.object({
 /** GET of a node, as the gateway itself would ask it. */
 const get = (look: Look, node: Node, target: string, { key, roots }: Means): Promise<RawAnswer> =>
   look.probe({
-    ...{ address: node.address, port: node.port, method: 'GET', target, timeoutMs: 5000 },
+    ...{ address: connectedAt(node.address), port: node.port, method: 'GET', target, timeoutMs: 5000 },
     headers: { host: hostFor(node), ...(key ? { authorization: `Bearer ${key}` } : {}) },
     ...(roots === undefined ? {} : { tlsName: node.address, tlsRoots: roots }),
   })

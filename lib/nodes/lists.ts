@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { json } from '../host/command.ts'
 import type { Look } from '../host/host.ts'
 import { kindOf } from '../site/engines.ts'
-import { hostFor, type Node, type NodeSettings, nodesOf } from '../site/nodes.ts'
+import { connectedAt, hostFor, type Node, type NodeSettings, nodesOf } from '../site/nodes.ts'
 import type { NodeModel } from './ask.ts'
 import { meansOf } from './keys.ts'
 import { readKnown } from './store.ts'
@@ -56,7 +56,7 @@ export async function loadedNow(look: Look, settings: NodeSettings): Promise<{ m
 async function loadedAt(look: Look, node: Node): Promise<Record<string, unknown>[]> {
   const { key, roots } = await meansOf(look, node)
   const answer = await look.probe({
-    ...{ address: node.address, port: node.port, method: 'GET', target: '/api/ps', timeoutMs: 3000 },
+    ...{ address: connectedAt(node.address), port: node.port, method: 'GET', target: '/api/ps', timeoutMs: 3000 },
     headers: { host: hostFor(node), ...(key ? { authorization: `Bearer ${key}` } : {}) },
     ...(roots === undefined ? {} : { tlsName: node.address, tlsRoots: roots }),
   })

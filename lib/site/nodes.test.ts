@@ -10,6 +10,7 @@ const many = Object.fromEntries(Array.from({ length: 15 }, (_, at) => [`n${at}`,
 test.each<[object, string]>([
   [{ a: node(), b: node() }, 'nodes.b: another address or port than a'],
   [{ own: node({ address: '127.0.0.1', port: 11434 }) }, 'nodes.own: another address or port than here'],
+  [{ own: node({ address: 'localhost', port: 11434 }) }, 'nodes.own: another address or port than here'],
   [{ Mac: node() }, 'a name in small letters'],
   [{ 'a b': node() }, 'a name in small letters'],
   [{ here: node() }, 'here is the engine of this machine'],

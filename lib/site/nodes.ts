@@ -149,7 +149,9 @@ export function nodeFaults(settings: NodeSettings & { port: number }): NodeFault
 
 function faultsOf(one: Node, before: Node[], { port }: { port: number }): NodeFault[] {
   const path = ['nodes', one.name]
-  const twin = before.find((other) => other.address === one.address && other.port === one.port)
+  const twin = before.find(
+    (other) => connectedAt(other.address) === connectedAt(one.address) && other.port === one.port,
+  )
   if (twin) return [{ path, message: `another address or port than ${twin.name}: one engine is one node` }]
   if (one.models && !loadsHere(one))
     return [
@@ -171,6 +173,9 @@ export const nodesToWarm = (settings: NodeSettings): (Node & { models: string[] 
   nodesOf(settings).flatMap((one) => (one.models && one.models.length > 0 ? [{ ...one, models: one.models }] : []))
 
 export const isLoopback = (address: string): boolean => /^(127\.|::1$|localhost$)/.test(address)
+
+/** The address that is connected to. `localhost` is 127.0.0.1, where engines listen: HAProxy tries only the first that the machine's hosts file has for it, often ::1, where none of them does. */
+export const connectedAt = (address: string): string => (address === 'localhost' ? '127.0.0.1' : address)
 
 /** Where a node is, as a URL and a Host header have it. */
 export const placeOf = ({ address, port }: Pick<Node, 'address' | 'port'>): string =>

@@ -30,7 +30,7 @@ const taker =
 
 /** What is behind services: a page, and JSON where programs ask. */
 const served =
-  "for (const at of ['127.0.0.1', '::1']) require('http').createServer((asked, answer) => asked.resume() && answer.setHeader('content-type', /^.(v1|health|collections)/.test(asked.url) ? 'application/json' : 'text/html').end('{}')).on('error', () => {}).listen(18080, at)"
+  "require('http').createServer((asked, answer) => asked.resume() && answer.setHeader('content-type', /^.(v1|health|collections)/.test(asked.url) ? 'application/json' : 'text/html').end('{}')).listen(18080, '127.0.0.1')"
 
 const run = (box: Box, name: string, ...words: string[]): Promise<Outcome> =>
   box.script(name, words, { timeoutMs: patience, env: { ROP_FROM: box.home } })

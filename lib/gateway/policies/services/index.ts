@@ -1,4 +1,5 @@
 import { bitOf } from '../../../people/records.ts'
+import { connectedAt } from '../../../site/nodes.ts'
 import type { Service } from '../../../site/services.ts'
 import { bindsOf, indent } from '../../binds.ts'
 import { hasNodes, lookedUp, looksUp, nodesIn, resolvers } from '../../nodes.ts'
@@ -74,7 +75,7 @@ function server({ id, kind, backend, name }: Service): string[] {
     'option httpchk',
     `http-check send meth GET uri ${kind.health.path} ver HTTP/1.1 hdr Host ${host} hdr Connection close`,
     `http-check expect status ${kind.health.status}`,
-    `server ${id} ${backend} check inter 2s fastinter 500ms downinter 500ms fall 2 rise 1${lookedUp({ address })}`,
+    `server ${id} ${backend.replace(address, connectedAt(address))} check inter 2s fastinter 500ms downinter 500ms fall 2 rise 1${lookedUp({ address })}`,
   ]
 }
 
