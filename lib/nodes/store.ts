@@ -10,7 +10,7 @@ import {
   type Node,
   type NodeSettings,
   nearName,
-  nodeKeysMap,
+  nodeKeysName,
   nodesOf,
   spreads,
   tableName,
@@ -91,7 +91,7 @@ export async function renewNodes(host: Host, settings: Wanted, loading = new Map
   const maps: [string, Map<string, string>][] = [
     [tableName(nodes), table],
     [nearName(nodes), nearLines(nodes, known)],
-    [nodeKeysMap, await keysOf(host, nodes)],
+    [nodeKeysName(nodes), await keysOf(host, nodes)],
   ]
   for (const [name, lines] of maps) await written(host, fileOf(host, name), mapText(lines))
   await ensureNodeFiles(host, nodes)
@@ -115,7 +115,7 @@ const keysOf = async (look: Look, nodes: Node[]): Promise<Map<string, string>> =
 
 /** HAProxy does not start without the files that its configuration names. */
 async function ensureNodeFiles(host: Host, nodes: Node[]): Promise<void> {
-  for (const name of [drainMap, nodeKeysMap, tableName(nodes), nearName(nodes)])
+  for (const name of [drainMap, nodeKeysName(nodes), tableName(nodes), nearName(nodes)])
     if ((await host.read(fileOf(host, name))) === undefined) await host.write(fileOf(host, name), '')
 }
 
@@ -132,6 +132,10 @@ export async function setDrained(host: Host, name: string, drain: boolean): Prom
   await host.write(fileOf(host, drainMap), mapText(lines))
   await setRunningMaps(host, [[`keys/${drainMap}`, lines]])
 }
+
+/** Whether the running gateway was given these nodes. */
+export const hasTold = async (look: Look, settings: NodeSettings): Promise<boolean> =>
+  spreads(settings) && (await runningMap(look, `keys/${nodeKeysName(nodesOf(settings))}`)) !== undefined
 
 /** What settings name for nodes, found before anything is changed. */
 export const nodesReachable = (settings: NodeSettings): Check[] =>
@@ -169,7 +173,7 @@ export function nodeSteps(settings: Wanted): Step[] {
 
 async function found(look: Look, nodes: Node[]): Promise<Finding> {
   const file = fileOf(look, tableName(nodes))
-  const [text, keys] = [await look.read(file), await look.read(fileOf(look, nodeKeysMap))]
+  const [text, keys] = [await look.read(file), await look.read(fileOf(look, nodeKeysName(nodes)))]
   const others = [drainMap, nearName(nodes)].map((name) => look.read(fileOf(look, name)))
   if (text === undefined || (await Promise.all(others)).includes(undefined))
     return missed('the gateway was not told of its nodes yet', again)

@@ -64,7 +64,7 @@ async function listFor(look: Look, settings: Settings, target: string): Promise<
 }
 
 /** Tells HAProxy which models somebody with a list of models may see, and how whoever opens the page connects; a socket that does not answer is made anew. */
-export const listing = (settings: () => Settings): Duty => ({
+export const listing = (settings: () => Settings, ofNodes = settings): Duty => ({
   name: 'lists of models',
   everyMs: 5000,
   async run(host: Host) {
@@ -73,7 +73,7 @@ export const listing = (settings: () => Settings): Duty => ({
     await serveSocket(listsSocket, platformOf(host).modes.socket, (asked) =>
       /^\/connect(\?|$)/.test(asked.target)
         ? connectAnswer(host, settings(), asked)
-        : listFor(host, settings(), asked.target),
+        : listFor(host, ofNodes(), asked.target),
     )
   },
 })

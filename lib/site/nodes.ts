@@ -195,5 +195,8 @@ export const nearName = (nodes: Pick<Node, 'name' | 'engine'>[]): string => `nea
 /** Which nodes take no new requests: `NAME drain`. */
 export const drainMap = 'nodes-drain.map'
 
-/** The key that each node is asked with, by its name. */
-export const nodeKeysMap = 'nodes-keys.map'
+/** The key that each node is asked with, by its name. Settings that wait for `apply` have a file of their own, so that no node gets the key of another, or none. */
+export const nodeKeysName = (nodes: Pick<Node, 'name' | 'address' | 'port' | 'key'>[]): string => {
+  const told = nodes.map(({ name, address, port, key = '' }) => `${name} ${address} ${port} ${key}`)
+  return `keys-of-nodes-${sha256(told.join('\n')).slice(0, 12)}.map`
+}

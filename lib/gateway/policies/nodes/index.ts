@@ -1,5 +1,5 @@
 import { places, platformOf } from '../../../platform/here.ts'
-import { type Node, nearName, nodeKeysMap } from '../../../site/nodes.ts'
+import { type Node, nearName, nodeKeysName } from '../../../site/nodes.ts'
 import { openGroups, spell } from '../../../site/settings.ts'
 import { hasNodes, looksUp, nodeFiles, nodesIn, resolvers, serverOf, someUp } from '../../nodes.ts'
 import type { Gateway, Policy } from '../../policy.ts'
@@ -100,12 +100,12 @@ const route = [
   'http-request set-var(txn.route) str(cold) if { var(req.best),mod(32) -m int ge 16 } inference',
 ]
 
-const keyOf = `var(txn.node),map_str({{keys}}/${nodeKeysMap})`
+const keyOf = (nodes: Node[]): string => `var(txn.node),map_str({{keys}}/${nodeKeysName(nodes)})`
 
 /** Each node is shown its own address and its own key; those of the client have ended before. */
 export const shown = (nodes: Node[]): string[] => [
   'http-request set-header host %[var(txn.node),map_str({{files}}/nodes-hosts.map)] if { var(txn.node) -m found }',
-  `http-request set-header authorization "Bearer %[${keyOf}]" if { ${keyOf} -m found }`,
+  `http-request set-header authorization "Bearer %[${keyOf(nodes)}]" if { ${keyOf(nodes)} -m found }`,
   ...circle.shown(nodes),
 ]
 
@@ -143,7 +143,7 @@ const standing = [
 const healthAsked = (nodes: Node[]): string =>
   `http-check send meth GET uri-lf "%[srv_name,map_str({{files}}/nodes-checks.map)]" ver HTTP/1.1 hdr Host "%[srv_name,map_str({{files}}/nodes-hosts.map)]"${
     nodes.some(({ key }) => key !== undefined)
-      ? ` hdr Authorization "Bearer %[srv_name,map_str({{keys}}/${nodeKeysMap})]"`
+      ? ` hdr Authorization "Bearer %[srv_name,map_str({{keys}}/${nodeKeysName(nodes)})]"`
       : ''
   }`
 
