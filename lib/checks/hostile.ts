@@ -9,7 +9,7 @@ import { workerInfo } from '../haproxy/runtime.ts'
 import type { Look, RawEnd } from '../host/host.ts'
 import { typed } from '../host/typed.ts'
 import { type Reply, repliesIn } from '../host/wire.ts'
-import { type Endpoint, endpoints, expandGroups } from '../site/endpoints.ts'
+import { type Endpoint, endpoints, expandGroups, openRows } from '../site/endpoints.ts'
 import type { Node } from '../site/nodes.ts'
 import { alarm, type Check, type Finding, missed, ok, skipped, unexplained } from '../steps/step.ts'
 import { atEngine } from './hostile/engines.ts'
@@ -45,11 +45,13 @@ export const hostileChecks = (target: Target, gateway: Gateway): Check[] => [
   ...hostileToServices(target, gateway),
 ]
 
-/** What an engine of this kind listens to beside our rows, asked of the node by its own name. */
-const toNode = (target: Target, gateway: Gateway, { name, engine }: Node): Check[] =>
-  requestsTo({ ...target, host: `${name}-api:${target.port}` }, gateway, 'hostile.node', async () => {}, {
-    [name]: atEngine[engine] ?? [],
-  })
+/** What an engine of this kind listens to beside our rows, asked of the node by its own name; a row that is open is the gateway's to answer. */
+function toNode(target: Target, gateway: Gateway, { name, engine }: Node): Check[] {
+  const rows = openRows(target.groups).map(({ method, path }) => `${method} ${path}`)
+  const beside = (atEngine[engine] ?? []).filter((request) => !rows.includes(request.name))
+  const there = { ...target, host: `${name}-api:${target.port}` }
+  return requestsTo(there, gateway, 'hostile.node', async () => {}, { [name]: beside })
+}
 
 /** The same to a listener with https, where a name can be asked for and no client certificate is needed. */
 function overTls(target: Target, gateway: Gateway, listener: Listener): Check[] {

@@ -22,6 +22,8 @@ const backend = (gateway: Gateway): string =>
     '    no log',
     '    timeout server 10s',
     `    http-error status 503 content-type application/json lf-string '${body(503, 'the observer of this server does not run, and it serves the metrics.')}'`,
+    // It answers no foreign Host, and where there are nodes none of them has been chosen that would give one.
+    `    http-request set-header host 127.0.0.1:${gateway.settings.metrics.port}`,
     `    server observer 127.0.0.1:${gateway.settings.metrics.port}`,
   ].join('\n')
 

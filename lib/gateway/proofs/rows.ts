@@ -23,6 +23,8 @@ function allowed(target: Target, row: Endpoint): Check {
       if (await busy(look, answer)) return taken
       if (answer.end === 'refused' || answer.end === 'timeout')
         return missed(`no answer (${answer.error ?? answer.end})`, askItself(target, path))
+      if (row.backend === 'metrics' && answer.status !== 200)
+        return missed(`the observer answered ${answer.status}: ${answer.body.slice(0, 120)}`.trim(), unexplained)
       const own = /"Gateway: /.test(answer.body)
       return own || answer.status === 403
         ? missed(`the gateway refused it: ${answer.status} ${answer.body.slice(0, 120)}`, unexplained)

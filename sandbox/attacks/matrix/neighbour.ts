@@ -1,5 +1,6 @@
 import { connect } from 'node:tls'
 import { expandGroups } from '../../../lib/site/endpoints.ts'
+import { covers } from '../../../lib/site/tls.ts'
 import type { Box } from '../../box/box.ts'
 import { httpOver } from '../../box/dial.ts'
 import type { Machine } from '../../box/init.ts'
@@ -56,7 +57,7 @@ export function rightAt(
   const { from, sources = from, access } = listener
   if (sources && !sources.some((source) => near[address.includes(':') ? 6 : 4].test(source))) return [0]
   if (certificatesFor(combination, listener) === 'required' && !certified(shown)) return [0]
-  if (secure([name, listener]) && isService(combination)) return [421]
+  if (secure([name, listener]) && isService(combination)) return name === 'public' && hidden(combination) ? [0] : [421]
   const holds = (list: string[]) => expandGroups(list).includes('openai')
   const open = holds(groups) && holds(listener.groups ?? groups)
   const known = shown === 'good' || shown === 'certificate'
@@ -74,6 +75,15 @@ function isService({ services, hosts = [], ...rest }: Combination): boolean {
   const name = nameOf(rest)
   const theirs = Object.values((services ?? {}) as Record<string, { name: string }>).some((one) => one.name === name)
   return theirs && !(hosts as unknown[]).includes(name)
+}
+
+/** The names of these services are not for the internet: there nobody shakes hands for them, unless another certificate covers them. */
+const hidden = ({ services, tls }: Combination): boolean => {
+  const name = nameOf({ tls }) ?? ''
+  const outward = Object.values((services ?? {}) as Record<string, { name: string; listeners?: string[] }>).some(
+    (one) => one.name === name && one.listeners?.includes('public'),
+  )
+  return !outward && !Object.keys((tls ?? {}) as object).some((other) => other !== name && covers(other, name))
 }
 
 const secure = ([name, { plain }]: [string, Listener]): boolean => name !== 'inside' && plain !== true
