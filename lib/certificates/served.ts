@@ -22,14 +22,35 @@ export const pemFile = (look: Look, name: string): string => `${places(look).cer
 export const heldFor = async (look: Look, name: string): Promise<Facts | undefined> =>
   factsIn(await look.read(pemFile(look, name)))
 
-/** Where the gateway that runs listens with TLS; nowhere while none runs. */
-export async function doors(look: Look): Promise<Door[]> {
+interface Bound {
+  door: Door
+  /** the file with the names that are known there */
+  list: string
+}
+
+async function bound(look: Look): Promise<Bound[]> {
   const { config, adminSocket } = places(look)
   if (!(await look.ask(adminSocket, 'show info'))) return []
   const text = (await look.read(config)) ?? ''
-  const bound = (await runningIpv6(look)) === 'off' ? withoutIpv6(text) : text
-  const binds = [...bound.matchAll(/^\s+bind \[?([\da-f.:]+?)\]?:(\d+) (?:.* )?ssl\b/gm)]
-  return binds.map(([, address = '', port]) => ({ address, port: Number(port) }))
+  const lines = (await runningIpv6(look)) === 'off' ? withoutIpv6(text) : text
+  const binds = [
+    ...lines.matchAll(/^\s+bind \[?([\da-f.:]+?)\]?:(\d+) (?:.* )?ssl(?!\S)(?: crt-list ((?:\\.|\S)+))?/gm),
+  ]
+  return binds.map(([, address = '', port, list = '']) => ({
+    door: { address, port: Number(port) },
+    list: list.replaceAll('\\ ', ' '),
+  }))
+}
+
+/** Where the gateway that runs listens with TLS; nowhere while none runs. */
+export const doors = async (look: Look): Promise<Door[]> => (await bound(look)).map(({ door }) => door)
+
+/** The same, but for doors that are not told of a name: a service that is not for the internet has none at the public one. */
+async function doorsFor(look: Look, name: string): Promise<Door[]> {
+  const all = await bound(look)
+  const lists = await Promise.all(all.map(({ list }) => (list ? look.read(list) : undefined)))
+  const knows = (text?: string) => text === undefined || text.split('\n').some((line) => line.endsWith(` ${name}`))
+  return all.filter((_, at) => knows(lists[at])).map(({ door }) => door)
 }
 
 /** Why a door showed none, by the code of Node's error. */
@@ -49,10 +70,10 @@ export interface Shown {
   why?: string
 }
 
-/** Asks every door for a name. */
+/** Asks every door that has a name for it. */
 export const shownFor = async (look: Look, name: string): Promise<Shown[]> =>
   Promise.all(
-    (await doors(look)).map(async (door) => {
+    (await doorsFor(look, name)).map(async (door) => {
       const { certificate, error } = await look.greet({ ...door, name: anyName(name) })
       const facts = factsIn(certificate)
       return facts ? { door, facts } : { door, why: error === undefined ? 'no certificate' : reasonOf(error) }

@@ -6,7 +6,7 @@ import type { Host } from '../host/host.ts'
 import { places } from '../platform/here.ts'
 import { judge } from './judge.ts'
 import { sameSerial } from './pair.ts'
-import { doors, pemFile } from './served.ts'
+import { doors, pemFile, shownFor } from './served.ts'
 import { swap } from './swap.ts'
 
 const name = 'a.lan'
@@ -82,6 +82,18 @@ it('the doors are those that the gateway has bound, without IPv6 where it runs w
   expect(await doors(host)).toEqual([ipv4])
   host.ask = async () => undefined
   expect(await doors(host)).toEqual([])
+})
+
+it('a door whose list of names has not this one is not asked for it', async () => {
+  const binds = [
+    '192.0.2.1:8443 name lan ssl crt-list /my\\ maps/all.lst',
+    '192.0.2.9:443 ssl crt-list /maps/public.lst',
+  ]
+  host.files.set(places(host).config, binds.map((bind) => `    bind ${bind} strict-sni ssl-min-ver TLSv1.2\n`).join(''))
+  host.files.set('/my maps/all.lst', `/certs/w.pem *.lan\n/certs/${name}.pem ${name}\n`)
+  host.files.set('/maps/public.lst', `/certs/w.pem *.lan\n`)
+  expect((await shownFor(host, name)).map(({ door: { address } }) => address)).toEqual(['192.0.2.1'])
+  expect(await shownFor(host, '*.lan')).toHaveLength(2)
 })
 
 it('serials are compared as numbers', () => {
