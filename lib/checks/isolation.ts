@@ -109,7 +109,7 @@ function listens(machine: Machine, setup: Setup): Check {
     // A socket stays when its address goes, and nobody reaches it.
     needs: ['tailscale.up', 'haproxy.service'],
     async check(look) {
-      const { listeners: all } = gatewayOf(machine, setup)
+      const all = everyListener(gatewayOf(machine, setup))
       const without6 = (await runningIpv6(look)) === 'off'
       const wanted = all.flatMap(({ name, addresses, port }) =>
         addresses
