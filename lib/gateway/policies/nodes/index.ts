@@ -92,6 +92,24 @@ const unknown = (nodes: Node[]): string[] => [
   }),
 ]
 
+/** A model that must be loaded first waits for a slot of its own: an idle node that must load it costs as much as a full one, and is none. */
+const queue = (nodes: Node[], max: number): string[] => [
+  'acl must_load var(req.best),mod(32) -m int ge 16',
+  ...nodes.map(
+    ({ name, id }) =>
+      `http-request set-var(txn.loads) srv_conn(inference/${name}-load) if inference { var(req.best),mod(32) -m int ${id + 16} }`,
+  ),
+  refuse({
+    status: 429,
+    message: full(max),
+    when: [
+      `all_full inference !must_load { queue(inference) ge ${max} }`,
+      `must_load inference { var(txn.loads) -m int ge 1 } { queue(inference) ge ${max} }`,
+    ],
+    headers: retry,
+  }),
+]
+
 /** What the answer tells of the way it came. */
 const route = [
   'http-request set-var(txn.route) str(loaded) if inference',
@@ -281,12 +299,7 @@ export function nodes(gateway: Gateway): Policy {
         ...choosing(all, gateway.settings.affinity === 'on'),
         ...unknown(all),
         ...unserved,
-        refuse({
-          status: 429,
-          message: full(gateway.settings.queue.max),
-          when: [`all_full inference { queue(inference) ge ${gateway.settings.queue.max} }`],
-          headers: retry,
-        }),
+        ...queue(all, gateway.settings.queue.max),
         ...chosen,
         ...route,
       ],
