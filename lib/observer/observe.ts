@@ -51,7 +51,7 @@ export async function observe(host: Host = realHost()): Promise<void> {
     overlong(),
     identities(),
     ipv6,
-    lists(settings.now),
+    lists(settings.ofNodes),
     alerts(settings.now),
   ]
   const secured = keep(host, [certificates(settings.now)], say)

@@ -1,4 +1,7 @@
 import { expect, it } from 'vitest'
+import { jobs, machine, setup } from '../../test/sample.ts'
+import { parseSettings } from '../site/settings.ts'
+import { haproxy } from './haproxy.ts'
 import { freezes } from './haproxy-program.ts'
 
 it.each([
@@ -14,4 +17,14 @@ it.each([
   ['3.4.7', false],
 ])('HAProxy %s freezes at reloads on macOS: %s', (version, wanted) => {
   expect(freezes(version)).toBe(wanted)
+})
+
+it('nodes are asked what they have before lists of models are made from that', () => {
+  const settings = parseSettings('role: gateway\nnodes: { gpu: { address: 192.0.2.7 } }', 'settings.yaml')
+  const ids = haproxy.steps(machine, { ...setup, jobs, settings }).map(({ id }) => id)
+  expect(ids.filter((id) => ['haproxy.keys', 'haproxy.nodes', 'haproxy.config'].includes(id))).toEqual([
+    'haproxy.nodes',
+    'haproxy.keys',
+    'haproxy.config',
+  ])
 })

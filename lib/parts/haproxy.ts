@@ -339,8 +339,9 @@ function withProxy(machine: Machine, setup: Setup): Check[] {
     proxyFolder(machine, setup),
     runFolder(machine),
     ...nodesReachable(setup.settings),
-    keyStep(setup.settings),
+    // Lists of models are made from what nodes have.
     ...nodeSteps(setup.settings),
+    keyStep(setup.settings),
     ...serviceSteps(setup),
     identityStep(setup.settings),
     config(machine, setup),
