@@ -23,7 +23,7 @@ export async function streamingEngine(gap: number): Promise<StreamingEngine> {
   const open = new Set<http.ServerResponse>()
   const server = http.createServer((request, response) => {
     request.resume()
-    if (request.method === 'GET') return response.end('{"version":"0.0.0"}')
+    if (request.method === 'GET') return response.end('{"version":"0.0.0","data":[{"id":"qwen3:0.6b"}]}')
     response.writeHead(200, { 'content-type': 'text/event-stream' })
     open.add(response)
     response.on('close', () => open.delete(response))
@@ -47,7 +47,9 @@ export async function streamingEngine(gap: number): Promise<StreamingEngine> {
   }
 }
 
-interface Stream {
+export interface Stream {
+  /** the node that serves it, where there are some */
+  from: string
   /** ms from the request to its first event */
   first: number
   /** ms from the engine's write to the client's read, by event */
@@ -56,7 +58,8 @@ interface Stream {
   ended: Promise<boolean>
 }
 
-async function openStream(target: Target): Promise<Stream> {
+/** Opens one and waits for its first event; throws when the answer is no 200. */
+export async function openStream(target: Target): Promise<Stream> {
   const started = performance.now()
   const request = http.request({
     host: target.address,
@@ -80,7 +83,8 @@ async function openStream(target: Target): Promise<Stream> {
     response.on('error', () => resolve(false))
   })
   if (delays.length === 0) await once(response, 'data')
-  return { first: performance.now() - started, delays, ended }
+  const from = `${response.headers['x-served-by'] ?? ''}`
+  return { from, first: performance.now() - started, delays, ended }
 }
 
 /** First events of 50 streams one after the other, then the events of 20 at once (ms). */
