@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { engineLoad } from '../../lib/haproxy/runtime.ts'
+import { workersOf } from '../../lib/haproxy/workers.ts'
 import { renewNodes, setDrained } from '../../lib/nodes/store.ts'
 import { triedVersions } from '../attacks/versions/each.ts'
 import { type Engine, startEngine } from '../lab/engine.ts'
@@ -102,6 +103,28 @@ nodes:
     gpu.answers = json('{"from":"gpu"}')
     expect(await where('a talk')).toEqual(['gpu', 'affinity'])
     expect(await where('another')).toEqual(['mac', 'loaded'])
+  })
+
+  test('many that come at once are spread over all slots, and none waits beside a free one', async () => {
+    gpu.answers = silent
+    mac.answers = silent
+    // One thread, since two may choose at the same moment.
+    const one = await startGateway({
+      ...{ enginePort: mac.port, settings: settings().replaceAll('slots: 2', 'slots: 16'), haproxy: await program() },
+      alter: (text) => text.replace('nbthread 2', 'nbthread 1'),
+    })
+    const [worker = 0] = (await workersOf(one.machine)).map(Number)
+    try {
+      const crowd = await Promise.all(Array.from({ length: 32 }, () => dial(one)))
+      clients.push(...crowd)
+      process.kill(worker, 'SIGSTOP')
+      for (const client of crowd)
+        client.send(request('POST /v1/chat/completions HTTP/1.1', [`Host: ${one.host}`], JSON.stringify(chat('both'))))
+      process.kill(worker, 'SIGCONT')
+      await eventually('all are with an engine', () => gpu.asked.length + mac.asked.length === 32)
+    } finally {
+      await one.stop()
+    }
   })
 
   const talk = (...contents: unknown[]) => ({

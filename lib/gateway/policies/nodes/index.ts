@@ -10,6 +10,7 @@ import { waitForBody } from '../buffers.ts'
 import { late } from '../errors.ts'
 import { keptBy } from '../peers.ts'
 import { full } from '../queue.ts'
+import { since } from '../since.ts'
 import { bodyText } from './body-text.ts'
 import { choosing, chosen, triedMark, unserved } from './choosing.ts'
 import { circle } from './circle.ts'
@@ -23,6 +24,9 @@ const ups = (nodes: Node[]): string[] =>
   nodes.length === 0
     ? [`acl ${someUp} always_false`]
     : nodes.map(({ name }) => `acl ${someUp} srv_is_up(inference/${name})`)
+
+/** HAProxy puts a request aside after so many rules (50, from 3.2 on) and goes on with another. All that come at once would choose before any of them is counted, and wait for the same node beside free ones. */
+const chosenAtOnce = since([3, 2], ['tune.max-rules-at-once 1000'])
 
 /** Rows that say which models there are. They are the observer's to answer, of all nodes together. */
 const lists = 'GET:/v1/models GET:/api/tags HEAD:/api/tags GET:/api/ps'
@@ -280,6 +284,7 @@ export function nodes(gateway: Gateway): Policy {
   return {
     name: 'nodes',
     lines: {
+      global: chosenAtOnce,
       prepare: [...ups(all), 'http-request set-var(txn.hops) int(0)', way],
       classify: asked,
       limit: [
