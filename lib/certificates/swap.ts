@@ -1,6 +1,6 @@
 import { changeEach, type ToldWorker } from '../haproxy/workers.ts'
 import { exitCodes, Stop } from '../host/command.ts'
-import type { Host } from '../host/host.ts'
+import type { Host, Look } from '../host/host.ts'
 import { unwritable } from '../host/unwritable.ts'
 import { places } from '../platform/here.ts'
 import { Unfit } from './judge.ts'
@@ -52,6 +52,10 @@ class Refused extends Error {}
 
 /** A word of a command: a blank in a path would end it. */
 const word = (text: string): string => text.replaceAll(/[ \\]/g, '\\$&')
+
+/** The serial number of a certificate as the running worker has it in memory, by its file; undefined where it has none of that name. */
+export const serialInWorker = async (look: Look, file: string): Promise<string | undefined> =>
+  serialIn((await look.ask(places(look).adminSocket, `show ssl cert ${word(file)}`)) ?? '')
 
 const serialIn = (said: string): string | undefined => {
   const serial = /^Serial: (\S+)/m.exec(said)?.[1]

@@ -25,6 +25,7 @@ const ofStep: Record<string, Need> = {
   ...Object.fromEntries(
     ['rules', 'job', 'service', 'table'].map((step) => [`firewall.${step}`, 'rules of the firewall' as const]),
   ),
+  'vip.certificate': 'reload',
   ...Object.fromEntries(['conf', 'job', 'service'].map((step) => [`vip.${step}`, 'restart of Keepalived' as const])),
   'models.job': 'job at login',
   'models.service': 'job at login',

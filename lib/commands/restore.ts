@@ -1,3 +1,4 @@
+import { heldPair, isPairPem, keepPair } from '../certificates/two-gateways.ts'
 import { exitCodes, Stop } from '../host/command.ts'
 import { type Host, realHost } from '../host/host.ts'
 import { called, typed } from '../host/typed.ts'
@@ -14,6 +15,7 @@ import {
   putFiles,
 } from '../people/backup.ts'
 import { asOwn } from '../people/own-probes.ts'
+import type { Settings } from '../site/settings.ts'
 import { takeLock } from '../steps/receipt.ts'
 import { applyHeld, MoreThanSettings } from './apply.ts'
 import { notOneFile, ownVersion } from './arguments.ts'
@@ -36,8 +38,8 @@ export async function restore(ui: Ui, flags: Flags, names: string[]): Promise<nu
   const whole = parseBackup(text, file)
   const release = dry ? async () => {} : await takeLock(host)
   try {
-    const now = await present(host)
-    const wanted = flags.pair ? forPair(whole, now.settings, file) : whole
+    const now = await presentIn(host, flags.pair === true)
+    const wanted = flags.pair ? forPair(knowing(whole, file), now.settings, file) : { ...whole, pair: undefined }
     const changes = changesTo(now, wanted, await defaultSettings(host))
     ui.say(told(file, wanted, changes))
     if (nothingIn(changes) || dry) return ended(ui, { changes, restored: false }, exitCodes.done)
@@ -54,8 +56,28 @@ export async function restore(ui: Ui, flags: Flags, names: string[]): Promise<nu
   }
 }
 
-async function write(ui: Ui, host: Host, { settings, keys }: Backup, now: Present): Promise<number> {
-  await putFiles(host, { settings, keys })
+const presentIn = async (host: Host, pair: boolean): Promise<Present> => ({
+  ...(await present(host)),
+  ...(pair && { pair: (await heldPair(host))?.text }),
+})
+
+/** What HAProxy would not start with is taken from nobody. */
+function knowing(whole: Backup & { parsed: Settings }, file: string): Backup & { parsed: Settings } {
+  if (whole.pair === undefined || isPairPem(whole.pair)) return whole
+  throw new Stop(
+    exitCodes.usage,
+    `${file} is damaged (pair: a certificate in PEM form, with its key); take another one. Nothing was changed.`,
+  )
+}
+
+/** Settings, keys, and of a pair what the two know each other by. */
+async function put(host: Host, what: Present): Promise<void> {
+  await putFiles(host, what)
+  if (what.pair !== undefined) await keepPair(host, what.pair)
+}
+
+async function write(ui: Ui, host: Host, { settings, keys, pair }: Backup, now: Present): Promise<number> {
+  await put(host, { settings, keys, pair })
   if (!(await installed(host))) {
     ui.say(`Restored. Nothing is installed here yet; ${typed('install')} sets this machine up with it.`)
     return exitCodes.done
@@ -75,7 +97,7 @@ async function write(ui: Ui, host: Host, { settings, keys }: Backup, now: Presen
 
 /** What was there before counts again, in the gateway, too; gives what to throw. */
 async function putBack(ui: Ui, host: Host, now: Present, error: Error): Promise<Error> {
-  await putFiles(host, now)
+  await put(host, now)
   const again = await applyHeld({ ...ui, json: false, say: ui.note }, host, false).then(
     () => 'Settings and keys of before are back, and in force.',
     () => `Settings and keys of before are back; see ${typed('status')}.`,
@@ -92,6 +114,7 @@ function told(file: string, { made, by }: Backup, changes: Changes): string {
     ...row('KEYS THAT COUNT AGAIN, replaced by a newer one since (which ends)', changes.earlier),
     ...row('keys with other limits', changes.changed),
     ...row('keys that end, as they are not in it', changes.gone),
+    ...row('of the two gateways', changes.pair),
   ]
   const head = `${file}, of ${made.slice(0, 16).replace('T', ' ')} UTC (version ${by})`
   return lines.length > 0 ? [`${head} changes:`, ...lines].join('\n') : `${head}: all is here as it says.`

@@ -1,7 +1,7 @@
 import { exitCodes, Stop } from '../host/command.ts'
 import { realHost } from '../host/host.ts'
 import { called, typed } from '../host/typed.ts'
-import { heldBy, type Pair, pairOf } from '../parts/vip-holder.ts'
+import { heldBy, type Pair, pairOf, telling } from '../parts/vip-holder.ts'
 import { platformOf } from '../platform/here.ts'
 import type { VirtualRouter } from '../platform/platform.ts'
 import type { Vip } from '../site/vip.ts'
@@ -37,25 +37,30 @@ async function run(ui: Ui, _flags: Flags, [word, ...more]: string[]): Promise<nu
 }
 
 async function show({ ui, host, router, machine, vip }: Asked): Promise<number> {
-  const [pair, since] = await Promise.all([pairOf(host, router, machine, vip), router.since(host)])
+  const [pair, since, counts] = await Promise.all([
+    pairOf(host, router, machine, vip),
+    router.since(host),
+    telling(host, vip),
+  ])
   const { holder, reachable } = pair
   const whole = holder.is === 'here' || holder.is === 'peer'
   const when = since === undefined ? undefined : new Date(since).toISOString()
   const code = whole ? exitCodes.done : exitCodes.failed
   if (ui.json)
     process.stdout.write(
-      `${JSON.stringify({ address: vip.address, holder, since: when, peer: { address: vip.peer, reachable }, code }, null, 2)}\n`,
+      `${JSON.stringify({ address: vip.address, holder, since: when, peer: { address: vip.peer, reachable, counts }, code }, null, 2)}\n`,
     )
-  else ui.say(told(pair, vip, when))
+  else ui.say(told({ ...pair, counts }, vip, when))
   return code
 }
 
-function told({ holder, reachable }: Pair, vip: Vip, when: string | undefined): string {
+function told({ holder, reachable, counts }: Pair & { counts: boolean }, vip: Vip, when: string | undefined): string {
   const since = when && holder.is !== 'stranger' ? `, since ${when.slice(0, 19).replace('T', ' ')} UTC` : ''
   const help = holder.is === 'here' || holder.is === 'peer' ? [] : [`\`${typed('doctor')}\` says what is wrong.`]
   return [
     `Holder  ${heldBy(holder, vip)}${since}`,
     `Peer    ${vip.peer} ${reachable ? 'is there' : 'does not answer, so nobody would take over'}`,
+    `Counts  ${counts ? 'each knows what the other has counted' : 'not connected, so each counts for itself'}`,
     ...help,
   ].join('\n')
 }

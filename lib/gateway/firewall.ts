@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { endsOf } from './pair.ts'
 import { challengePorts } from './policies/challenge.ts'
 import type { Gateway, Listener } from './policy.ts'
 import { everyListener } from './services.ts'
@@ -24,6 +25,13 @@ const doorsOf = (gateway: Gateway, { name, addresses, port, sources, relays = []
     const ports = name === 'public' ? [port, ...challengePorts(gateway)] : [port]
     return ports.map((one) => ({ name, family, address, port: one, from }))
   })
+
+/** Where the other of two gateways tells what it has counted: nobody else has anything to say there. */
+function peersDoor(gateway: Gateway): Door[] {
+  const ends = endsOf(gateway)
+  if (!ends) return []
+  return [{ name: 'peers', family: familyOf(ends.own), address: ends.own, port: ends.port, from: [ends.other] }]
+}
 
 const set = (words: (string | number)[]): string => `{ ${[...new Set(words)].join(', ')} }`
 
@@ -67,7 +75,7 @@ export function firewallRules(gateway: Gateway): string {
     ...banned(doors, 'ip6'),
     // Answers that run are not cut, and what this machine itself asks elsewhere gets its answers.
     'tcp flags & (fin | syn | rst | ack) != syn accept',
-    ...doors.flatMap(refused),
+    ...[...doors, ...peersDoor(gateway)].flatMap(refused),
     ...ownPorts(gateway, doors),
   ]
   return `# Written by remote-ollama-proxy from settings.yaml.

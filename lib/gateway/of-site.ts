@@ -4,6 +4,7 @@ import type { Configuration } from '../site/configuration.ts'
 import type { Machine } from '../site/machine.ts'
 import { servicesOf } from '../site/services.ts'
 import type { Setup } from '../site/setup.ts'
+import { ownAddress } from '../site/vip.ts'
 import { render } from './config.ts'
 import { demandsOf } from './demands.ts'
 import { listenersOf } from './listeners.ts'
@@ -27,10 +28,14 @@ export function gatewayOf(machine: Machine, setup: Setup): Gateway {
     hosts: [...new Set([...names.flatMap((entry) => entry ?? []), ...setup.settings.hosts])],
     services: servicesOf(setup.settings, setup.kinds),
     ...demandsOf(setup.registry, setup.settings),
+    ...ofPair(machine, setup),
     home: machine.home,
     system: machine.system,
   }
 }
+
+const ofPair = (machine: Machine, { settings: { vip } }: Setup): Pick<Gateway, 'own'> =>
+  vip ? { own: ownAddress(machine, vip)?.address } : {}
 
 /** The gateway's configuration as the settings and the tailnet give it now. */
 export const configurationOf = (machine: Machine, setup: Setup): Configuration =>

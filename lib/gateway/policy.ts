@@ -54,6 +54,8 @@ export interface Gateway {
   services?: Service[]
   /** some key or rule has a list of models */
   listed?: boolean
+  /** of one of two gateways: its own address on the network that both are in, from which it speaks to the other */
+  own?: string
   /** bytes a second that keys are limited to, each number once */
   speeds?: number[]
   home: string

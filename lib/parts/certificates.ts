@@ -1,6 +1,7 @@
 import { keptFinding, renewerCheck, servedChecks } from '../certificates/checks.ts'
 import { clientAuthorityFile, ensureClientAuthority } from '../certificates/clients.ts'
 import { first } from '../certificates/renew.ts'
+import { heldPair, makePair, pairFile } from '../certificates/two-gateways.ts'
 import { rowOf } from '../haproxy/runtime.ts'
 import { listeners, places, platformOf } from '../platform/here.ts'
 import { describe } from '../platform/platform.ts'
@@ -54,6 +55,20 @@ const clients = (): Step => ({
   apply: ensureClientAuthority,
 })
 
+/** HAProxy does not start without it; the other gateway has the same by `pair sync`. */
+const twoGateways = (): Step => ({
+  id: 'certificates.two-gateways',
+  title: 'There is a certificate by which the two gateways know each other',
+  keeps: 'it goes with the gateway’s folder',
+  async check(look) {
+    const held = await heldPair(look)
+    return held
+      ? ok(`until ${held.until.toISOString().slice(0, 10)}`)
+      : missed(`${tilde(look, pairFile(look))} has none that lasts`, again)
+  },
+  apply: makePair,
+})
+
 /** What an order from an authority needs: its program, and a way to be asked. */
 function ordering(machine: Machine, { settings, attended }: Setup): Check[] {
   if (!Object.values(settings.tls).includes('acme')) return []
@@ -81,6 +96,7 @@ export const certificates: Part = {
           ...ordering(machine, setup),
           ...Object.keys(setup.settings.tls).map((name) => kept(setup, name)),
           ...(asksCertificates(setup.settings) ? [clients()] : []),
+          ...(setup.settings.vip && platformOf(machine).virtualRouter ? [twoGateways()] : []),
         ]
       : [],
   checks: (_machine, { mode, settings }) =>

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { configurationOf, gatewayJob, gatewayOf } from '../gateway/of-site.ts'
+import { endsOf } from '../gateway/pair.ts'
 import { doorsOf } from '../gateway/services.ts'
 import { bringInIpv6, chooseIpv6, runningIpv6 } from '../haproxy/ipv6.ts'
 import { swap } from '../haproxy/reload.ts'
@@ -238,6 +239,7 @@ function portsFree(machine: Machine, setup: Setup): Check[] {
   const { port, peers } = setup.settings
   const gateway = gatewayOf(machine, setup)
   const [tailnet, ...further] = gateway.listeners
+  const pair = endsOf(gateway)
   const free = (id: string, where: string, ours: string[], number: number, setting: string): Check => ({
     id,
     title: `Nobody else holds port ${number} on ${where}`,
@@ -267,7 +269,9 @@ function portsFree(machine: Machine, setup: Setup): Check[] {
     ...doorsOf(gateway).map(({ name, addresses, port: own, services: [first] }) =>
       free(`haproxy.port-${name}-${own}`, addresses.join(', '), addresses, own, `services.${first?.id}.port`),
     ),
-    free('haproxy.peers-port', '127.0.0.1', ['127.0.0.1'], peers.port, 'peers.port'),
+    pair
+      ? free('haproxy.peers-port', pair.own, [pair.own], pair.port, 'vip.peers_port')
+      : free('haproxy.peers-port', '127.0.0.1', ['127.0.0.1'], peers.port, 'peers.port'),
   ]
 }
 

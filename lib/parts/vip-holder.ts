@@ -1,8 +1,10 @@
+import { peerName } from '../gateway/pair.ts'
+import { connectedTo } from '../haproxy/peers.ts'
 import type { Look } from '../host/host.ts'
 import { platformOf } from '../platform/here.ts'
 import type { VirtualRouter } from '../platform/platform.ts'
 import type { Machine } from '../site/machine.ts'
-import type { Vip } from '../site/vip.ts'
+import { ownAddress, type Vip } from '../site/vip.ts'
 
 /** Who has the address of the pair, as this machine sees it. */
 export type Holder =
@@ -16,16 +18,6 @@ export interface Pair {
   /** whether the other gateway is there at all */
   reachable: boolean
 }
-
-/** This machine's own address on the card of the VIP, from which it speaks to the other gateway. */
-export const ownAddress = (machine: Machine, { address, interface: card }: Vip) =>
-  machine.addresses.find(
-    (one) =>
-      one.device === card &&
-      one.address !== address &&
-      one.family === (address.includes(':') ? 6 : 4) &&
-      !one.address.startsWith('fe80:'),
-  )
 
 /** Asks who has the address now. */
 export async function pairOf(look: Look, router: VirtualRouter, machine: Machine, vip: Vip): Promise<Pair> {
@@ -54,3 +46,7 @@ export const heldBy = (holder: Holder, { address, peer }: Vip): string =>
     nobody: `nobody has ${address}`,
     stranger: `another machine${holder.is === 'stranger' ? ` (${holder.hardware})` : ''} has ${address}`,
   })[holder.is]
+
+/** Whether the two gateways are connected, so that each knows what the other has counted. */
+export const telling = async (look: Look, { peer }: Vip): Promise<boolean> =>
+  (await connectedTo(look, peerName(peer))) === true

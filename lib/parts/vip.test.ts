@@ -1,7 +1,11 @@
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { memoryHost } from '../../test/memory-host.ts'
 import { machine, setup } from '../../test/sample.ts'
+import { heldPair, makePair, pairFile } from '../certificates/two-gateways.ts'
+import { realHost } from '../host/host.ts'
 import { virtualRouter } from '../platform/linux/keepalived.ts'
 import type { Address } from '../platform/platform.ts'
 import { parseSettings } from '../site/settings.ts'
@@ -29,10 +33,12 @@ interface Around {
   /** addresses of ours from which the other gateway is asked in vain */
   unheard?: string[]
   files?: [string, string][]
+  /** what HAProxy answers */
+  told?: Record<string, string>
 }
 
 /** This machine on Linux, as its network sees it. */
-const look = ({ neighbours = {}, here = false, unheard = [], files = [] }: Around = {}) => ({
+const look = ({ neighbours = {}, here = false, unheard = [], files = [], told = {} }: Around = {}) => ({
   ...memoryHost({
     files: new Map(files),
     commands: {
@@ -52,6 +58,7 @@ const look = ({ neighbours = {}, here = false, unheard = [], files = [] }: Aroun
     },
   }),
   system: 'linux' as const,
+  ask: async (_socket: string, command: string) => told[command.split(' ').slice(0, 2).join(' ')],
 })
 
 const finding = async (id: string, around: Around = {}, at = linux, settings = on) =>
@@ -150,6 +157,32 @@ describe('once it runs', () => {
     ],
   ] as [string, Around, string, string][])('%s has it', async (_who, around, is, saw) => {
     expect(await finding('vip.held', around)).toMatchObject({ is, saw })
+  })
+
+  test('a gateway that is not connected to the other is advice, and no miss', async () => {
+    const peers = (state: string) => ({ told: { 'show peers': `  0x1: id=gateway-192.168.7.3(remote,${state}` } })
+    expect((await finding('vip.peers', peers('active) last_status=ESTA')))?.is).toBe('ok')
+    for (const state of ['active) last_status=CONN', 'inactive) last_status=ESTA'])
+      expect(await finding('vip.peers', peers(state))).toMatchObject({
+        is: 'advice',
+        saw: 'the gateways are not connected (port 11438 of 192.168.7.3), so each counts for itself',
+      })
+  })
+
+  test('a worker that still shows another certificate than the file has is to reload', async () => {
+    const home = mkdtempSync(join(tmpdir(), 'vip-'))
+    const host = { ...realHost(), system: 'mac' as const, home }
+    await makePair(host)
+    const held = await heldPair(host)
+    rmSync(home, { recursive: true })
+    const files: [string, string][] = [[pairFile({ ...host, system: 'linux' }), held?.text ?? '']]
+    const serial = (number?: string) => ({ files, told: { 'show ssl': `Serial: ${number}\n` } })
+    expect((await finding('vip.certificate', serial(held?.serial)))?.is).toBe('ok')
+    expect(await finding('vip.certificate', serial('0A1B'))).toMatchObject({
+      is: 'missed',
+      saw: 'the running worker has another, A1B',
+    })
+    expect((await finding('vip.certificate', { files }))?.is).toBe('missed')
   })
 
   test('a weight that somebody writes into the file is found', async () => {

@@ -1,24 +1,35 @@
 import { BlockList, isIP } from 'node:net'
+import { serialInWorker } from '../certificates/swap.ts'
+import { heldPair, pairFile } from '../certificates/two-gateways.ts'
 import { gatewayOf } from '../gateway/of-site.ts'
 import { healthPath } from '../gateway/policies/health.ts'
 import { keepalivedConf } from '../gateway/vip.ts'
+import { reloadAnew } from '../haproxy/reload.ts'
 import { sha256 } from '../host/command.ts'
 import type { Look } from '../host/host.ts'
+import { typed } from '../host/typed.ts'
 import { jobPath, places, platformOf } from '../platform/here.ts'
 import type { VirtualRouter } from '../platform/platform.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
-import { listensOnVip, type Vip } from '../site/vip.ts'
+import { listensOnVip, ownAddress, type Vip } from '../site/vip.ts'
 import { file, jobFileStep, packaged, service } from '../steps/resources.ts'
 import { advice, again, type Check, type Finding, missed, ok, type Step } from '../steps/step.ts'
 import { leaving } from './absent.ts'
 import type { Part } from './part.ts'
-import { heldBy, ownAddress, pairOf } from './vip-holder.ts'
+import { heldBy, pairOf, telling } from './vip-holder.ts'
 
 const confFile = (at: Look | Machine): string => `${places(at).state}/keepalived.conf`
 
 /** The address that stands for it in files that are to go, where the settings no longer have one. */
-const gone: Vip = { address: '192.0.2.1', interface: 'none', router_id: 1, peer: '192.0.2.2', priority: 1 }
+const gone: Vip = {
+  address: '192.0.2.1',
+  interface: 'none',
+  router_id: 1,
+  peer: '192.0.2.2',
+  priority: 1,
+  peers_port: 1,
+}
 
 /** Its file, what runs by it, and that. */
 function keepalived(router: VirtualRouter, machine: Machine, setup: Setup, vip: Vip): Step[] {
@@ -125,6 +136,35 @@ function peer(router: VirtualRouter, machine: Machine, vip: Vip): Check {
   }
 }
 
+/** HAProxy reads the file when a worker starts, and the other gateway may have sent another since. */
+const shown = (): Step => ({
+  id: 'vip.certificate',
+  title: 'The gateway shows the other one the certificate that both are to have',
+  needs: ['haproxy.service'],
+  keeps: 'it goes with the gateway',
+  async check(look) {
+    const [held, serial] = await Promise.all([heldPair(look), serialInWorker(look, pairFile(look))])
+    if (serial === undefined) return missed('the running worker has none', again)
+    return serial === held?.serial ? ok(`serial ${serial}`) : missed(`the running worker has another, ${serial}`, again)
+  },
+  apply: reloadAnew,
+})
+
+/** What one counts the other then does not know, and nothing else is amiss. */
+const told = (vip: Vip): Check => ({
+  id: 'vip.peers',
+  title: 'The two gateways tell each other what they count',
+  needs: ['haproxy.service'],
+  async check(look) {
+    return (await telling(look, vip))
+      ? ok(`with ${vip.peer}, port ${vip.peers_port}`)
+      : advice(
+          `the gateways are not connected (port ${vip.peers_port} of ${vip.peer}), so each counts for itself`,
+          `See that the other one runs, that both have the same vip.peers_port, and run \`${typed('pair sync')}\` once on one of them.`,
+        )
+  },
+})
+
 /** Two pairs with one number would take each other’s words for their own. */
 const strangers = (router: VirtualRouter, vip: Vip): Check => ({
   id: 'vip.strangers',
@@ -221,7 +261,9 @@ export const vip: Part = {
         keeps: 'other programs may need it',
       }),
       ...keepalived(router, machine, setup, wanted),
+      shown(),
       peer(router, machine, wanted),
+      told(wanted),
       strangers(router, wanted),
     ]
   },

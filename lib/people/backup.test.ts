@@ -45,6 +45,7 @@ describe('what a restore changes', () => {
       earlier: ['rotated'],
       changed: ['limited'],
       gone: ['ended'],
+      pair: [],
     })
     expect(changesTo({ settings: '' }, then, '')).toMatchObject({
       added: ['ann', 'rotated', 'limited', 'bob'],
@@ -94,6 +95,19 @@ ${more}`
     const once = forPair(theirs, mine, 'house.json')
     expect(forPair(theirs, once.settings, 'house.json').settings).toBe(once.settings)
     expect(forPair(saved(once.settings), theirs.settings, 'house.json').parsed).toEqual(theirs.parsed)
+  })
+
+  it('brings what the two know each other by, which no copy on this machine has', async () => {
+    const now = { settings: mine, pair: 'OLD' }
+    const changes = (pair?: string) => changesTo(now, { ...theirs, settings: mine, pair }, '').pair
+    expect([changes('NEW'), changes('OLD'), changes()]).toEqual([
+      ['the certificate by which they know each other'],
+      [],
+      [],
+    ])
+    expect(parseBackup(backupText({ settings: '', pair: 'PEM' }, '1.0.0'), 'x').pair).toBe('PEM')
+    const host = memoryHost()
+    expect(await host.read(await keepCopy(host, now, '1.0.0'))).not.toContain('OLD')
   })
 
   it('is taken by no machine that is none of a pair', () => {

@@ -20,6 +20,8 @@ const form = z.strictObject({
   by: z.string(),
   settings: z.string(),
   keys: registry,
+  /** what one gateway of a pair gives the other beside that: the certificate by which they know each other, and its key */
+  pair: z.string().max(10_000).optional(),
 })
 export type Backup = z.infer<typeof form>
 
@@ -29,6 +31,8 @@ export interface Present {
   keys?: Registry
   /** the file of the keys as it is */
   keysText?: string
+  /** the certificate of the pair, with its key, where it is to go along */
+  pair?: string
 }
 
 /** Reads both files as they are, whatever is in them; an absent one gives the defaults. */
@@ -57,6 +61,7 @@ export function backupText(now: Present, by: string, made = new Date()): string 
     by,
     settings: now.settings,
     keys: now.keys ?? noKeys,
+    pair: now.pair,
   }
   return `${JSON.stringify(whole, null, 2)}\n`
 }
@@ -126,6 +131,8 @@ export interface Changes {
   changed: string[]
   /** keys that are not in the backup */
   gone: string[]
+  /** what the two gateways of a pair know each other by, in words */
+  pair: string[]
 }
 
 /** Whether there is anything to do at all. */
@@ -154,6 +161,7 @@ export function changesTo(
     earlier,
     changed: both.filter((name) => !earlier.includes(name) && !isDeepStrictEqual(mine[name], theirs[name])),
     gone: Object.keys(mine).filter((name) => !Object.hasOwn(theirs, name)),
+    pair: then.pair === undefined || then.pair === now.pair ? [] : ['the certificate by which they know each other'],
   }
 }
 
@@ -177,13 +185,13 @@ export async function putFiles(host: Host, { settings, keys, keysText }: Present
   else await (keys ? saveRegistry(host, keys) : host.remove(at.keys))
 }
 
-/** Keeps what is there where a restore finds it again; gives the file. A registry that cannot be read is copied beside it as it is. */
+/** Keeps what is there where a restore finds it again, but for the certificate of a pair; gives the file. A registry that cannot be read is copied beside it as it is. */
 export async function keepCopy(host: Host, now: Present, by: string): Promise<string> {
   const folder = places(host).copies
   const stamp = new Date().toISOString().replaceAll(/[:.]/g, '-')
   const file = `${folder}/${stamp}.json`
   await host.folder(folder)
-  await host.write(file, backupText(now, by))
+  await host.write(file, backupText({ ...now, pair: undefined }, by))
   if (now.keysText !== undefined && !now.keys) await host.write(`${folder}/${stamp}-keys.json`, now.keysText)
   return file
 }

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
 import { canonical, isUnicast, type Listeners } from './listeners.ts'
+import type { Machine } from './machine.ts'
 import { isLoopback } from './nodes.ts'
 
 const addressWords = 'an address in quotes, such as "192.168.1.100"'
@@ -22,8 +23,13 @@ export const vip = z
     /** the other gateway's own address */
     peer: address,
     priority: whole(1, 254),
+    /** TCP port of this machine's own address where the other gateway tells what it has counted */
+    peers_port: whole(1, 65_535).default(11_438),
   })
   .optional()
+
+/** The certificate by which two gateways know each other, with its key, in the folder of the certificates. No name of `tls` has such a file. */
+export const pairCertificate = 'two_gateways.pem'
 
 export type Vip = NonNullable<z.infer<typeof vip>>
 
@@ -39,10 +45,17 @@ const ofTailnet = /^100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.|^fd7a:115c:a1e0:/i
 const listened = ({ inside, lan, public: open }: Listeners): string[] =>
   [inside, lan, open].flatMap((listener) => listener?.addresses ?? [])
 
+/** Every port that a listener has; `usual` is that of those which name none. */
+const ports = ({ tailnet, inside, lan, public: open }: Listeners, usual: number): number[] => [
+  usual,
+  ...(tailnet ? [tailnet.tls_port] : []),
+  ...[inside, lan, open].flatMap((listener) => listener?.port ?? []),
+]
+
 /** What a VIP must not be together with other settings. */
-export function vipFaults({ vip, listeners }: { vip?: Vip; listeners: Listeners }): VipFault[] {
+export function vipFaults({ vip, listeners, port }: { vip?: Vip; listeners: Listeners; port: number }): VipFault[] {
   if (!vip) return []
-  const { address, peer } = vip
+  const { address, peer, peers_port: told } = vip
   const fault = (setting: string, message: string) => [{ path: ['vip', setting], message }]
   return [
     ...(ofTailnet.test(address)
@@ -56,6 +69,9 @@ export function vipFaults({ vip, listeners }: { vip?: Vip; listeners: Listeners 
     ...(listened(listeners).some((one) => canonical(one) === canonical(peer))
       ? fault('peer', 'an address of the other gateway; a listener of this one has it')
       : []),
+    ...(ports(listeners, port).includes(told)
+      ? fault('peers_port', 'another port than those of listeners: only the other gateway comes to it')
+      : []),
   ]
 }
 
@@ -66,3 +82,13 @@ export const isVip = ({ vip }: { vip?: Vip }, address: string): boolean =>
 /** Whether some listener is reached by the VIP. */
 export const listensOnVip = (settings: { vip?: Vip; listeners: Listeners }): boolean =>
   listened(settings.listeners).some((address) => isVip(settings, address))
+
+/** This machine's own address on the card of the VIP, from which it speaks to the other gateway; undefined where the card has none. */
+export const ownAddress = (machine: Pick<Machine, 'addresses'>, { address, interface: card }: Vip) =>
+  machine.addresses.find(
+    (one) =>
+      one.device === card &&
+      one.address !== address &&
+      one.family === (address.includes(':') ? 6 : 4) &&
+      !one.address.startsWith('fe80:'),
+  )

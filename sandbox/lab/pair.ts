@@ -3,10 +3,12 @@ import { once } from 'node:events'
 import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { heldPair, keepPair, makePair } from '../../lib/certificates/two-gateways.ts'
 import { render } from '../../lib/gateway/config.ts'
 import { keepalivedConf } from '../../lib/gateway/vip.ts'
+import { realHost } from '../../lib/host/host.ts'
 import { places } from '../../lib/platform/mac/places.ts'
-import { noKeys } from '../../lib/site/limits.ts'
+import { noKeys, type Registry } from '../../lib/site/limits.ts'
 import { packages } from '../box/packages.ts'
 import { checkout } from '../box/paths.ts'
 import { ipProgram } from '../box/tools.ts'
@@ -40,8 +42,25 @@ setInterval(() => {
   asked.on('timeout', () => asked.destroy()).on('error', () => {})
 }, 20)`
 
+/** What a pair may have otherwise. */
+export interface PairOptions {
+  /** more lines of settings.yaml, the same for both */
+  settings?: string
+  /** API keys that both know, and ask for; without them they ask nobody */
+  registry?: Registry
+  /** another HAProxy than the usual one, which needs no libraries of the environment */
+  haproxy?: string
+}
+
 /** One of the two gateways, in a network namespace of its own. */
 export interface Member {
+  home: string
+  /** the text of HAProxy's configuration */
+  text: string
+  /** what HAProxy answers on its socket */
+  told(command: string): string
+  /** runs a command where the gateway is */
+  inside(...argv: string[]): string
   startHaproxy(): Promise<void>
   startKeepalived(): Promise<void>
   /** ends HAProxy and its workers at once */
@@ -82,13 +101,14 @@ export interface Stream {
   ended: Promise<number>
 }
 
-const settings = (side: Side): string => `role: gateway
+const settings = (side: Side, { settings = '', registry }: PairOptions): string => `${settings}
+role: gateway
 access: keys
 observer: 'off'
 groups: [agents, native]
 peers: { port: 11436 }
 nodes: { node: { address: ${at.node} } }
-listeners: { inside: { addresses: ['${at.vip}'], port: ${port}, from: [10.50.0.0/24], access: from } }
+listeners: { inside: { addresses: ['${at.vip}', '${at[side]}'], port: ${port}, from: [10.50.0.0/24], access: ${registry ? 'keys' : 'from'} } }
 vip: { address: '${at.vip}', interface: eth0, peer: '${at[side === 'a' ? 'b' : 'a']}', priority: ${side === 'a' ? 150 : 140} }`
 
 /** Has this gateway ask its node from where it is, by our own code. */
@@ -96,10 +116,11 @@ const asking = `
 import { realHost } from '${checkout}/lib/host/host.ts'
 import { renewNodes } from '${checkout}/lib/nodes/store.ts'
 import { keep } from '${checkout}/lib/people/store.ts'
+import { readRegistry } from '${checkout}/lib/people/given.ts'
 import { readSettings } from '${checkout}/lib/site/settings.ts'
 const host = { ...realHost(), system: 'mac', home: process.env.HOME }
 const settings = await readSettings(host)
-await keep(host, { version: 1, keys: {} }, settings)
+await keep(host, await readRegistry(host), settings)
 await renewNodes(host, settings)`
 
 interface Ground {
@@ -109,6 +130,9 @@ interface Ground {
   libraryPath: string
   children: ChildProcess[]
   name(where: string): string
+  options: PairOptions
+  /** by which the two know each other */
+  certificate: string
 }
 
 /** Starts a program in one of the namespaces; it ends with this process. */
@@ -127,7 +151,9 @@ function begin(ground: Ground, where: string, argv: string[], log: string, env: 
 async function member(ground: Ground, side: Side): Promise<Member> {
   const home = join(ground.folder, side)
   const listener = { name: 'tailnet', addresses: [at[side]], port: 11434, sources: ['100.64.0.0/10'] }
-  const gateway = describe(home, listener, settings(side), noKeys)
+  const { options } = ground
+  const { registry = noKeys } = options
+  const gateway = { ...describe(home, listener, settings(side, options), registry), own: at[side] }
   const { vip } = gateway.settings
   if (!vip) throw new Error('there is no VIP')
   const configuration = render(gateway, templates())
@@ -138,7 +164,9 @@ async function member(ground: Ground, side: Side): Promise<Member> {
     mkdirSync(join(file, '..'), { recursive: true })
     writeFileSync(file, text)
   }
-  writeFileSync(where.settings, settings(side))
+  writeFileSync(where.settings, settings(side, options))
+  writeFileSync(where.keys, JSON.stringify(registry), { mode: 0o600 })
+  await keepPair(machineAt(home), ground.certificate)
   // Answers tell here whose they are, which nobody else needs to know.
   const named = configuration.text.replace(
     /^frontend tailnet\n/m,
@@ -154,13 +182,18 @@ async function member(ground: Ground, side: Side): Promise<Member> {
     ],
     { cwd: checkout, env: { ...process.env, HOME: home } },
   )
-  const haproxy = await program()
+  const haproxy = await program(options.haproxy)
   const watched = join(home, 'addresses.log')
   begin(ground, side, [ground.ip, '-ts', '-4', '-o', 'monitor', 'address'], watched)
   let master: ChildProcess | undefined
   const worker = () => /^Pid: (\d+)/m.exec(told(where.adminSocket, 'show info'))?.[1]
   const successes = () => (own.keepalived ? own.said().split('VRRP_Script(gateway) succeeded').length : 0)
   const own: Member = {
+    home,
+    text: named,
+    told: (command) => told(where.adminSocket, command),
+    inside: (...argv) =>
+      execFileSync(ground.ip, ['netns', 'exec', ground.name(side), ...argv], { encoding: 'utf8', stdio: 'pipe' }),
     keepalived: undefined,
     async startHaproxy() {
       const before = successes()
@@ -201,6 +234,15 @@ async function member(ground: Ground, side: Side): Promise<Member> {
     said: () => readFileSync(join(home, 'keepalived.log'), 'utf8'),
   }
   return own
+}
+
+/** This machine as one whose home is there. */
+const machineAt = (home: string) => ({ ...realHost(), system: 'mac' as const, home })
+
+/** A certificate that two gateways may have, made where nothing else lies. */
+async function pairCertificate(folder: string): Promise<string> {
+  await makePair(machineAt(folder))
+  return (await heldPair(machineAt(folder)))?.text ?? ''
 }
 
 /** What HAProxy answers on its socket; nothing while nobody listens there. */
@@ -255,12 +297,13 @@ export const whyNoPair = (): string | undefined =>
   process.getuid?.() === 0 && process.platform === 'linux' ? undefined : 'network namespaces are made by root alone'
 
 /** Two gateways with a VIP and one node, each in a network namespace, and a client; nothing of the gateways runs yet. */
-export async function startPair(): Promise<Pair> {
+export async function startPair(options: PairOptions = {}): Promise<Pair> {
   const folder = mkdtempSync(join(tmpdir(), 'pair-'))
   const { bin, libraryPath } = await packages(['keepalived'])
   const ground: Ground = {
     ...{ folder, ip: await ipProgram(folder), keepalived: bin('keepalived'), libraryPath, children: [] },
     name: (where) => `pair-${process.pid}-${where}`,
+    ...{ options, certificate: await pairCertificate(join(folder, 'certificate')) },
   }
   const close = async () => {
     for (const child of ground.children) child.kill('SIGKILL')

@@ -53,8 +53,8 @@ function withoutNotes(value: unknown): unknown {
 const settings = (text: string): string => stringify(withoutNotes(parse(text)))
 
 async function machine(look: Look, { machine, setup }: Prepared) {
-  const { port, engine, peers, metrics } = setup.settings
-  const ports = [...new Set([port, engine.port, peers.port, metrics.port])]
+  const { port, engine, peers, metrics, vip } = setup.settings
+  const ports = [...new Set([port, engine.port, vip?.peers_port ?? peers.port, metrics.port])]
   return {
     ...{ version: setup.version, mode: setup.mode, programs: setup.programs, node: process.version, machine },
     listeners: (await Promise.all(ports.map((one) => listeners(look, one)))).flat(),

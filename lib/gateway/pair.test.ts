@@ -1,0 +1,57 @@
+import { describe, expect, test } from 'vitest'
+import { gateway, templates } from '../../test/gateway.ts'
+import { render } from './config.ts'
+import { firewallRules } from './firewall.ts'
+
+const vip = "vip: { address: '192.168.7.100', interface: eth0, peer: '192.168.7.3', priority: 150 }\n"
+const vip6 = "vip: { address: 'fd00::100', interface: eth0, peer: 'FD00:0::3', priority: 150, peers_port: 9999 }\n"
+const made = (yaml: string, own?: string) => ({ ...gateway(yaml), ...(own && { own }) })
+const text = (yaml: string, own?: string) => render(made(yaml, own), templates).text
+const section = (whole: string) => /^peers state\n((?: {4}.*\n)*)/m.exec(whole)?.[1]?.trim().split('\n    ')
+
+describe('two gateways that have one address in turn', () => {
+  const file = '/Users/ada/.haproxy/certs/two_gateways.pem'
+  const mutual = `ssl crt ${file} ca-file ${file} verify required ssl-min-ver TLSv1.3`
+
+  test('tell each other what they count, each at its own address, and let in nobody without their certificate', () => {
+    const whole = text(vip, '192.168.7.2')
+    expect(section(whole)).toEqual([
+      `bind 192.168.7.2:11438 ${mutual} no-tls-tickets transparent`,
+      `default-server ${mutual}`,
+      'server gateway-192.168.7.2',
+      'server gateway-192.168.7.3 192.168.7.3:11438 source 192.168.7.2',
+    ])
+    expect(whole).toContain('    localpeer gateway-192.168.7.2\n')
+  })
+
+  test('call each other the same, however their addresses are spelled', () => {
+    expect(section(text(vip6, 'fd00::2'))).toEqual([
+      `bind [fd00::2]:9999 v6only ${mutual} no-tls-tickets transparent`,
+      `default-server ${mutual}`,
+      'server gateway-fd00::2',
+      'server gateway-fd00::3 [FD00:0::3]:9999 source [fd00::2]',
+    ])
+  })
+
+  test.each(['access: keys\n', 'access: keys\nlimits: { all: { per_minute: 9 } }\n'])(
+    'share rates and bans, and nothing that is of one connection: %j',
+    (more) => {
+      const shared = (whole: string) =>
+        [...whole.matchAll(/^backend (\S+)\n {4}stick-table .*? peers state$/gm)].map(([, name]) => name)
+      expect(shared(text(vip + more, '192.168.7.2'))).toEqual(shared(text(more)))
+      expect(shared(text(vip + more, '192.168.7.2'))).toContain('strangers')
+    },
+  )
+
+  test('are hidden from everybody else by the firewall', () => {
+    const rule = 'ip daddr 192.168.7.2 tcp dport 11438 ip saddr != { 192.168.7.3 } drop # peers'
+    expect(firewallRules(made(vip, '192.168.7.2'))).toContain(`    ${rule}\n`)
+    expect(firewallRules(made('', '192.168.7.2'))).not.toContain('# peers')
+  })
+})
+
+test('one gateway alone speaks to nobody but its own next worker', () => {
+  expect(section(text(''))).toEqual(['peer gateway 127.0.0.1:11436'])
+  // Where its card has no address yet, it cannot speak to the other.
+  expect(section(text(vip))).toEqual(['peer gateway 127.0.0.1:11436'])
+})
