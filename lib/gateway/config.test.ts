@@ -268,7 +268,7 @@ describe('settings', () => {
 
   test('that all share are proven as far as they count requests', () => {
     const ids = (limits: string) =>
-      shared(parseSettings(`limits: ${limits}`, '').limits)
+      shared(gateway(`limits: ${limits}`))
         .proof({ ...{ address: '', port: 0, host: '' }, engine: { address: '', port: 0 }, groups: ['openai'] })
         .map(({ id }) => id)
     expect(ids('{ all: { burst: 1 }, groups: { openai: { per_second: 1KB } } }')).toEqual(['limits.all'])

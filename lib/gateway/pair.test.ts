@@ -37,7 +37,7 @@ describe('two gateways that have one address in turn', () => {
     'share rates and bans, and nothing that is of one connection: %j',
     (more) => {
       const shared = (whole: string) =>
-        [...whole.matchAll(/^backend (\S+)\n {4}stick-table .*? peers state$/gm)].map(([, name]) => name)
+        [...whole.matchAll(/^backend ([a-z]+)\n {4}stick-table .*? peers state$/gm)].map(([, name]) => name)
       expect(shared(text(vip + more, '192.168.7.2'))).toEqual(shared(text(more)))
       expect(shared(text(vip + more, '192.168.7.2'))).toContain('strangers')
     },
@@ -47,6 +47,54 @@ describe('two gateways that have one address in turn', () => {
     const rule = 'ip daddr 192.168.7.2 tcp dport 11438 ip saddr != { 192.168.7.3 } drop # peers'
     expect(firewallRules(made(vip, '192.168.7.2'))).toContain(`    ${rule}\n`)
     expect(firewallRules(made('', '192.168.7.2'))).not.toContain('# peers')
+  })
+})
+
+describe('what runs at once', () => {
+  const more = 'access: keys\nlimits: { all: { concurrent: 4 } }\n'
+  /** Lines that HAProxy of 3.2 and newer reads, and those that older ones do. */
+  const read = (whole: string, newer: boolean) => {
+    const block = /^\.if version_atleast\(3\.2\)\n([\s\S]*?)(?:^\.else\n([\s\S]*?))?^\.endif\n/gm
+    return whole.replace(block, (_all, then: string, otherwise = '') => (newer ? then : otherwise))
+  }
+  const halves = (whole: string) =>
+    [...whole.matchAll(/set-var\((\S+)\) var\(\1\),add\(1\),div\(2\)/g)].map(([, name]) => name)
+  const tables = (whole: string) =>
+    [...whole.matchAll(/^backend (\S+:\S+)\n.*? (peers state|recv-only peers state)$/gm)].map(
+      ([, name, how]) => `${name} ${how}`,
+    )
+
+  test('is added up where each can learn what runs at the other, in a table that only that one writes', () => {
+    const whole = read(text(vip + more, '192.168.7.2'), true)
+    expect(halves(whole)).toEqual([])
+    expect(tables(whole)).toEqual(
+      ['people-at-once', 'together-at-once', 'alive'].flatMap((name) => [
+        `${name}:192.168.7.2 peers state`,
+        `${name}:192.168.7.3 recv-only peers state`,
+      ]),
+    )
+    expect(whole).toContain('table_conn_cur(people),add(txn.there),sub(txn.most)')
+    expect(whole).toContain('table_conn_cur(together),add(txn.there_all),sub(txn.most_all)')
+    expect(tables(read(text(vip6 + more, 'fd00::2'), true))).toContain('alive:fd00::3 recv-only peers state')
+  })
+
+  test('is halved where they cannot, but not where clients come by the address that one alone has', () => {
+    const whole = read(text(vip + more, '192.168.7.2'), false)
+    expect(halves(whole)).toEqual(['txn.most', 'txn.waiting', 'txn.most_all'])
+    expect(tables(whole)).toEqual([])
+    expect(halves(text(vip.replace('150', '150, at_once: whole') + more, '192.168.7.2'))).toEqual([])
+    expect(halves(text(more))).toEqual([])
+  })
+
+  test('fills half of the slots of a node at each, rounded up, and all of its own engine’s', () => {
+    const nodes = 'nodes: { gpu: { address: 192.168.7.20, slots: 5 } }\n'
+    const slots = (yaml: string) =>
+      [...text(yaml, '192.168.7.2').matchAll(/id [12] weight 0 maxconn (\d+)/g)].map(([, most]) => most)
+    expect([slots(nodes), slots(nodes + vip), slots(nodes + vip.replace('150', '150, at_once: whole'))]).toEqual([
+      ['4', '5'],
+      ['4', '3'],
+      ['4', '5'],
+    ])
   })
 })
 

@@ -29,6 +29,7 @@ const gone: Vip = {
   peer: '192.0.2.2',
   priority: 1,
   peers_port: 1,
+  at_once: 'half',
 }
 
 /** Its file, what runs by it, and that. */

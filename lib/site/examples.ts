@@ -183,6 +183,7 @@ export const settingExamples: Examples = {
       peer: '192.168.78.3',
       priority: 150,
       peers_port: 11438,
+      at_once: 'half',
     },
     {
       address: 'fd00:78::100',
@@ -191,6 +192,7 @@ export const settingExamples: Examples = {
       peer: 'fd00:78::3',
       priority: 140,
       peers_port: 21438,
+      at_once: 'whole',
     },
   ],
   'metrics.port': [9411, 19411],

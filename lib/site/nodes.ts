@@ -99,6 +99,8 @@ export interface NodeSettings {
   nodes: Nodes
   engine: { port: number }
   inference: { slots: number }
+  /** of two gateways that are asked at the same time each hands a node half of its slots */
+  vip?: { at_once: 'half' | 'whole' }
 }
 
 /** Whether requests are given to nodes: otherwise there is the one engine of this machine. */
@@ -107,13 +109,16 @@ export const spreads = ({ role, nodes }: Pick<NodeSettings, 'role' | 'nodes'>): 
 
 /** Every node with its place, the engine of this machine first; none where there is but that. */
 export function nodesOf(settings: NodeSettings): Node[] {
-  const { role, nodes, engine, inference } = settings
+  const { role, nodes, engine, inference, vip } = settings
   if (!spreads(settings)) return []
   const named = Object.entries(nodes)
   const own = { name: ownNode, address: '127.0.0.1', port: engine.port, engine: 'ollama' as const, speed: 1 }
   const all = [
     ...(role === 'server' ? [{ ...own, slots: inference.slots }] : []),
-    ...named.map(([name, { port, ...rest }]) => ({ name, port: port ?? engineKinds[rest.engine].port, ...rest })),
+    ...named.map(([name, { port, slots, ...rest }]) => ({
+      ...{ name, port: port ?? engineKinds[rest.engine].port, ...rest },
+      slots: vip?.at_once === 'half' ? Math.ceil(slots / 2) : slots,
+    })),
   ]
   return all.map((one, at) => ({ ...one, id: at + 1 }))
 }

@@ -7,7 +7,7 @@ const vip = (more: string): string =>
 const parse = (text: string) => parseSettings(text, 'settings.yaml')
 
 test('an address of a pair has a router of its own number unless it is told', () => {
-  expect(parse(vip('')).vip).toMatchObject({ router_id: 51, priority: 150, peers_port: 11438 })
+  expect(parse(vip('')).vip).toMatchObject({ router_id: 51, priority: 150, peers_port: 11438, at_once: 'half' })
   expect(parse('').vip).toBeUndefined()
 })
 
@@ -21,6 +21,7 @@ test.each([
   ['router_id: 0', 'vip.router_id: a number from 1 to 255'],
   ['peers_port: 11434', 'vip.peers_port: another port than those of listeners'],
   ['peers_port: 0', 'vip.peers_port: a number from 1 to 65535'],
+  ['at_once: 2', 'vip.at_once: half (both gateways are asked at the same time) or whole'],
   ['priority: 255', 'vip.priority: a number from 1 to 254'],
 ])('%s is refused with what is right', (wrong, says) => {
   const [name = ''] = wrong.split(':')

@@ -25,6 +25,12 @@ export const vip = z
     priority: whole(1, 254),
     /** TCP port of this machine's own address where the other gateway tells what it has counted */
     peers_port: whole(1, 65_535).default(11_438),
+    /** what each of the two has of the slots of a node, and, where their HAProxys cannot add up what runs, of a limit at once */
+    at_once: z
+      .enum(['half', 'whole'], {
+        error: 'half (both gateways are asked at the same time) or whole (clients come by the VIP alone)',
+      })
+      .default('half'),
   })
   .optional()
 

@@ -107,7 +107,7 @@ access: keys
 observer: 'off'
 groups: [agents, native]
 peers: { port: 11436 }
-nodes: { node: { address: ${at.node} } }
+nodes: { node: { address: ${at.node}, slots: 16 } }
 listeners: { inside: { addresses: ['${at.vip}', '${at[side]}'], port: ${port}, from: [10.50.0.0/24], access: ${registry ? 'keys' : 'from'} } }
 vip: { address: '${at.vip}', interface: eth0, peer: '${at[side === 'a' ? 'b' : 'a']}', priority: ${side === 'a' ? 150 : 140} }`
 

@@ -4,6 +4,7 @@ import { serialInWorker } from '../../lib/certificates/swap.ts'
 import { heldPair, pairFile } from '../../lib/certificates/two-gateways.ts'
 import { peerName } from '../../lib/gateway/pair.ts'
 import { connectedTo } from '../../lib/haproxy/peers.ts'
+import { rowOf } from '../../lib/haproxy/runtime.ts'
 import { realHost } from '../../lib/host/host.ts'
 import { generateKey, hashKey } from '../../lib/people/key.ts'
 import type { Registry } from '../../lib/site/limits.ts'
@@ -14,13 +15,17 @@ import { other } from '../lab/pair-events.ts'
 
 const why = whyNoPair()
 const sides: Side[] = ['a', 'b']
-const keys = { ann: generateKey(), bob: generateKey(), eve: generateKey() }
+const keys = { ann: generateKey(), bob: generateKey(), dan: generateKey(), eve: generateKey() }
 const registry: Registry = {
   version: 1,
   keys: Object.fromEntries(
     Object.entries(keys).map(([name, key]) => [
       name,
-      { created: '2026-01-01T00:00:00.000Z', hashes: [{ sha256: hashKey(key) }], perMinute: 6 },
+      {
+        created: '2026-01-01T00:00:00.000Z',
+        hashes: [{ sha256: hashKey(key) }],
+        ...(name === 'dan' ? { concurrent: 4 } : { perMinute: 6 }),
+      },
     ]),
   ),
 }
@@ -48,10 +53,17 @@ describe.skipIf(why !== undefined).each([
   const settled = (side: Side) => Number(/^Uptime_sec: (\d+)$/m.exec(pair[side].told('show info'))?.[1]) > 7
   const together = async () => (await connected('a')) === true && (await connected('b')) === true
   /** What a request to a model got; its answer has no end of its own. */
-  const asked = (side: Side, key: string): string => {
+  const asked = (side: Side, key: string): string => pair.client('sh', '-c', request(side, key, 0.5))
+  /** Has this many answers run for half a minute. */
+  const hold = (side: Side, key: string, many: number) =>
+    void pair.client(
+      'sh',
+      '-c',
+      Array.from({ length: many }, () => `(${request(side, key, 30)}) > /dev/null 2>&1 &`).join('\n'),
+    )
+  const request = (side: Side, key: string, seconds: number): string => {
     const body = JSON.stringify({ model: 'tiny', stream: true, messages: [{ role: 'user', content: 'hi' }] })
-    const line = `curl -s -N -m 0.5 -o /dev/null -w '%{http_code}' -H 'authorization: Bearer ${key}' -H 'content-type: application/json' -d '${body}' http://${at[side]}:12000/v1/chat/completions || true`
-    return pair.client('sh', '-c', line)
+    return `curl -s -N -m ${seconds} -o /dev/null -w '%{http_code}' -H 'authorization: Bearer ${key}' -H 'content-type: application/json' -d '${body}' http://${at[side]}:12000/v1/chat/completions || true`
   }
   /** The row of somebody in a stick table. */
   const row = (side: Side, table: string, key: string): string | undefined =>
@@ -113,6 +125,33 @@ describe.skipIf(why !== undefined).each([
     expect(statSync(file).mode & 0o777).toBe(0o600)
     await eventually('each is connected to the other again', together)
     for (const side of sides) expect(pair[side].inside('cat', '/proc/net/tcp').match(/ 00000000:2CAE /)).toBeNull()
+  })
+
+  test('at once are added up where HAProxy can do that, and halved where it cannot', async () => {
+    const running = (side: Side, table: string) =>
+      Number(/ conn_cur=(\d+)/.exec(row(side, table, 'dan') ?? '')?.[1] ?? 0)
+    const runningAt = (whose: Side) => `people-at-once:${at[whose]}`
+    expect(rowOf(pair.a.told('show stat'), 'inference', 'node')?.slim).toBe('8')
+    if (!suite) {
+      hold('a', keys.dan, 2)
+      await eventually('two run at one', () => running('a', 'people') === 2)
+      expect([asked('a', keys.dan), asked('b', keys.dan)]).toEqual(['429', '200'])
+      return
+    }
+    hold('a', keys.dan, 3)
+    await eventually('the other knows of three', () => running('b', runningAt('a')) === 3)
+    hold('b', keys.dan, 1)
+    await eventually('the first knows of one', () => running('a', runningAt('b')) === 1)
+    expect([asked('a', keys.dan), asked('b', keys.dan)]).toEqual(['429', '429'])
+    // What an earlier worker still answers is followed by nobody.
+    await pair.a.reload()
+    await eventually('only the other’s own one counts there', () => asked('b', keys.dan) === '200')
+    hold('a', keys.dan, 3)
+    await eventually('it knows of three of the new worker', () => asked('b', keys.dan) === '429')
+    pair.a.kill()
+    await eventually('what ran at one that is dead counts no more', () => asked('b', keys.dan) === '200')
+    await pair.a.startHaproxy()
+    await eventually('each is connected to the other again', together)
   })
 
   test('one that is down leaves the other as it was, and is told again what it missed', async () => {

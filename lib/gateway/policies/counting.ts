@@ -1,5 +1,6 @@
 import { probing } from '../../people/records.ts'
 import { refuse } from '../refusal.ts'
+import { type Both, elsewhere, here } from './both.ts'
 
 /** Whom a limit is about. */
 export interface Counted {
@@ -12,6 +13,8 @@ export interface Counted {
   called: string
   /** how the variables of its limits end: `txn.minute`, `txn.burst` and `txn.most` with this behind; 0 is no limit */
   suffix: string
+  /** where what runs at two gateways is added up */
+  both?: Both
 }
 
 /** What a limit of requests counts over, and where its numbers are in a row of the table. */
@@ -126,11 +129,16 @@ const tooMany = (counted: Counted, when: string): string =>
     headers: { 'retry-after': '5' },
   })
 
-/** Refuses what is more than may run at once. */
-export function atOnce(counted: Counted): string[] {
-  const [most, beyond] = ['most', 'beyond'].map((name) => variable(counted, name))
+/** What runs at the other of two gateways, to be added to what runs here; nothing where there is one. */
+export const there = (counted: Counted): string => (counted.both ? `,add(${variable(counted, 'there')})` : '')
+
+/** Refuses what is more than may run at once; `also` are variables of more such limits. */
+export function atOnce(counted: Counted, also: string[] = []): string[] {
+  const [most, beyond] = [variable(counted, 'most'), variable(counted, 'beyond')]
+  const { key, both } = counted
   return [
-    `http-request set-var(${beyond}) ${counted.key},table_conn_cur(${counted.table}),sub(${most}),add(1) if { var(${most}) -m int gt 0 }`,
+    ...(both ? elsewhere({ key, both, most: [most, ...also], there: variable(counted, 'there') }) : []),
+    `http-request set-var(${beyond}) ${key},table_conn_cur(${counted.table})${there(counted)},sub(${most}),add(1) if { var(${most}) -m int gt 0 }`,
     tooMany(counted, `{ var(${beyond}) -m int gt 0 }`),
   ]
 }
@@ -138,10 +146,11 @@ export function atOnce(counted: Counted): string[] {
 /** Follows a request while it is under way. Two threads may have read at the same moment, so what is running is looked at once more; then never too many run, and both of two that tie may be refused. */
 export function tracked(counted: Counted, when: string): string[] {
   const [most, tied] = ['most', 'tied'].map((name) => variable(counted, name))
-  const { counter, key, table } = counted
+  const { counter, key, table, both } = counted
   return [
     `http-request track-sc${counter} ${key} table ${table} if ${when}`,
-    `http-request set-var(${tied}) sc_conn_cur(${counter},${table}),sub(${most}) if ${when} { var(${most}) -m int gt 0 }`,
+    `http-request set-var(${tied}) sc_conn_cur(${counter},${table})${there(counted)},sub(${most}) if ${when} { var(${most}) -m int gt 0 }`,
     tooMany(counted, `{ var(${tied}) -m int gt 0 }`),
+    ...(both ? here({ key, both }, when) : []),
   ]
 }

@@ -1,6 +1,7 @@
 import { places, platformOf } from '../../platform/here.ts'
 import { hasNodes, nodesIn } from '../nodes.ts'
 import type { Gateway, Policy } from '../policy.ts'
+import { alive, pulse } from './both.ts'
 
 /** What is asked there. */
 export const healthPath = '/healthz'
@@ -20,10 +21,11 @@ export function health(gateway: Gateway): Policy {
     'frontend health',
     `    bind "unix@${places(gateway).healthSocket}" mode ${mode}`,
     '    no log',
+    ...pulse(gateway),
     ...conditions(gateway).map(
       (up) => `    http-request return status 200 content-type text/plain string "ok" if { path ${healthPath} }${up}`,
     ),
     '    http-request return status 503 content-type text/plain string "no"',
   ]
-  return { name: 'health', lines: {}, sections: [lines.join('\n')] }
+  return { name: 'health', lines: {}, sections: [lines.join('\n'), ...alive(gateway, places(gateway).healthSocket)] }
 }

@@ -6,7 +6,8 @@ import type { Gateway, Policy } from '../policy.ts'
 import { addressCounted, handedOver } from '../proofs/counted.ts'
 import { limited, spent } from '../proofs/limited.ts'
 import { refuse } from '../refusal.ts'
-import { atOnce, type Counted, counted, counts, tracked } from './counting.ts'
+import { bothOf, livesThere, moreCounters, runningTables } from './both.ts'
+import { atOnce, type Counted, counted, counts, there, tracked } from './counting.ts'
 import { ownProbe } from './own-probes.ts'
 import { keptBy } from './peers.ts'
 import { shared } from './shared.ts'
@@ -61,7 +62,10 @@ const budgets = [
   }),
 ]
 
-const person: Counted = { key: 'var(txn.who)', table: 'people', counter: 1, called: '%[var(txn.who)]', suffix: '' }
+const personIn = (gateway: Gateway): Counted => ({
+  ...{ key: 'var(txn.who)', table: 'people', counter: 1, called: '%[var(txn.who)]', suffix: '' },
+  both: bothOf(gateway, 'people', 6),
+})
 
 /** Who has much under way waits behind who has little. */
 const fair = (gateway: Gateway): string[] => [
@@ -70,8 +74,8 @@ const fair = (gateway: Gateway): string[] => [
 ]
 
 /** HAProxy cannot tell a person's waiting requests from the running ones, so while every slot is taken both count; once the body is here, as in queue.ts. */
-const waiting = (gateway: Gateway): string[] => [
-  'http-request set-var(txn.queued) sc1_conn_cur(people),sub(txn.waiting) if { var(txn.waiting) -m int gt 0 }',
+const waiting = (gateway: Gateway, person: Counted): string[] => [
+  `http-request set-var(txn.queued) sc1_conn_cur(people)${there(person)},sub(txn.waiting) if { var(txn.waiting) -m int gt 0 }`,
   refuse({
     status: 429,
     message: `every slot is taken, and %[var(txn.who)] may then have %[var(txn.waiting)] requests under way.`,
@@ -82,29 +86,31 @@ const waiting = (gateway: Gateway): string[] => [
 
 /** How much each person may have, by key, identity or address, and all of them together. Without keys, rules and limits there is nothing to count. */
 export function limits(gateway: Gateway): Policy {
-  const { limits: wanted } = gateway.settings
-  const together = shared(wanted)
+  const person = personIn(gateway)
+  const together = shared(gateway)
   if (!counting(gateway.settings)) return { name: 'limits', lines: {} }
   return {
     name: 'limits',
     lines: {
-      global: together.global,
+      global: [...together.global, ...moreCounters(gateway)],
       limit: [
         ...sources(gateway),
         ...(budgeted(gateway.settings) ? budgets : []),
-        ...atOnce(person),
+        ...livesThere(gateway),
+        ...atOnce(person, ['txn.waiting']),
         ...together.reads,
         ...tracked(person, 'counted inference'),
         ...fair(gateway),
         ...together.tracks,
       ],
-      inspect: waiting(gateway),
+      inspect: waiting(gateway, person),
       // In the backend, so behind whatever else refuses, and without the pause that HAProxy makes between many rules.
       inference: counted([person, ...together.scopes]),
     },
     sections: [
       `backend people\n    stick-table type string len 120 size 20k expire 2m store ${counts} ${keptBy}`,
       ...together.sections,
+      ...runningTables([person, ...together.scopes.slice(0, 1)].flatMap(({ both }) => both ?? [])),
     ],
     files: together.files,
     proof: (target) => [

@@ -2,8 +2,10 @@ import { exempt } from '../../people/records.ts'
 import type { Endpoint } from '../../site/endpoints.ts'
 import type { Settings } from '../../site/settings.ts'
 import type { Check } from '../../steps/step.ts'
+import type { Gateway } from '../policy.ts'
 import { sharedCounted } from '../proofs/counted.ts'
 import { modelRows, type Target } from '../proofs/target.ts'
+import { bothOf } from './both.ts'
 import { atOnce, type Counted, counts, tracked } from './counting.ts'
 import { keptBy } from './peers.ts'
 import { type Since, since } from './since.ts'
@@ -94,13 +96,14 @@ function proofs(target: Target, { all, groups = {}, rows = {} }: Wanted): Check[
 }
 
 /** Limits that everybody shares: in all, in a group, at one row of the table. Each needs a counter of its own beside those of a person. */
-export function shared(limits: Wanted): Shared {
+export function shared(gateway: Gateway): Shared {
+  const { limits } = gateway.settings
   const names = sharedLimits(limits)
   if (names.length === 0)
     return { global: [], scopes: [], reads: [], tracks: [], sections: [], files: {}, proof: () => [] }
   const wanted = Object.entries(scopes)
     .filter(([name]) => names.includes(`limits.${name}`))
-    .map(([, scope], at): Counted => ({ ...scope, counter: at + 3 }))
+    .map(([, scope], at): Counted => ({ ...scope, counter: at + 3, both: bothOf(gateway, scope.table, at + 7) }))
   return {
     global: since(sharedNeeds, ['tune.stick-counters 6'], names),
     scopes: wanted,
