@@ -61,7 +61,7 @@ describe.each(triedVersions)('engines of each kind behind $title', ({ program })
       servers.push(server)
       return listening(server)
     }
-    const [port, posing] = [await behind('localhost'), await behind('elsewhere')]
+    const [port, posing, other] = [await behind('localhost'), await behind('elsewhere'), await behind('localhost')]
     const nodes = kinds
       .filter((kind) => kind !== 'vllm')
       .map((kind) => `  ${kind}: { address: 127.0.0.1, port: ${engines[kind].port}, engine: ${kind} }\n`)
@@ -76,7 +76,7 @@ groups: [agents, native, completions, embeddings]
 nodes:
 ${nodes.join('')}  vllm: { address: localhost, port: ${port}, engine: vllm, key: 'file:${file('key', `${secret}\n`)}', tls: ${file('ca.pem', mine.cert)} }
   posing: { address: localhost, port: ${posing}, engine: vllm, tls: ${file('ca.pem', mine.cert)} }
-  strange: { address: 127.0.0.1, port: ${port}, engine: vllm, tls: ${file('strange.pem', strange.cert)} }
+  strange: { address: localhost, port: ${other}, engine: vllm, tls: ${file('strange.pem', strange.cert)} }
 `,
     })
   }, 120_000)
