@@ -34,10 +34,14 @@ export const askMaster = (look: Look, command: string) => look.ask(places(look).
 
 /** For how long the master runs, reloads and all, in seconds; undefined when it does not answer. */
 export async function masterUptime(look: Look): Promise<number | undefined> {
-  const [, days, hours, minutes, seconds] =
-    /^\d+\s+master\s.*?(\d+)d(\d+)h(\d+)m(\d+)s/m.exec((await askMaster(look, 'show proc')) ?? '') ?? []
-  if (days === undefined) return undefined
-  return ((Number(days) * 24 + Number(hours)) * 60 + Number(minutes)) * 60 + Number(seconds)
+  const [line] = /^\d+\s+master\s.*$/m.exec((await askMaster(look, 'show proc')) ?? '') ?? []
+  return line === undefined ? undefined : secondsIn(line)
+}
+
+/** 0d00h10m03s somewhere in a text, in seconds. */
+function secondsIn(text: string): number | undefined {
+  const [, days = 0, hours = 0, minutes = 0, seconds] = (/(\d+)d(\d+)h(\d+)m(\d+)s/.exec(text) ?? []).map(Number)
+  return seconds === undefined ? undefined : ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 }
 
 /** Pids of all workers, old ones included, as `show proc` lists them. */
@@ -92,7 +96,7 @@ export async function readEach<T>(
   which: Which = everyone,
 ): Promise<T[]> {
   const { adminSocket } = places(look)
-  const { answers, silent, reloaded } = await withEach(look, which, async ({ pid }, current) => {
+  const round = await withEach(look, which, async ({ pid }, current) => {
     if (!current) return { value: await read({ pid, current, ask: heard(look, pid) }) }
     const answer = await look.asking(adminSocket, async (ask) => {
       await isWorker(pid, ask)
@@ -100,8 +104,8 @@ export async function readEach<T>(
     })
     return answer ?? nobody()
   })
-  if (silent.length > 0) throw new Stop(exitCodes.partly, `unknown: ${named(silent, reloaded, 'answer')}`)
-  return answers.map(({ value }) => value)
+  if (round.silent.length > 0) throw new Stop(exitCodes.partly, `unknown: ${named(round, 'answer')}`)
+  return round.answers.map(({ value }) => value)
 }
 
 /** The same of one worker, by its pid; undefined when it has ended. Throws `Stop` (exit 5) when it stays silent. */
@@ -126,7 +130,7 @@ export async function changeEach(
   which: Which = everyone,
 ): Promise<number> {
   const { adminSocket } = places(host)
-  const { answers, silent, reloaded } = await withEach(host, which, async ({ pid }, current) => {
+  const round = await withEach(host, which, async ({ pid }, current) => {
     const done = current
       ? await host.telling(adminSocket, async (tell) => {
           await isWorker(pid, tell)
@@ -136,8 +140,8 @@ export async function changeEach(
     if (done === false) throw new Silent('it has something else')
     return done ?? nobody()
   })
-  if (silent.length > 0) throw new Stop(exitCodes.partly, `not in force: ${named(silent, reloaded, 'confirm it')}`)
-  return answers.length
+  if (round.silent.length > 0) throw new Stop(exitCodes.partly, `not in force: ${named(round, 'confirm it')}`)
+  return round.answers.length
 }
 
 /** `why` is what was seen of it at the last try. */
@@ -149,6 +153,8 @@ interface Round<T> {
   silent: Unheard[]
   /** how long ago the current worker began */
   reloaded: string
+  /** for how long they were waited for, ms */
+  withinMs: number
 }
 
 /** Goes round the workers until each that is there has given something; one that ends meanwhile needs not. */
@@ -158,27 +164,28 @@ async function withEach<T>(
   way: (worker: Process, current: boolean) => Promise<T>,
 ): Promise<Round<T>> {
   const answers = new Map<string, T>()
-  let round: Round<T> = { answers: [], silent: [], reloaded: '' }
-  const all = await look.until(
-    'every worker of HAProxy has answered',
-    patience,
-    async () => {
-      const found = await processes(look)
-      round = { answers: [], silent: [], reloaded: found[0]?.uptime ?? '' }
-      for (const [at, worker] of found.entries()) {
-        if (!which(worker, at === 0)) continue
-        const known = answers.get(worker.pid)
-        const answer = known ?? (worker.pid ? await way(worker, at === 0).catch(unlessSilent) : new Silent())
-        if (answer instanceof Silent) round.silent.push({ ...worker, current: at === 0, why: answer.message })
-        else answers.set(worker.pid, answer)
-      }
-      return round.silent.length === 0
-    },
-    beat,
-  )
+  let round: Round<T> = { answers: [], silent: [], reloaded: '', withinMs: 0 }
+  const goRound = async () => {
+    const found = await processes(look)
+    round = { ...round, silent: [], reloaded: found[0]?.uptime ?? '' }
+    for (const [at, worker] of found.entries()) {
+      if (!which(worker, at === 0)) continue
+      const known = answers.get(worker.pid)
+      const answer = known ?? (worker.pid ? await way(worker, at === 0).catch(unlessSilent) : new Silent())
+      if (answer instanceof Silent) round.silent.push({ ...worker, current: at === 0, why: answer.message })
+      else answers.set(worker.pid, answer)
+    }
+    return round.silent.length === 0
+  }
+  const wait = () => look.until('every worker of HAProxy has answered', patience, goRound, beat)
+  // A reload in the midst takes the time away: the master is silent meanwhile, and on a busy machine for long.
+  let [all, withinMs] = [await wait(), patience]
+  if (!all && isYoung(round.reloaded)) [all, withinMs] = [await wait(), 2 * patience]
   // The verdict is what `until` says, so that a host that only says what it would do sees no failure.
-  return { ...round, silent: all ? [] : round.silent, answers: [...answers.values()] }
+  return { ...round, withinMs, silent: all ? [] : round.silent, answers: [...answers.values()] }
 }
+
+const isYoung = (uptime: string): boolean => (secondsIn(uptime) ?? patience) * 1000 < patience
 
 function unlessSilent(error: unknown): Silent {
   if (error instanceof Silent) return error
@@ -238,8 +245,8 @@ function unlessHangup(error: unknown): undefined {
   if (!(error instanceof Hangup)) throw error
 }
 
-function named(silent: Round<unknown>['silent'], reloaded: string, what: string): string {
-  const within = `did not ${what} within ${patience / 1000} s`
+function named({ silent, reloaded, withinMs }: Round<unknown>, what: string): string {
+  const within = `did not ${what} within ${withinMs / 1000} s`
   const [first] = silent
   if (first?.current) return `the gateway (worker ${first.pid}) ${within} (${first.why}); see ${typed('status')}.`
   if (first?.pid === '')

