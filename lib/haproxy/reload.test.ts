@@ -2,6 +2,7 @@ import { expect, it } from 'vitest'
 import { memoryHost } from '../../test/memory-host.ts'
 import { places } from '../platform/mac/places.ts'
 import { fingerprintOf } from '../site/configuration.ts'
+import { nearName, nodeKeysName, tableName } from '../site/nodes.ts'
 import { emptyReceipt } from '../site/receipt.ts'
 import { reloadedJustNow, swap } from './reload.ts'
 
@@ -32,6 +33,24 @@ it.each([
   else await change
   expect(host.ran.map((line) => `run ${line.slice(0, 10)}`)).toEqual(wanted)
   expect(host.files.size > 0).toBe(old < 16)
+})
+
+it('keys of nodes that no configuration names any more are removed with it, and those of before the change stay', async () => {
+  const host = memoryHost({ commands: { 'haproxy -c': {} } })
+  const { config, keyMaps } = places(host.home)
+  const nodes = (name: string) => [{ name, address: '100.64.0.7', port: 1, engine: 'ollama' as const }]
+  const made = (name: string) => [tableName(nodes(name)), nearName(nodes(name)), nodeKeysName(nodes(name))]
+  const others = ['nodes-drain.map', 'keys.map']
+  for (const name of [...['older', 'old', 'new'].flatMap(made), 'nodes-keys.map', ...others])
+    host.files.set(`${keyMaps}/${name}`, '')
+  const naming = (name: string) =>
+    made(name)
+      .map((file) => `map_str(${keyMaps}/${file})`)
+      .join('\n')
+  host.files.set(config, naming('old'))
+  const configuration = { text: naming('new'), files: {}, fingerprint: 'x' }
+  await swap(host, { receipt: emptyReceipt(), configuration, haproxy: 'haproxy' })
+  expect((await host.list(keyMaps)).sort()).toEqual([...made('old'), ...made('new'), ...others].sort())
 })
 
 it('a reload waits until the last one is five seconds old, and says so', async () => {

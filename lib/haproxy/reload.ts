@@ -2,6 +2,7 @@ import type { Output } from '../host/command.ts'
 import type { Host, Look } from '../host/host.ts'
 import { places } from '../platform/here.ts'
 import { type Configuration, fingerprintOf } from '../site/configuration.ts'
+import { madeForNodes } from '../site/nodes.ts'
 import type { Receipt } from '../site/receipt.ts'
 import { announce, isForeign, keepForeign, writeOurs } from '../steps/receipt.ts'
 import { runningFingerprint, workerInfo } from './runtime.ts'
@@ -161,9 +162,12 @@ async function tellReload(host: Host): Promise<string> {
   return said
 }
 
-/** Removes the folders of files that none of these configurations names. */
+/** Removes what none of these configurations names: folders of files, and what was for other nodes, their keys among it. */
 async function tidy(host: Host, texts: (string | undefined)[]): Promise<void> {
   const wanted = texts.map((text) => fingerprintOf(text ?? '').slice(0, 12))
-  const { maps } = places(host)
+  const { maps, keyMaps } = places(host)
   for (const name of await host.list(maps)) if (!wanted.includes(name)) await host.remove(`${maps}/${name}`)
+  for (const name of await host.list(keyMaps))
+    if (madeForNodes.test(name) && !texts.some((text) => text?.includes(`/${name}`)))
+      await host.remove(`${keyMaps}/${name}`)
 }

@@ -205,3 +205,6 @@ export const nodeKeysName = (nodes: Pick<Node, 'name' | 'address' | 'port' | 'ke
   const told = nodes.map(({ name, address, port, key = '' }) => `${name} ${address} ${port} ${key}`)
   return `keys-of-nodes-${sha256(told.join('\n')).slice(0, 12)}.map`
 }
+
+/** Files of nodes whose names tell which nodes they are for, beside one that was for all. */
+export const madeForNodes = /^(near-|keys-of-)?nodes-[0-9a-f]{12}\.map$|^nodes-keys\.map$/
