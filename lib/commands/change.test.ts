@@ -22,6 +22,10 @@ describe('what apply.ts leaves to install.ts', () => {
     expect(left('haproxy.engine')).toEqual(['haproxy.engine'])
   })
 
+  it('is not what another program is told, which may have come since', () => {
+    expect(left('power.restarts')).toEqual([])
+  })
+
   it('is a model that is not there, and none that cannot be seen before Ollama listens on another port', () => {
     const beside = (saw: string) =>
       unexplained([...planned('ollama.service'), ...planned('models.qwen3:0.6b').map((one) => ({ ...one, saw }))])

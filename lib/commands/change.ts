@@ -3,6 +3,7 @@ import type { Result } from '../steps/step.ts'
 
 /** What a difference needs, from the least to the most that anybody notices. */
 export const needs = [
+  'setting of another program',
   'map edit',
   'certificate',
   'reload',
@@ -16,6 +17,7 @@ export const needs = [
 export type Need = (typeof needs)[number]
 
 const ofStep: Record<string, Need> = {
+  'power.restarts': 'setting of another program',
   'haproxy.keys': 'map edit',
   'haproxy.identities': 'map edit',
   'haproxy.nodes': 'map edit',
@@ -59,6 +61,7 @@ export function unexplained(planned: Result[]): Result[] {
 
 /** What each kind means for those who are using the server. */
 export const effects: Record<Need, string> = {
+  'setting of another program': 'nobody notices',
   'map edit': 'holds at the next request; nothing is reloaded',
   certificate: 'a certificate is fetched for a name; connections that stand keep theirs',
   reload: 'a new worker takes over; running answers go on with the old one',

@@ -3,6 +3,7 @@ import type { Aspect, Change, Said } from '../platform/platform.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
 import { saveReceipt } from '../steps/receipt.ts'
+import { file } from '../steps/resources.ts'
 import { advice, type Check, type Finding, ok, type Step, skipped } from '../steps/step.ts'
 import type { Part, Question } from './part.ts'
 
@@ -45,12 +46,26 @@ function changes(machine: Machine, { mode, programs }: Setup): ['power' | 'firew
   return mode === 'proxy' ? [sleep, ['firewall', firewall.lets(programs.haproxy)]] : [sleep]
 }
 
+/** Reload, never restart, whoever does it. */
+function gentle(machine: Machine, { mode, receipt }: Setup): Step[] {
+  const { restarter } = platformOf(machine)
+  if (!restarter || mode !== 'proxy') return []
+  const { name, folder, file: path, text } = restarter
+  const title = `${name} is told to reload the gateway where it would restart it`
+  const step = file({ id: 'power.restarts', title, path, text, mode: 0o755, receipt })
+  return [
+    { ...step, check: async (look) => ((await look.stat(folder)) ? step.check(look) : ok(`${name} is not here`)) },
+  ]
+}
+
 /** What keeps a machine from being a server: advice, and a change with consent where one command does it. */
 export const power: Part = {
   name: 'power',
   about: () => ({ title: 'Power', what: 'stays awake, and can be reached', where: 'with your password' }),
-  steps: (machine, setup) =>
-    changes(machine, setup).map(([id, change]) => (setup.answers[id] ? changed(change, setup) : checkOf(change))),
+  steps: (machine, setup) => [
+    ...gentle(machine, setup),
+    ...changes(machine, setup).map(([id, change]) => (setup.answers[id] ? changed(change, setup) : checkOf(change))),
+  ],
   checks: (machine) => platformOf(machine).power.others.map(checkOf),
   async questions(look, machine, setup): Promise<Question[]> {
     const { sleep, portable } = platformOf(machine).power

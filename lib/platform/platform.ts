@@ -42,6 +42,8 @@ export interface Platform {
   packetFilter?: PacketFilter
   /** absent where nothing moves an address from one machine to another */
   virtualRouter?: VirtualRouter
+  /** absent where nothing restarts what uses a library that was renewed */
+  restarter?: Restarter
   facts: Facts
   /** what the machine must be, which no installer can change */
   fitness(fixed: Fixed): Aspect[]
@@ -286,6 +288,17 @@ export interface Power {
   others: Aspect[]
   /** a command that keeps the machine awake as long as a process runs */
   awakeWhile(pid: number): string[]
+}
+
+/** What restarts services whose libraries were renewed, and may be told another way for one of them. */
+export interface Restarter {
+  /** what it is called */
+  name: string
+  /** it is there where this folder is */
+  folder: string
+  /** the program that it is to run instead of a restart of the gateway, and what that is */
+  file: string
+  text: string
 }
 
 /** What drops packets before a program sees them, by one table of rules that is ours. */

@@ -110,6 +110,19 @@ DEBIAN_FRONTEND=noninteractive apt-get install -q -y ./newer.deb`
     expect(await soon(green, patience)).toBe(true)
   })
 
+  test('what needrestart runs in place of a restart of the gateway has it start anew while answers run on', async () => {
+    // As its package has it, which cannot be had here.
+    await sh('mkdir -p /etc/needrestart/restart.d')
+    await applied('')
+    const worker = async () => (await sh(`pgrep -P $(systemctl show -P MainPID ${gateway}) -n haproxy`)).stdout
+    const [ended, before] = [await stream(), await worker()]
+    const run = await sh(`/etc/needrestart/restart.d/${gateway}.service`)
+    expect(run.code, told(run)).toBe(0)
+    expect(await soon(async () => (await worker()) !== before, patience)).toBe(true)
+    expect((await ended()).endsWith(whole)).toBe(true)
+    expect(await green()).toBe(true)
+  })
+
   test('two who make keys at once both have one, or are told to wait', async () => {
     const names = ['dora', 'emil']
     const outcomes = await Promise.all(names.map((name) => rop('keys', 'add', name)))

@@ -9,7 +9,7 @@ import { keepers } from './keepers.ts'
 import { listeners } from './listeners.ts'
 import { packetFilter } from './nftables.ts'
 import { labels, ownNode, places } from './places.ts'
-import { power } from './power.ts'
+import { power, restarter } from './power.ts'
 import { processes } from './processes.ts'
 import { jobs } from './systemd.ts'
 import { tailscaleWords } from './tailscale.ts'
@@ -38,6 +38,7 @@ export const linux: Platform = {
   firewall,
   packetFilter,
   virtualRouter,
+  restarter,
   facts,
   fitness,
   tailscale: tailscaleWords,

@@ -1,5 +1,6 @@
 import type { Look } from '../../host/host.ts'
-import type { Change, Power } from '../platform.ts'
+import type { Change, Power, Restarter } from '../platform.ts'
+import { labels } from './places.ts'
 
 const targets = ['sleep.target', 'suspend.target', 'hibernate.target', 'hybrid-sleep.target']
 const stayAwake = ['systemctl', 'mask', ...targets]
@@ -40,4 +41,15 @@ export const power: Power = {
     '-f',
     '/dev/null',
   ],
+}
+
+const folder = '/etc/needrestart'
+
+/** needrestart(1) runs a program of this folder in place of `systemctl restart` (its etc/restart.d/README.needrestart). HAProxy’s master starts itself anew at a reload, from what then is on the disk. */
+export const restarter: Restarter = {
+  ...{ name: 'needrestart', folder, file: `${folder}/restart.d/${labels.gateway}` },
+  text: `#!/bin/sh
+# Written by remote-ollama-proxy: a restart would cut the answers that run, a reload cuts none.
+exec systemctl kill --kill-who=main --signal=SIGUSR2 ${labels.gateway}
+`,
 }
