@@ -9,6 +9,7 @@ import { places, platformOf } from '../platform/here.ts'
 import { running } from '../site/models.ts'
 import { readSettings } from '../site/settings.ts'
 import type { Gauges } from './metrics.ts'
+import { nodesInForce } from './nodes-in-force.ts'
 import { isProbe } from './own-requests.ts'
 
 const only = (label: string, rows: [string, number][]) =>
@@ -53,7 +54,8 @@ async function ofMachine(look: Look, gauges: Gauges): Promise<void> {
 }
 
 async function ofNodes(look: Look, gauges: Gauges): Promise<void> {
-  for (const { node, state, running: runs, waiting } of seenBy(await readSettings(look), await seen(look))) {
+  const settings = await nodesInForce(look, await readSettings(look))
+  for (const { node, state, running: runs, waiting } of seenBy(settings, await seen(look))) {
     gauges.nodeUp.set({ node: node.name }, state === 'up' ? 1 : 0)
     gauges.nodeRunning.set({ node: node.name }, runs)
     gauges.nodeWaiting.set({ node: node.name }, waiting)
