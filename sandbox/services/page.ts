@@ -33,14 +33,17 @@ const frame = (text: string): Buffer => Buffer.concat([Buffer.from([0x81, text.l
 export const masked = (text: string): Buffer =>
   Buffer.concat([Buffer.from([0x81, 0x80 | text.length, 0, 0, 0, 0]), Buffer.from(text)])
 
+/** What stands in such a frame, with the mask taken off. */
+function textOf(data: Buffer): string {
+  const [mask, text] = [data.subarray(2, 6), data.subarray(6, 6 + ((data[1] ?? 0) & 0x7f))]
+  return Buffer.from(text.map((byte, at) => byte ^ (mask[at % 4] ?? 0))).toString()
+}
+
 function echo(socket: Duplex, { headers }: IncomingMessage): void {
   socket.write(
     `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accepted(headers['sec-websocket-key'] ?? '')}\r\n\r\n`,
   )
-  socket.on(
-    'data',
-    (data: Buffer) => void socket.write(frame(data.subarray(6, 6 + ((data[1] ?? 0) & 0x7f)).toString())),
-  )
+  socket.on('data', (data: Buffer) => void socket.write(frame(textOf(data))))
   socket.on('error', () => {})
 }
 
@@ -52,7 +55,8 @@ export async function startPage(name: string, health = '/health'): Promise<Page>
     for await (const piece of request) bytes += (piece as Buffer).length
     if (request.url !== health) keep(request, bytes)
     response.setHeader('content-type', 'text/html')
-    response.setHeader('x-auth-request-email', 'Ann@Example.com')
+    // What is in front of a page says it first, and lets a second one of the page's own through (oauth2-proxy 7.15).
+    response.setHeader('x-auth-request-email', ['Ann@Example.com', 'of-the-page@example.com'])
     response.end(`<!doctype html><title>${name}</title><p>This is ${name}.`)
   })
   const keep = ({ method = '', url: target = '', headers }: IncomingMessage, bytes: number) =>

@@ -73,6 +73,10 @@ const silent = ({ kind }: Service): string[] =>
     pageSaid(status, `${kind.what} does not answer at the moment; try again in a minute.`),
   )
 
+/** Who is signed in: the first to say so is what stands in front of the page, and a page that says it, too, comes behind. */
+const signedIn = (header: string): string =>
+  `http-response set-var(txn.who) res.fhdr(${header},1),lower if { res.fhdr(${header}) -m found }`
+
 /** A page for people as HAProxy's rules. */
 export const pageRules = (gateway: Gateway, service: Service, kind: PageKind): string[] => [
   'no log',
@@ -88,8 +92,6 @@ export const pageRules = (gateway: Gateway, service: Service, kind: PageKind): s
   ...uploads(kind),
   ...foreignHeaders,
   ...forwarded,
-  ...(kind.who
-    ? [`http-response set-var(txn.who) res.fhdr(${kind.who}),lower if { res.fhdr(${kind.who}) -m found }`]
-    : []),
+  ...(kind.who ? [signedIn(kind.who)] : []),
   ...dropped(kind),
 ]
