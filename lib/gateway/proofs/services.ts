@@ -5,7 +5,7 @@ import type { Service } from '../../site/services.ts'
 import { type Check, type Finding, missed, ok, unexplained } from '../../steps/step.ts'
 import type { Gateway, Listener } from '../policy.ts'
 import { placesOf } from '../services.ts'
-import { type Asked, askService, seen } from './service-asked.ts'
+import { type Asked, askService, type Place, seen } from './service-asked.ts'
 import { bearer, type Target } from './target.ts'
 import { arrives, comesBack, foreignRefused, opens } from './visitors.ts'
 
@@ -16,8 +16,10 @@ const isWithin = (status: number, wanted: number | string): boolean => {
 }
 
 /** What test.ts asks of each service, where it is reached first; who may come there is proven with the listeners. */
-export const serviceProofs = (target: Target, gateway: Gateway): Check[] =>
-  (gateway.services ?? []).flatMap((service) => {
+export function serviceProofs(target: Target, gateway: Gateway): Check[] {
+  const { services = [] } = gateway
+  const places = services.flatMap((service) => placesOf(gateway, service).map((listener) => ({ service, listener })))
+  return services.flatMap((service) => {
     const [listener] = placesOf(gateway, service)
     if (!listener || listener.certificates === 'required') return []
     const check: Make = (id, title, ask, after = []) => ({
@@ -29,12 +31,13 @@ export const serviceProofs = (target: Target, gateway: Gateway): Check[] =>
     const { kind } = service
     const asked = { service, listener }
     return [
-      ...(kind.is === 'page' ? ofPage(asked, kind, check) : ofApi(asked, kind, target, check)),
+      ...(kind.is === 'page' ? ofPage(asked, kind, check, places) : ofApi(asked, kind, target, check)),
       check('host', 'another Host than that of the handshake is refused', (look) =>
         status(look, { ...asked, path: '/', headers: { host: target.host } }, [421]),
       ),
     ]
   })
+}
 
 /** `after` are checks of the same service on which this one rests. */
 type Make = (id: string, title: string, ask: Check['check'], after?: string[]) => Check
@@ -52,7 +55,7 @@ function silent({ backend, kind }: Service, answer: RawAnswer): Finding {
   )
 }
 
-const ofPage = (asked: Omit<Asked, 'path'>, kind: PageKind, check: Make): Check[] => [
+const ofPage = (asked: Place, kind: PageKind, check: Make, places: Place[]): Check[] => [
   check('answers', 'the page comes', async (look) => {
     const answer = await askService(look, { ...asked, path: kind.proof.path })
     return isWithin(answer.status, kind.proof.status) ? ok(`${answer.status}`) : silent(asked.service, answer)
@@ -65,7 +68,9 @@ const ofPage = (asked: Omit<Asked, 'path'>, kind: PageKind, check: Make): Check[
   ...(kind.callback === undefined
     ? []
     : [
-        check('sign-in', 'a login by a provider comes back to it', (look) => comesBack(look, asked, kind), ['answers']),
+        check('sign-in', 'a login by a provider comes back to it', (look) => comesBack(look, asked, kind, places), [
+          'answers',
+        ]),
       ]),
 ]
 

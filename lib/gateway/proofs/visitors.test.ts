@@ -47,23 +47,62 @@ const sendsTo = (uri: string) => `https://id.example.net/authorize?client_id=a&r
 
 test('a login comes back to the page, and where it would not the right redirect URI is named', async () => {
   const with443 = { '/in': sendsTo('https://chat.example.net/back') }
-  expect(await comesBack(page(with443), placeAt(443), kind)).toEqual({ is: 'ok', saw: 'by id.example.net' })
-  expect(await comesBack(page(with443), place, kind)).toEqual({
+  expect(await comesBack(page(with443), placeAt(443), kind, [])).toEqual({ is: 'ok', saw: 'by id.example.net' })
+  expect(await comesBack(page(with443), place, kind, [])).toEqual({
     is: 'missed',
     saw: 'id.example.net would send who has signed in to https://chat.example.net/back',
     remedy: 'Set the redirect URI to https://chat.example.net:8443/back, in Open WebUI and at the provider.',
   })
-  expect(await comesBack(page({}), place, kind)).toEqual({
+  expect(await comesBack(page({}), place, kind, [])).toEqual({
     is: 'ok',
     saw: 'no provider is set up there (/in gives 404)',
   })
 })
 
 test('a provider that does not answer is advice, since keys and APIs go on', async () => {
-  expect(await comesBack(page({ '/in': 500 }), place, kind)).toMatchObject({
+  expect(await comesBack(page({ '/in': 500 }), place, kind, [])).toMatchObject({
     is: 'advice',
     saw: 'nobody can sign in now: /in gives 500',
   })
+})
+
+/** A page that leads to a provider, which gives this; with where it was asked. */
+function leading(said: number) {
+  const right = sendsTo('https://chat.example.net:8443/back')
+  const host = page({ '/in': right, [right.slice('https://id.example.net'.length)]: said })
+  const asked: string[] = []
+  const { probe } = host
+  host.probe = (request) => {
+    asked.push(`${request.address}:${request.port} ${request.tlsName}`)
+    return probe(request)
+  }
+  return { host, asked }
+}
+
+test('a provider that is down is advice, though the page itself leads there', async () => {
+  expect(await comesBack(leading(503).host, place, kind, [])).toMatchObject({
+    is: 'advice',
+    saw: 'nobody can sign in now: id.example.net gives 503',
+  })
+})
+
+test('a provider that does not know the redirect URI is to be told it', async () => {
+  expect(await comesBack(leading(400).host, place, kind, [])).toEqual({
+    is: 'missed',
+    saw: 'id.example.net refuses the login: 400',
+    remedy:
+      'Allow the redirect URI https://chat.example.net:8443/back at the provider, for the client id that Open WebUI has.',
+  })
+})
+
+test('a provider behind the same gateway is asked there, another one by its name', async () => {
+  const behind = { ...placeAt(443), service: { ...placeAt(443).service, name: 'id.example.net' } }
+  const here = leading(200)
+  expect(await comesBack(here.host, place, kind, [place, behind])).toEqual({ is: 'ok', saw: 'by id.example.net' })
+  expect(here.asked).toEqual(['192.168.78.1:8443 chat.example.net', '192.168.78.1:443 id.example.net'])
+  const elsewhere = leading(200)
+  await comesBack(elsewhere.host, place, kind, [place])
+  expect(elsewhere.asked[1]).toBe('id.example.net:443 id.example.net')
 })
 
 test('a page that refuses its own WebSocket is told which origin it must take', async () => {

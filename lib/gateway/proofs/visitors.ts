@@ -43,11 +43,46 @@ const nowhere = (place: Place, from: URL, to: URL): Finding =>
 
 type Asking = Omit<Asked, 'path'>
 
-/** Whether a login by a provider comes back to this page. */
-export async function comesBack(look: Look, asked: Asking, { login, callback = '' }: PageKind): Promise<Finding> {
+/** Asks the provider what a browser would ask it; one that is behind this gateway is asked here, since its name may lead past this machine. */
+function askProvider(look: Look, url: URL, places: Place[]): Promise<RawAnswer> {
+  const path = `${url.pathname}${url.search}`
+  const here = places.find((place) => originOf(place) === url.origin)
+  if (here) return askService(look, { ...here, path, headers: browser })
+  const secure = url.protocol === 'https:'
+  return look.probe({
+    ...{ address: url.hostname, port: Number(url.port) || (secure ? 443 : 80), method: 'GET', target: path },
+    ...{ headers: { host: url.host, ...browser }, ...(secure ? { tlsName: url.hostname } : {}) },
+  })
+}
+
+const isDown = ({ status }: RawAnswer): boolean => status >= 500 || status === 0
+
+/** Whether the provider takes the request for a login to which the page leads. */
+async function taken(look: Look, url: URL, { service }: Place, places: Place[]): Promise<Finding> {
+  const answer = await askProvider(look, url, places)
+  if (isDown(answer))
+    return advice(
+      `nobody can sign in now: ${url.host} gives ${answer.status || seen(answer)}`,
+      `Start the provider of the logins, or see why this machine does not reach it; who is signed in, keys and APIs go on without it.`,
+    )
+  return answer.status === 400
+    ? missed(
+        `${url.host} refuses the login: 400`,
+        `Allow the redirect URI ${url.searchParams.get('redirect_uri')} at the provider, for the client id that ${service.kind.what} has.`,
+      )
+    : ok(`by ${url.host}`)
+}
+
+/** Whether a login by a provider comes back to this page. `places` are those of all services here. */
+export async function comesBack(
+  look: Look,
+  asked: Asking,
+  { login, callback = '' }: PageKind,
+  places: Place[],
+): Promise<Finding> {
   const answer = await askService(look, { ...asked, path: login, headers: browser })
   const right = `${originOf(asked)}${callback}`
-  if (answer.status >= 500 || answer.status === 0)
+  if (isDown(answer))
     return advice(
       `nobody can sign in now: ${login} gives ${seen(answer)}`,
       'Look whether the provider of the logins answers the page; keys and APIs go on without it.',
@@ -55,12 +90,11 @@ export async function comesBack(look: Look, asked: Asking, { login, callback = '
   const provider = leadsTo(answer, right)
   const uri = provider?.searchParams.get('redirect_uri')
   if (!provider || !uri) return ok(`no provider is set up there (${login} gives ${answer.status})`)
-  return uri === right
-    ? ok(`by ${provider.host}`)
-    : missed(
-        `${provider.host} would send who has signed in to ${uri}`,
-        `Set the redirect URI to ${right}, in ${asked.service.kind.what} and at the provider.`,
-      )
+  if (uri === right) return taken(look, provider, asked, places)
+  return missed(
+    `${provider.host} would send who has signed in to ${uri}`,
+    `Set the redirect URI to ${right}, in ${asked.service.kind.what} and at the provider.`,
+  )
 }
 
 const upgrade = {
