@@ -28,7 +28,8 @@ function made(kind: string, packages: string[], make: (folder: string) => void):
   return folder
 }
 
-const npm = (packages: string[]): string =>
+/** npm packages in a folder of the cache; throws with the reason where they cannot be had. */
+export const npm = (packages: string[]): string =>
   made('npm', packages, (folder) => {
     writeFileSync(join(folder, 'package.json'), '{"private":true,"type":"module"}\n')
     run(['npm', 'install', '--no-audit', '--no-fund', '--loglevel=error', ...packages], folder)
