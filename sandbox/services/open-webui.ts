@@ -16,7 +16,11 @@ export interface OpenWebuiOptions {
   admin: { email: string; password: string }
   port?: number
   /** its own single sign-on */
-  oidc?: { issuer: string; id: string; secret: string; ca: string }
+  oidc?: { issuer: string; id: string; secret: string; ca: string; domain: string }
+  /** more of its environment */
+  env?: Record<string, string>
+  /** where a provider sends people back; its own address unless told */
+  redirect?: string
 }
 
 /** Without what it would fetch from outside: torch, OCR and speech are left out of the list, and telemetry and checks of versions are off. */
@@ -36,12 +40,14 @@ const told = ({ url, engine, key, admin }: OpenWebuiOptions) => ({
   ...{ ENABLE_SIGNUP: 'false', DEFAULT_USER_ROLE: 'user' },
 })
 
-const signOn = ({ url, oidc }: OpenWebuiOptions): Record<string, string> =>
+/** What docs/sso.md tells the owner to set. */
+const signOn = ({ url, oidc, redirect = `${url}/oauth/oidc/callback` }: OpenWebuiOptions): Record<string, string> =>
   oidc
     ? {
         OPENID_PROVIDER_URL: `${oidc.issuer}/.well-known/openid-configuration`,
         ...{ OAUTH_CLIENT_ID: oidc.id, OAUTH_CLIENT_SECRET: oidc.secret, OAUTH_PROVIDER_NAME: 'Sign-on' },
-        ...{ OPENID_REDIRECT_URI: `${url}/oauth/oidc/callback`, ENABLE_OAUTH_SIGNUP: 'true' },
+        ...{ OPENID_REDIRECT_URI: redirect, ENABLE_OAUTH_SIGNUP: 'true' },
+        ...{ OAUTH_ALLOWED_DOMAINS: oidc.domain },
         ...{ OAUTH_CODE_CHALLENGE_METHOD: 'S256', SSL_CERT_FILE: oidc.ca, REQUESTS_CA_BUNDLE: oidc.ca },
       }
     : {}
@@ -54,7 +60,14 @@ export async function startOpenWebui(options: OpenWebuiOptions): Promise<Serving
   mkdirSync(options.folder, { recursive: true })
   return serving({
     argv: [program, 'serve', '--host', '127.0.0.1', '--port', `${port}`],
-    env: { ...alone, ...told(options), ...signOn(options), DATA_DIR: options.folder, WEBUI_SECRET_KEY: 'of-a-test' },
+    env: {
+      ...alone,
+      ...told(options),
+      ...signOn(options),
+      ...options.env,
+      DATA_DIR: options.folder,
+      WEBUI_SECRET_KEY: 'of-a-test',
+    },
     ...{ cwd: options.folder, port, health: '/health', withinMs: 480_000 },
   })
 }

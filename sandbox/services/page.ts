@@ -43,7 +43,12 @@ function echo(socket: Duplex, { headers }: IncomingMessage): void {
   socket.write(
     `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accepted(headers['sec-websocket-key'] ?? '')}\r\n\r\n`,
   )
-  socket.on('data', (data: Buffer) => void socket.write(frame(textOf(data))))
+  const closing = Buffer.from([0x88, 0])
+  socket.on('data', (data: Buffer) => {
+    if (data[0] === closing[0]) socket.end(closing)
+    else socket.write(frame(textOf(data)))
+  })
+  socket.on('end', () => socket.end())
   socket.on('error', () => {})
 }
 

@@ -9,6 +9,8 @@ export interface ClientOfProvider {
   id: string
   secret: string
   redirect: string
+  /** where they may be led when they have signed out */
+  after?: string
 }
 
 /** A real provider of logins by OpenID Connect, on 127.0.0.1. It asks for the mail address, and for no password. */
@@ -49,8 +51,9 @@ const show = (context: Context, html: string): void =>
   void Object.assign(context, { type: 'html', body: `<!doctype html><title>Logins</title>${html}` })
 
 const settings = (clients: ClientOfProvider[], people: string[], oidc: () => Oidc) => ({
-  clients: clients.map(({ id, secret, redirect }) => ({
+  clients: clients.map(({ id, secret, redirect, after }) => ({
     ...{ client_id: id, client_secret: secret, redirect_uris: [redirect] },
+    ...(after === undefined ? {} : { post_logout_redirect_uris: [after] }),
   })),
   cookies: { keys: ['of-a-test'] },
   claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'preferred_username'] },
