@@ -45,12 +45,13 @@ async function bound(look: Look): Promise<Bound[]> {
 /** Where the gateway that runs listens with TLS; nowhere while none runs. */
 export const doors = async (look: Look): Promise<Door[]> => (await bound(look)).map(({ door }) => door)
 
-/** The same, but for doors that are not told of a name: a service that is not for the internet has none at the public one. */
+/** The same, but for doors that are not told of a name which others have: that of a service is hidden at a public one. */
 async function doorsFor(look: Look, name: string): Promise<Door[]> {
   const all = await bound(look)
   const lists = await Promise.all(all.map(({ list }) => (list ? look.read(list) : undefined)))
   const knows = (text?: string) => text === undefined || text.split('\n').some((line) => line.endsWith(` ${name}`))
-  return all.filter((_, at) => knows(lists[at])).map(({ door }) => door)
+  const knowing = all.filter((_, at) => knows(lists[at]))
+  return (knowing.length > 0 ? knowing : all).map(({ door }) => door)
 }
 
 /** Why a door showed none, by the code of Node's error. */
