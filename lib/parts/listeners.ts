@@ -1,5 +1,6 @@
 import { gatewayOf } from '../gateway/of-site.ts'
-import type { Listener } from '../gateway/policy.ts'
+import { servedNames } from '../gateway/policies/tls.ts'
+import type { Gateway, Listener } from '../gateway/policy.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
 import { isVip } from '../site/vip.ts'
@@ -11,7 +12,8 @@ export const settingOfPort = (name: string): string =>
 
 /** What must hold of listeners beyond the tailnet before anything is changed, and what is worth knowing of them. */
 export function listenerChecks(machine: Machine, setup: Setup): Check[] {
-  const [tailnet, ...further] = gatewayOf(machine, setup).listeners
+  const gateway = gatewayOf(machine, setup)
+  const [tailnet, ...further] = gateway.listeners
   if (further.length === 0 || !tailnet) return []
   return [
     here(
@@ -24,6 +26,7 @@ export function listenerChecks(machine: Machine, setup: Setup): Check[] {
     ),
     ...(further.some(({ port }) => port < 1024) ? [privileged(machine, further)] : []),
     ...inClear(setup),
+    ...unnamed(gateway),
   ]
 }
 
@@ -108,5 +111,25 @@ function inClear({ settings: { listeners } }: Setup): Check[] {
           },
         ]
       : []),
+  ]
+}
+
+/** A port that anybody can knock at, and at which nobody can be served; an authority that asks for the proof of a name needs no name there. */
+function unnamed(gateway: Gateway): Check[] {
+  const open = gateway.listeners.find(({ name }) => name === 'public')
+  const { tls, acme } = gateway.settings
+  const proves = Object.values(tls).includes('acme') && acme.dns === undefined
+  if (!open || proves || servedNames(gateway, open).length > 0) return []
+  return [
+    {
+      id: 'listeners.public-names',
+      title: 'Somebody can shake hands at listeners.public',
+      ahead: true,
+      check: async () =>
+        advice(
+          `nobody is served at ${open.addresses.join(', ')}, port ${open.port}: ${Object.keys(tls).join(', ')} is for services that are not on public`,
+          'Name another one under tls for the gateway, or public under the listeners of a service, or take listeners.public out.',
+        ),
+    },
   ]
 }

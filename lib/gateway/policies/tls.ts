@@ -45,12 +45,16 @@ export function tlsWords(listener: Listener, list = allCertificates): string {
 /** Blanks part the words of a list of certificates. */
 const quoted = (path: string): string => path.replaceAll(' ', '\\ ')
 
+/** The names under tls, wildcards among them, with which somebody can shake hands at a listener. */
+export function servedNames(gateway: Gateway, { name }: Pick<Listener, 'name'>): string[] {
+  const hidden = name === 'public' ? inward(gateway) : []
+  return Object.keys(gateway.settings.tls).filter((one) => !hidden.includes(one))
+}
+
 /** The names that a listener serves with their files, and what the handshake under each asks for where that is its own. */
 function list(gateway: Gateway, listener: Listener): string {
   const { certs } = places(gateway)
-  const hidden = listener.name === 'public' ? inward(gateway) : []
-  return Object.keys(gateway.settings.tls)
-    .filter((name) => !hidden.includes(name))
+  return servedNames(gateway, listener)
     .map((name) => {
       const use = byName(listener) ? certificateUse(listener, name) : 'none'
       const asked = use === 'none' ? '' : `[ca-file ${quoted(`${certs}/${clientAuthority}`)} verify ${use}] `
