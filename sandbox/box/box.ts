@@ -72,6 +72,8 @@ export interface Box {
   enginePort: number
   /** where the observer serves its metrics on 127.0.0.1 */
   metricsPort: number
+  /** the process that holds a machine's network; undefined in a plain box */
+  holder(machine: Machine): number | undefined
   /** a path of the box as this side sees it; relative paths are in HOME */
   outside(path: string): string
   run(argv: string[], options?: RunOptions): Promise<Outcome>
@@ -265,6 +267,7 @@ function assemble(inside: Inside, life: Life, mac: MacState, { port, engine, met
   const address = mac.tailscale.ipv4
   return {
     ...{ dir: layout.dir, namespaced: ground.namespaced, why, home: layout.home, outside: layout.outside },
+    holder: ground.holder,
     ...{ prefix: mac.prefix, address, port, enginePort: engine, metricsPort: metrics },
     ...makeCommands(inside, env),
     ...makeFiles(layout),

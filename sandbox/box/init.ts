@@ -46,6 +46,8 @@ function network(): string[] {
     // For a device that comes later: what the Mac says to itself may come back through it (standins/tailscale/loop.ts).
     'echo 1 >/proc/sys/net/ipv4/conf/default/accept_local || :',
     ...['', inside('laptop'), inside('neighbour')].map(quick),
+    // Other boxes may be wired to the laptop (tailnet.ts): what is for them goes through it, as through a relay of Tailscale's.
+    `${inside('laptop')} sh -c 'cd /proc/sys/net/ipv4 && echo 1 >ip_forward && echo 1 >conf/${device}/proxy_arp && echo 0 >neigh/${device}/proxy_delay' || :`,
     batch('', [
       'link set lo up',
       `link set ${device} up`,

@@ -16,6 +16,8 @@ export interface Ground {
   mounted: string[]
   /** the command line that runs a command on one of the box's machines */
   enter(machine: Machine, argv: string[]): string[]
+  /** the process that holds a machine's network, as this side counts processes; undefined where it is this machine's own */
+  holder(machine: Machine): number | undefined
   /** the box's live processes, without those that make it a box */
   processes(): number[]
   /** ends every process of the box and resolves when they are gone */
@@ -120,6 +122,7 @@ export async function openNamespaces(layout: Layout, flags: string[], ip: string
     namespaced: true,
     mounted: [layout.dir, ...plan.visible, ...plan.programs, ...Object.keys(plan.shared)],
     enter: (machine, argv) => [nsenter, '--target', String(pids[machine]), ...user, ...SPACES, '--', ...argv],
+    holder: (machine) => pids[machine],
     processes: () => processesWith(pids.mac).filter((pid) => !fixed.has(pid)),
     closeNow,
     async close() {

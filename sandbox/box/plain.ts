@@ -21,6 +21,7 @@ export function openPlain(layout: Layout): Ground {
       if (machine === 'mac') return argv
       throw new NotHere(`a box without namespaces has no ${machine}`)
     },
+    holder: () => undefined,
     processes: () => processesOf(layout.dir),
     closeNow: () => endProcessesOf(layout.dir),
     async close() {
