@@ -23,3 +23,12 @@ it.each([
     expect(JSON.stringify(found).includes('ollama rm')).toBe(is === 'advice' && yaml === 'role: server')
   },
 )
+
+it.each([
+  ['role: gateway', 'it has no node yet'],
+  ['role: gateway\nnodes: { gpu: { address: 100.64.0.9 } }', 'the gateway does not answer'],
+])('%s: nobody is told of an engine that is down before there is one', async (yaml, saw) => {
+  const host = memoryHost({})
+  const engine = (await alarms(host, parseSettings(yaml, 'settings.yaml'))).find(({ id }) => id === 'anomaly.engine')
+  expect(await engine?.check(host)).toMatchObject({ is: 'skipped', why: saw })
+})

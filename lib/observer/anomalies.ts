@@ -31,7 +31,7 @@ export async function alarms(look: Look, settings: Settings): Promise<Alarm[]> {
   const { keys } = await readRegistry(look).catch(() => noKeys)
   const ending = Object.entries(keys).flatMap(([name, { expires }]) => (expires ? [endingKey(name, expires)] : []))
   const secured = Object.keys(settings.tls).map((name) => certificate(settings, name))
-  return [gateway(), tailnet(), engine(), disk(settings), ...secured, ...unusual(settings), ...ending]
+  return [gateway(), tailnet(), engine(settings), disk(settings), ...secured, ...unusual(settings), ...ending]
 }
 
 const see = `See: ${typed('doctor')}`
@@ -58,11 +58,12 @@ const tailnet = (): Alarm => ({
   },
 })
 
-const engine = (): Alarm => ({
+const engine = ({ role, nodes }: Settings): Alarm => ({
   id: 'anomaly.engine',
   title: 'Ollama answers the gateway',
   alarm: 'Ollama is down',
   async check(look) {
+    if (role === 'gateway' && Object.keys(nodes).length === 0) return skipped('it has no node yet')
     if (!(await workerInfo(look))) return skipped('the gateway does not answer')
     if (await isDraining(look)) return skipped('it is being restarted')
     return (await engineUp(look)) ? ok('up') : advice('no model answers', see)
