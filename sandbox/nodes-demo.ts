@@ -1,8 +1,13 @@
-import { type Box, createBox } from './box/box.ts'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { type Box, createBox, namespaces } from './box/box.ts'
+import { program } from './box/paths.ts'
 import type { Running } from './box/running.ts'
+import { mayJoin } from './box/tailnet.ts'
 import type { Told } from './linux/demo.ts'
 import { eventually } from './stories/await.ts'
 import { settingsFile } from './stories/installed.ts'
+import { threeBoxes } from './three-boxes.ts'
 
 /** Engines that stand for other machines: each a process of its own, with models of its own. */
 const engines = {
@@ -88,8 +93,7 @@ async function cycle(told: Told, box: Box): Promise<void> {
   await show(told, box, 'rop uninstall --yes')
 }
 
-/** A gateway without an engine of its own, and the engines behind it: asked, drained, killed, joined. Throws where a step fails. */
-export async function nodesDemo(told: Told): Promise<void> {
+async function oneBox(told: Told): Promise<void> {
   told.heading('a gateway in a box on this machine, and two engines for other machines')
   const box = await createBox({ preset: 'ready', mac: quick })
   try {
@@ -97,4 +101,20 @@ export async function nodesDemo(told: Told): Promise<void> {
   } finally {
     await box.close()
   }
+}
+
+/** The same demo once more as the first user of a user namespace, who may join the networks of boxes. Throws where it fails. */
+async function asFirstUser(): Promise<void> {
+  const words = ['--user', '--map-root-user', process.execPath, ...process.execArgv, ...process.argv.slice(1)]
+  const child = spawn(program('unshare') ?? 'unshare', words, { stdio: 'inherit' })
+  const [code] = (await once(child, 'close')) as [number | null]
+  if (code !== 0) throw new Error(`in a user namespace of its own it ended with ${code}`)
+}
+
+/** A gateway and engines behind it, asked, drained, killed, joined: three Macs in boxes, or one box and processes where this machine lets boxes have no network. Throws where a step fails. */
+export async function nodesDemo(told: Told): Promise<void> {
+  const possible = namespaces()
+  if ('flags' in possible) return mayJoin() ? threeBoxes(told) : asFirstUser()
+  told.say(`One box in the place of three, since boxes cannot be joined here: ${possible.why}.`)
+  return oneBox(told)
 }

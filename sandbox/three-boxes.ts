@@ -1,5 +1,6 @@
 import { type Box, createBox } from './box/box.ts'
-import { checkout, node } from './box/paths.ts'
+import { sleepingCard } from './box/card.ts'
+import { checkout } from './box/paths.ts'
 import { asDevice, asleep, joinTailnet } from './box/tailnet.ts'
 import type { Told } from './linux/demo.ts'
 import { eventually } from './stories/await.ts'
@@ -72,27 +73,30 @@ async function join(told: Told, boxes: Boxes): Promise<void> {
   await show(told, gate, `${lines.studio.here} --speed 2`)
   await show(told, gate, 'rop nodes')
   await ask(told, boxes, 'llama3.2:1b', 'And you?', 'studio')
-  await ask(told, boxes, 'qwen3:0.6b', 'What is new?', 'studio')
 }
 
 async function drain(told: Told, boxes: Boxes): Promise<void> {
-  told.heading('a conversation stays where it began')
-  await ask(told, boxes, 'qwen3:0.6b', 'Who are you?', 'mini')
-  told.heading('one is drained, for work on that machine')
-  await show(told, boxes.gate, 'rop nodes drain mini --wait')
-  await ask(told, boxes, 'qwen3:0.6b', 'Who are you?', 'studio')
-  await show(told, boxes.gate, 'rop nodes ready mini')
+  const { gate } = boxes
+  told.heading('one is drained, for work on that machine; a conversation stays where it is')
+  await ask(told, boxes, 'qwen3:0.6b', 'What is new?', 'studio')
+  await ask(told, boxes, 'qwen3:0.6b', 'What is new?', 'studio')
+  await show(told, gate, 'rop nodes drain studio --wait')
+  await ask(told, boxes, 'qwen3:0.6b', 'What is new?', 'mini')
+  await show(told, gate, 'rop nodes ready studio')
+  await ask(told, boxes, 'qwen3:0.6b', 'What is new?', 'mini')
+  await ask(told, boxes, 'qwen3:0.6b', 'And what is old?', 'studio')
+  await show(told, gate, 'rop nodes why qwen3:0.6b')
 }
 
 async function sleep(told: Told, boxes: Boxes): Promise<void> {
   const { gate, mini } = boxes
   told.heading('one falls asleep, and is woken')
-  await ask(told, boxes, 'qwen3:0.6b', 'Good night?', 'studio')
+  await ask(told, boxes, 'qwen3:0.6b', 'What is new?', 'mini')
   await asleep(mini, true)
+  await ask(told, boxes, 'qwen3:0.6b', 'What is new?', 'studio')
   await eventually('mini is seen to be down', async () => (await stateOf(gate, 'mini')) === 'down')
   await show(told, gate, 'rop nodes', [1])
-  const card = gate.start([node, '-e', listening], { on: 'neighbour' })
-  await card.expect('listens')
+  const card = await sleepingCard(gate)
   await show(told, gate, 'rop nodes wake mini')
   await card.expect(`called: ${CARD}`)
   card.kill()
@@ -100,11 +104,6 @@ async function sleep(told: Told, boxes: Boxes): Promise<void> {
   await eventually('mini is up again', async () => (await stateOf(gate, 'mini')) === 'up')
   await show(told, gate, 'rop nodes')
 }
-
-/** The network card of a sleeping machine, on the gateway's own network: it tells whose magic packet came. */
-const listening = `const card = require('dgram').createSocket('udp4')
-card.on('message', (packet) => console.log('called: ' + packet.subarray(6, 12).toString('hex').match(/../g).join(':')))
-card.bind(9, () => console.log('listens'))`
 
 async function kill(told: Told, boxes: Boxes): Promise<void> {
   told.heading('one loses its power')

@@ -43,6 +43,8 @@ function network(): string[] {
     `"$ip" link add ${device} type veth peer name ${device} netns "$laptop"`,
     '"$ip" link add en0 type veth peer name en0 netns "$neighbour"',
     'echo 0 >/proc/sys/net/ipv4/ip_unprivileged_port_start 2>/dev/null || :',
+    // A magic packet comes to port 9.
+    `${inside('neighbour')} sh -c 'echo 0 >/proc/sys/net/ipv4/ip_unprivileged_port_start' 2>/dev/null || :`,
     // For a device that comes later: what the Mac says to itself may come back through it (standins/tailscale/loop.ts).
     'echo 1 >/proc/sys/net/ipv4/conf/default/accept_local || :',
     ...['', inside('laptop'), inside('neighbour')].map(quick),
