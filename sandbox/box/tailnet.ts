@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Box } from './box.ts'
@@ -85,8 +85,9 @@ export async function joinTailnet(box: Box, others: Box[]): Promise<void> {
   }
 }
 
-/** Whether this process may join boxes; as an ordinary user it may after `unshare --user --map-root-user`. */
-export const mayJoin = (): boolean => process.getuid?.() === 0
+/** Whether this process may join boxes, tried by what needs the same right; an ordinary user may after `unshare --user --map-root-user`. */
+export const mayJoin = (): boolean =>
+  spawnSync(program('unshare') ?? 'unshare', ['--net', 'true'], { stdio: 'ignore' }).status === 0
 
 /** A Mac falls asleep, or is awake again: what is sent to it over the tailnet is dropped without a word, what runs there stays. */
 export async function asleep(box: Box, yes: boolean): Promise<void> {

@@ -8,7 +8,7 @@ import { eventually } from './await.ts'
 import { putSettings, readyBox } from './installed.ts'
 import { cannot, expectGreen, modest, patience, told } from './witness.ts'
 
-const why = cannot ?? (mayJoin() ? undefined : 'only root joins the networks of two boxes')
+const why = cannot ?? (mayJoin() ? undefined : 'joining two boxes needs root, or unshare --user --map-root-user')
 const card = '02:00:5e:10:00:02'
 const keyFile = '.config/remote-ollama-proxy/nodes/mini.key'
 

@@ -47,7 +47,7 @@ function said({ ui }: Call, name: string, what: object, words: string): number {
   return exitCodes.done
 }
 
-/** rop nodes wake: a magic packet on this machine's own network. */
+/** rop nodes wake: a magic packet on each network of this machine. */
 export async function wake(call: Call): Promise<number> {
   const name = oneNode(call, 'wake')
   const mac = call.settings.nodes[name]?.mac
