@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { type Box, createBox, namespaces } from './box/box.ts'
+import { type Box, namespaces } from './box/box.ts'
 import { program } from './box/paths.ts'
 import type { Running } from './box/running.ts'
 import { mayJoin } from './box/tailnet.ts'
 import type { Told } from './linux/demo.ts'
 import { eventually } from './stories/await.ts'
-import { settingsFile } from './stories/installed.ts'
-import { threeBoxes } from './three-boxes.ts'
+import { putSettings, readyBox } from './stories/installed.ts'
+import { stateOf, threeBoxes } from './three-boxes.ts'
 
 /** Engines that stand for other machines: each a process of its own, with models of its own. */
 const engines = {
@@ -15,8 +15,6 @@ const engines = {
   gpu: { port: 12_502, models: ['qwen3:0.6b', 'all-minilm'] },
 }
 const joined = { port: 12_503, models: ['qwen3:0.6b'] }
-
-const quick = { launchd: { throttleMs: 200 }, pmset: { ac: { sleep: 0, autorestart: 1 } } }
 
 async function serve(box: Box, name: string, { port, models }: { port: number; models: string[] }): Promise<Running> {
   const env = `OLLAMA_HOST=127.0.0.1:${port} OLLAMA_MODELS=${box.home}/models-of-${name}`
@@ -63,7 +61,7 @@ async function cycle(told: Told, box: Box): Promise<void> {
   const { say, heading } = told
   const mac = await serve(box, 'mac', engines.mac)
   await serve(box, 'gpu', engines.gpu)
-  box.write(settingsFile, settings, 0o600)
+  putSettings(box, settings)
   say(settings.trimEnd())
   heading('install')
   const installed = await box.script('install.ts', ['--yes'], { timeoutMs: 240_000 })
@@ -82,6 +80,7 @@ async function cycle(told: Told, box: Box): Promise<void> {
   heading('one dies')
   mac.kill('SIGKILL')
   await ask(told, box, 'qwen3:0.6b', 'Is anybody there?', 'gpu')
+  await eventually('mac is seen to be down', async () => (await stateOf(box, 'mac')) === 'down')
   await show(told, box, 'rop nodes', [1])
   heading('one joins')
   await serve(box, 'third', joined)
@@ -95,7 +94,7 @@ async function cycle(told: Told, box: Box): Promise<void> {
 
 async function oneBox(told: Told): Promise<void> {
   told.heading('a gateway in a box on this machine, and two engines for other machines')
-  const box = await createBox({ preset: 'ready', mac: quick })
+  const box = await readyBox({ models: false })
   try {
     await cycle(told, box)
   } finally {

@@ -55,7 +55,7 @@ async function joinLines(told: Told, gate: Box, name: Name): Promise<{ there: st
 }
 
 /** The state of a node, as `rop nodes` tells it to programs. */
-async function stateOf(gate: Box, name: Name): Promise<string | undefined> {
+export async function stateOf(gate: Box, name: string): Promise<string | undefined> {
   const { stdout } = await gate.run([`${gate.prefix}/bin/rop`, 'nodes', '--json'])
   return (JSON.parse(stdout) as { name: string; state: string }[]).find((one) => one.name === name)?.state
 }
