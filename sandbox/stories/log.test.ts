@@ -83,7 +83,7 @@ describe('the log', () => {
     const one = await startGateway({ enginePort: engine.port, settings: 'log: errors\nobserver: off' })
     gateway = one
     await use(one)
-    await eventually('all are written', () => linesOf(one).some(({ path }) => path === '/v1/messages'))
+    await eventually('all are written', () => one.log().length >= 5)
     const paths = linesOf(one).map(({ path }) => path)
     expect(paths).toEqual(expect.arrayContaining(['/api/pull', '/api/version', '-', '/v1/responses', '/v1/messages']))
     expect(paths).toHaveLength(5)
@@ -97,11 +97,11 @@ describe('the log', () => {
     const ask = (line: string) => exchange(one, request(`${line} HTTP/1.1`, [`Host: ${one.host}`], body))
     for (const line of ['GET /api/version', 'POST /api/show', 'POST /v1/messages']) await ask(line)
     await eventually('all are written', () => one.log().length === 3)
-    expect(linesOf(one).map(({ path, model }) => `${path} ${model}`)).toEqual([
-      '/api/version -',
-      '/api/show -',
-      '/v1/messages junk',
-    ])
+    expect(
+      linesOf(one)
+        .map(({ path, model }) => `${path} ${model}`)
+        .sort(),
+    ).toEqual(['/api/show -', '/api/version -', '/v1/messages junk'])
   })
 
   test('off: nothing at all', async () => {
