@@ -1,4 +1,5 @@
 import { cpus, loadavg, release, totalmem } from 'node:os'
+import { parseArgs } from 'node:util'
 import { ablations } from './ablation.ts'
 import { fairness } from './fairness.ts'
 import { haproxies } from './haproxies.ts'
@@ -11,9 +12,9 @@ import { crowd, eventDelay, streamingEngine } from './streams.ts'
 import { ours } from './targets.ts'
 import { vip } from './vip.ts'
 
-/** `npm run bench`; `npm run bench -- --quick` looks whether it works. Names choose parts: requests, policies, keys, fairness, nodes, streams, vip. */
-const quick = process.argv.includes('--quick')
-const chosen = process.argv.slice(2).filter((word) => !word.startsWith('--'))
+const options = { quick: { type: 'boolean', default: false }, help: { type: 'boolean' } } as const
+const { values, positionals: chosen } = parseArgs({ allowPositionals: true, options })
+const { quick } = values
 const measured: Rounds = { rounds: quick ? 2 : 5, seconds: 1 }
 
 const { found } = await haproxies()
@@ -113,6 +114,14 @@ const parts: Record<string, () => Promise<void>> = {
     await crowds()
   },
   vip: () => vip(quick ? 1 : 5),
+}
+const names = Object.keys(parts)
+const unknown = chosen.find((name) => !names.includes(name))
+if (values.help || unknown) {
+  if (unknown) console.error(`There is no part ${unknown} of the bench.`)
+  say(`npm run bench -- [--quick] [PART …]: what a request costs, by part: ${names.join(', ')}; all unless told.
+  --quick   shorter rounds, to see whether it works`)
+  process.exit(unknown ? 2 : 0)
 }
 const machine = `${cpus().length} × ${cpus()[0]?.model}, ${Math.round(totalmem() / 1024 ** 3)} GB, Linux ${release()}`
 const versions = found.map(({ version }) => version).join(' and ')
