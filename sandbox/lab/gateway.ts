@@ -225,7 +225,7 @@ async function makeGateway(home: string, options: GatewayOptions) {
 
 /** Starts a gateway and waits until its worker answers with the configuration's fingerprint and counts the engine as up. */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
-  const home = mkdtempSync(join(tmpdir(), 'gw-'))
+  const home = mkdtempSync(join(tmpdir(), 'gw '))
   const made = await makeGateway(home, options)
   const { address, port, machine } = made
   const configuration = made.rendered(options.settings ?? '')

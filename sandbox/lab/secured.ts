@@ -19,20 +19,19 @@ export interface Secured {
 export async function secured(options: GatewayOptions, pems: Record<string, string>): Promise<Secured> {
   let port = 0
   const bind = (text: string): string => {
-    const [line = '', address = '', home = ''] = [
-      /^ {4}bind ([\d.]+):\d+.*$/m.exec(text)?.[0],
-      /^ {4}bind ([\d.]+):/m.exec(text)?.[1],
-      /(\/\S+?)\/\.haproxy\//.exec(text)?.[1],
-    ]
-    const { certs } = places(home)
+    const [line = '', address = ''] = /^ {4}bind ([\d.]+):\d+.*$/m.exec(text) ?? []
+    const written = / (\/(?:\\ |[^\s"])+?)\/\.haproxy\//.exec(text)?.[1] ?? ''
+    const { certs } = places(written.replaceAll('\\ ', ' '))
     mkdirSync(certs, { recursive: true, mode: 0o700 })
     const list = Object.entries(pems).map(([name, pem]) => {
-      const file = `${certs}/${pemName(name)}`
-      writeFileSync(file, pem, { mode: 0o600, flag: 'a' })
-      return `${file} [alpn http/1.1] ${name}\n`
+      writeFileSync(`${certs}/${pemName(name)}`, pem, { mode: 0o600, flag: 'a' })
+      return `${pemName(name)} [alpn http/1.1] ${name}\n`
     })
     writeFileSync(`${certs}/list`, list.join(''))
-    return text.replace(line, `${line}\n    bind ${address}:${port} ssl crt-list ${certs}/list strict-sni`)
+    const folder = places(written).certs
+    return text
+      .replace('global\n', `global\n    crt-base ${folder}\n`)
+      .replace(line, `${line}\n    bind ${address}:${port} ssl crt-list ${folder}/list strict-sni`)
   }
   port = await freePort('127.0.0.1')
   const gateway = await startGateway({ ...options, alter: bind })

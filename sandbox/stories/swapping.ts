@@ -55,7 +55,7 @@ export const swapping = (suite?: string) =>
       expect(await shown()).toEqual([pair.serial])
       expect(await oldWorkers(at.gateway.machine)).toBe(1)
       const said = await readEach(at.gateway.machine, ({ ask }) =>
-        ask(`show ssl cert ${pemFile(at.gateway.machine, name)}`),
+        ask(`show ssl cert ${pemFile(at.gateway.machine, name).replaceAll(' ', '\\ ')}`),
       )
       expect(said.map((text) => sameSerial(/^Serial: (\S+)/m.exec(text)?.[1] ?? ''))).toEqual([
         pair.serial,

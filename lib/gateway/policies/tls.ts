@@ -1,4 +1,3 @@
-import { places } from '../../platform/here.ts'
 import { ownNames } from '../../site/services.ts'
 import { pemName } from '../../site/tls.ts'
 import { byName, certificateUse, hasPublic, hasTls } from '../listeners.ts'
@@ -42,23 +41,22 @@ export function tlsWords(listener: Listener, list = allCertificates): string {
   return ` ssl crt-list {{files}}/${list} strict-sni alpn http/1.1 ssl-min-ver TLSv1.2${verify}${most}`
 }
 
-/** Blanks part the words of a list of certificates. */
-const quoted = (path: string): string => path.replaceAll(' ', '\\ ')
-
 /** The names under tls, wildcards among them, with which somebody can shake hands at a listener. */
 export function servedNames(gateway: Gateway, { name }: Pick<Listener, 'name'>): string[] {
   const hidden = name === 'public' ? inward(gateway) : []
   return Object.keys(gateway.settings.tls).filter((one) => !hidden.includes(one))
 }
 
-/** The names that a listener serves with their files, and what the handshake under each asks for where that is its own. */
+/**
+ * The names that a listener serves with their files, and what the handshake under each asks for where that is its own.
+ * The files are named as they are called in their folder: no HAProxy takes a path with a blank in such a list, however it is quoted.
+ */
 function list(gateway: Gateway, listener: Listener): string {
-  const { certs } = places(gateway)
   return servedNames(gateway, listener)
     .map((name) => {
       const use = byName(listener) ? certificateUse(listener, name) : 'none'
-      const asked = use === 'none' ? '' : `[ca-file ${quoted(`${certs}/${clientAuthority}`)} verify ${use}] `
-      return `${quoted(`${certs}/${pemName(name)}`)} ${asked}${name}\n`
+      const asked = use === 'none' ? '' : `[ca-file ${clientAuthority} verify ${use}] `
+      return `${pemName(name)} ${asked}${name}\n`
     })
     .join('')
 }
@@ -91,7 +89,12 @@ export function tls(gateway: Gateway): Policy {
   return {
     name: 'tls',
     lines: {
-      global: ['ssl-load-extra-files none', ...(hasPublic(gateway) ? ['maxsslrate 200'] : [])],
+      global: [
+        'crt-base {{certs}}',
+        'ca-base {{certs}}',
+        'ssl-load-extra-files none',
+        ...(hasPublic(gateway) ? ['maxsslrate 200'] : []),
+      ],
       connection: handshake(gateway),
       prepare: [`error-log-format '{${failed}}'`],
       shape: [
