@@ -56,6 +56,14 @@ const login = result(
   'nobody is logged in automatically, so after a restart nothing of this runs until you log in',
   'System Settings > Users & Groups > Automatically log in as',
 )
+/** What the first line of status says already. */
+const ended = result(
+  'haproxy.keys',
+  'The keys that count are those of the owner’s file',
+  'advice',
+  'access: keys is set and every key has ended, so nobody gets in',
+  'rop keys add NAME',
+)
 const stopped = result(
   'ollama.service',
   'Ollama runs as written and answers',
@@ -164,7 +172,12 @@ const screens: Record<string, Screen> = {
   'end-with-keys': (chalk) => endScreen(proof(withKeys, passed), asRop, chalk),
   status: (chalk) => statusScreen({ machine, setup, results: [...passed, login], overview }, asRop, chalk, now),
   'status-with-keys': (chalk) =>
-    statusScreen({ machine, setup: withKeys, results: passed, overview, backup: now }, asRop, chalk, now),
+    statusScreen(
+      { machine, setup: withKeys, results: [...passed, ended, login], overview, backup: now },
+      asRop,
+      chalk,
+      now,
+    ),
   'status-when-settings-wait': (chalk) => {
     const waiting = ['From now on a key is asked for; there are 0.', 'queue.max is 3 now; it was 64.']
     return statusScreen({ machine, setup, results: [...passed, login], overview, waiting }, asRop, chalk, now)

@@ -50,7 +50,12 @@ export function statusScreen(seen: Seen, named: Named, chalk: ChalkInstance, now
     ...open,
     ...(nobody || open.length === 0 ? [head] : []),
     ...facts,
-    ...worth(results, 2, named('doctor'), chalk),
+    ...worth(
+      results.filter(({ saw }) => saw !== nobody),
+      2,
+      named('doctor'),
+      chalk,
+    ),
     all,
   ].join('\n')
 }
