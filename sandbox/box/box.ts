@@ -36,6 +36,8 @@ export interface BoxOptions {
   ollama?: string
   /** further programs that it sees at their usual paths */
   programs?: string[]
+  /** what the home folder is called: ada unless told */
+  folder?: string
   /** a folder to make or reopen and to leave behind; without it a new one that is removed */
   keep?: string
 }
@@ -125,7 +127,12 @@ async function open(options: BoxOptions, fetched: Partial<Haproxy>): Promise<Ins
   const possible = options.namespaces === false ? { why: 'asked for' } : namespaces()
   const namespaced = 'flags' in possible
   const scripts = await compiled()
-  const layout = await makeLayout(namespaced, options.keep, ['studio.tail0lab.ts.net', 'studio'])
+  const layout = await makeLayout(
+    namespaced,
+    options.keep,
+    ['studio.tail0lab.ts.net', 'studio'],
+    options.folder ?? 'ada',
+  )
   if (!namespaced) return { layout, scripts, ground: openPlain(layout), why: possible.why }
   try {
     const ip = await ipProgram(join(layout.dir, 'run'))

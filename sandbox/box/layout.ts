@@ -38,19 +38,7 @@ export interface Layout {
   outside(path: string): string
 }
 
-const FOLDERS = [
-  'Applications',
-  'Library',
-  'Users/ada/Library',
-  'Volumes',
-  'tmp',
-  'opt',
-  'bin',
-  'run',
-  'root',
-  'etc',
-  'usr/local/bin',
-]
+const FOLDERS = ['Applications', 'Library', 'Volumes', 'tmp', 'opt', 'bin', 'run', 'root', 'etc', 'usr/local/bin']
 
 /** Folders of a namespaced box that its programs see at the root of their file system. */
 const AT_ROOT = ['/Applications', '/Library', '/Users', '/Volumes', '/opt/homebrew', '/tmp', '/usr/local']
@@ -82,10 +70,10 @@ function writePrograms(dir: string, namespaced: boolean): void {
 }
 
 /** The few lines of /etc that must tell of the box's user and name, and not of this machine's. */
-function writeEtc(dir: string, names: string[]): void {
+function writeEtc(dir: string, names: string[], folder: string): void {
   const uid = process.getuid?.() ?? 0
   const put = (name: string, lines: string[]) => writeFileSync(join(dir, 'etc', name), `${lines.join('\n')}\n`)
-  const user = (id: number) => `ada:x:${id}:20:Ada Lovelace:/Users/ada:/bin/zsh`
+  const user = (id: number) => `ada:x:${id}:20:Ada Lovelace:/Users/${folder}:/bin/zsh`
   put('passwd', [user(501), ...(uid === 0 ? [user(0)] : []), 'nobody:x:65534:65534:nobody:/:/bin/false'])
   put('group', ['staff:x:20:', 'nogroup:x:65534:'])
   put('hosts', ['127.0.0.1 localhost', '::1 localhost', `${net.mac.tailnet} ${names.join(' ')}`])
@@ -145,18 +133,23 @@ function outsideOf(dir: string, namespaced: boolean, home: string): Layout['outs
 }
 
 /** Makes a box's folder with everything that does not depend on its state; an older box's folder is made ready again. */
-export async function makeLayout(namespaced: boolean, at: string | undefined, names: string[]): Promise<Layout> {
+export async function makeLayout(
+  namespaced: boolean,
+  at: string | undefined,
+  names: string[],
+  folder: string,
+): Promise<Layout> {
   const standins = await bundle()
   const dir = newFolder(at)
   if (dir.length > LONGEST_FOLDER)
     throw new Error(`${dir}: a box needs a folder of at most ${LONGEST_FOLDER} bytes (unix sockets)`)
   for (const stale of ['run', 'root', 'bin', 'system']) rmSync(join(dir, stale), { recursive: true, force: true })
   chmodSync(dir, 0o755)
-  for (const folder of [...FOLDERS, 'system']) mkdirSync(join(dir, folder), { recursive: true })
+  for (const one of [...FOLDERS, `Users/${folder}/Library`, 'system']) mkdirSync(join(dir, one), { recursive: true })
   for (const name of readdirSync(standins)) linkOrCopy(join(standins, name), join(dir, name))
   writePrograms(dir, namespaced)
-  writeEtc(dir, names)
-  const home = namespaced ? '/Users/ada' : join(dir, 'Users/ada')
+  writeEtc(dir, names, folder)
+  const home = join(namespaced ? '/' : dir, 'Users', folder)
   if (!namespaced) shareCompiled(dir)
   return { dir, namespaced, home, outside: outsideOf(dir, namespaced, home) }
 }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** One process as this side of the box's namespaces sees it. */
@@ -47,7 +47,9 @@ export function signalGroup(leader: number, name: NodeJS.Signals): void {
 
 /** By these lines of its environment a process belongs to a box; its folder's name alone is in others' PWD, too. */
 export function belonging(dir: string): string[] {
-  return [`HOME=${join(dir, 'Users/ada')}`, `BOX=${dir}`]
+  const users = join(dir, 'Users')
+  const homes = existsSync(users) ? readdirSync(users) : []
+  return [...homes.map((folder) => `HOME=${join(users, folder)}`), `BOX=${dir}`]
 }
 
 function belongs(pid: number, lines: string[]): boolean {

@@ -73,7 +73,7 @@ function placeNodes(box: Box): void {
 
 /** A Mac on which install.ts has run, with the models, whose Ollama names them in another order each time. */
 export async function installedMac(haproxy: Haproxy): Promise<Box> {
-  const box = await createBox(withReal({ preset: 'ready', haproxy, mac: quick }))
+  const box = await createBox(withReal({ preset: 'ready', haproxy, mac: quick, folder: 'Ada Lovelace' }))
   try {
     placeModels(box)
     box.start([node, '-e', taker])
@@ -84,7 +84,7 @@ export async function installedMac(haproxy: Haproxy): Promise<Box> {
     box.write(settingsFile({ home: box.home, system: 'mac' }), `models: ${JSON.stringify(models)}\n`, 0o600)
     const outcome = await run(box, 'install.ts', '--yes')
     const manifests = `${box.home}/.ollama/models/manifests/registry.ollama.ai/library`
-    await box.run(['sh', '-c', `touch -d 2026-01-01T00:00:00.5 ${manifests}/*/*`])
+    await box.run(['sh', '-c', `touch -d 2026-01-01T00:00:00.5 '${manifests}'/*/*`])
     writeFileSync(join(box.dir, 'ollama-faults.json'), JSON.stringify({ anyOrder: true }))
     if (outcome.code > 1) throw new Error(`install.ts on a fresh Mac: ${told(outcome)}`)
     return box
