@@ -5,7 +5,8 @@ export default class CountsReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
     const counts = { passed: 0, failed: errors.length, skipped: 0, pending: 0 }
     for (const module of modules) {
-      if (module.state() === 'failed' && module.errors().length > 0) counts.failed += 1
+      // What went wrong around tests, such as in a hook: these say of themselves that they were skipped.
+      for (const whole of [module, ...module.children.allSuites()]) if (whole.errors().length > 0) counts.failed += 1
       for (const test of module.children.allTests()) counts[test.result().state] += 1
     }
     process.on('exit', () => {
