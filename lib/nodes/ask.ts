@@ -14,6 +14,8 @@ export interface NodeModel {
   digest?: string
   /** all that an Ollama tells of it in its list */
   tag?: Record<string, unknown>
+  /** marks of the gateways that it comes by, the nearest first, where a gateway tells them */
+  gateways?: string[]
 }
 
 /** What a node said when it was asked, or why it said nothing that counts. */
@@ -34,9 +36,12 @@ const tags = z.object({
     .nullable(),
 })
 const loaded = z.object({ models: z.array(z.object({ name: z.string() })).nullable() })
-const cards = z.object({
-  data: z.array(z.object({ id: z.string(), status: z.object({ value: z.string() }).optional() })).nullable(),
+const card = z.object({
+  id: z.string(),
+  status: z.object({ value: z.string() }).optional(),
+  gateways: z.array(z.string()).optional().catch(undefined),
 })
+const cards = z.object({ data: z.array(card).nullable() })
 const studio = z.object({
   models: z.array(
     z.object({ key: z.string(), size_bytes: z.number().optional(), loaded_instances: z.array(z.unknown()).optional() }),
@@ -113,7 +118,9 @@ const ollama: Reading = async (look, node, means) => {
 /** How each kind tells its models (facts: nodes.md §7). Who does not say what is loaded loads by itself, or has a gateway of its own that knows. */
 const readings: Record<EngineKind['lists'], Reading> = {
   ollama,
-  openai: byList('/v1/models', cards, ({ data }) => (data ?? []).map(({ id }) => ({ name: id, loaded: true }))),
+  openai: byList('/v1/models', cards, ({ data }) =>
+    (data ?? []).map(({ id, gateways }) => ({ name: id, loaded: true, ...(gateways ? { gateways } : {}) })),
+  ),
   llamacpp: byList('/v1/models', cards, ({ data }) =>
     (data ?? []).map(({ id, status }) => ({ name: id, loaded: status === undefined || status.value === 'loaded' })),
   ),

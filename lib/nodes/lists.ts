@@ -2,15 +2,25 @@ import { z } from 'zod'
 import { json } from '../host/command.ts'
 import type { Look } from '../host/host.ts'
 import { kindOf } from '../site/engines.ts'
-import { connectedAt, hostFor, type Node, type NodeSettings, nodesOf } from '../site/nodes.ts'
+import { connectedAt, gatewaysOf, hostFor, type Node, type NodeSettings, nodesOf } from '../site/nodes.ts'
 import type { NodeModel } from './ask.ts'
 import { meansOf } from './keys.ts'
 import { readKnown } from './store.ts'
 import { oneSpelling } from './table.ts'
+import { ownMark, shortest } from './through.ts'
+
+interface Card {
+  id: string
+  object: string
+  created: number
+  owned_by: string
+  /** marks of the gateways that it comes by, this one first: another gateway sees by them what it would ask itself for */
+  gateways?: string[]
+}
 
 /** What all nodes together have, in both families' shapes, each model once. */
 export interface Together {
-  v1: { object: string; data: { id: string; object: string; created: number; owned_by: string }[] }
+  v1: { object: string; data: Card[] }
   api: { models: ({ name: string } & Record<string, unknown>)[] }
 }
 
@@ -34,11 +44,23 @@ function each(nodes: Node[], known: Map<string, NodeModel[]>): NodeModel[] {
   return [...found.values()]
 }
 
+/** By which gateways each model comes, by its spelling; only one that has gateways as nodes can be asked in a circle. */
+function ways(nodes: Node[], known: Map<string, NodeModel[]>): Map<string, string[]> {
+  const all = new Map<string, string[][]>()
+  for (const { name } of nodes)
+    for (const { name: model, gateways = [] } of known.get(name) ?? [])
+      all.set(oneSpelling(model), [...(all.get(oneSpelling(model)) ?? []), gateways])
+  return new Map([...all].map(([model, found]) => [model, shortest(found)]))
+}
+
 /** Both lists, by what each node last said. */
 export async function together(look: Look, settings: NodeSettings): Promise<Together> {
   const [nodes, known] = [nodesOf(settings), await readKnown(look)]
+  const own = gatewaysOf(nodes).length > 0 ? await ownMark(look) : undefined
+  const by = own === undefined ? undefined : ways(nodes, known)
   const data = each(nodes, known).map((one) => ({
     ...{ id: one.name, object: 'model', created: created(one), owned_by: 'library' },
+    ...(own === undefined ? {} : { gateways: [own, ...(by?.get(oneSpelling(one.name)) ?? [])] }),
   }))
   return { v1: { object: 'list', data }, api: { models: each(nodes.filter(native), known).map(tagOf) } }
 }

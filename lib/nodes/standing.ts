@@ -5,6 +5,7 @@ import { type Node, type NodeSettings, nodesOf } from '../site/nodes.ts'
 import type { NodeModel, Said } from './ask.ts'
 import { type NodeError, readErrors } from './errors.ts'
 import { askAll, drained, readKnown } from './store.ts'
+import { isOurselves, ownMark, withoutOwn } from './through.ts'
 
 /** How a node does, by what the gateway sees and by what the node itself says. */
 export interface Standing {
@@ -41,14 +42,22 @@ export const seenBy = (settings: NodeSettings, { stat, drained: out }: Seen): St
 /** Every node with what is known of it. Asks each once; never throws for one that is silent. */
 export async function standings(look: Look, settings: NodeSettings): Promise<Standing[]> {
   const nodes = nodesOf(settings)
-  const [{ stat, drained: out }, known, said, errors] = await Promise.all([
-    ...([seen(look), readKnown(look), askAll(look, nodes), readErrors(look)] as const),
+  const [{ stat, drained: out }, known, told, errors, own] = await Promise.all([
+    ...([seen(look), readKnown(look), askAll(look, nodes), readErrors(look), ownMark(look)] as const),
   ])
+  const said = new Map([...told].map(([name, one]) => [name, asOthers(name, one, own)]))
   return nodes.map((node) => {
     const found = standing(node, stat, out.includes(node.name), said.get(node.name), known.get(node.name))
     const last = errors[node.name]
     return last ? { ...found, last } : found
   })
+}
+
+/** What a node said, without what it has by this gateway. */
+function asOthers(name: string, said: Said, own: string | undefined): Said {
+  if (!('models' in said)) return said
+  if (isOurselves(said.models, own)) return { fault: 'it is this gateway itself, so it is asked for nothing' }
+  return { models: withoutOwn(new Map([[name, said.models]]), own).get(name) ?? [] }
 }
 
 function standing(node: Node, stat: string, out: boolean, said: Said | undefined, before: NodeModel[] = []): Standing {

@@ -7,6 +7,7 @@ import { typed } from '../host/typed.ts'
 import { places } from '../platform/here.ts'
 import {
   drainMap,
+  gatewaysOf,
   type Node,
   type NodeSettings,
   nearName,
@@ -14,12 +15,14 @@ import {
   nodesOf,
   spreads,
   tableName,
+  throughName,
 } from '../site/nodes.ts'
 import { advice, again, type Check, type Finding, missed, ok, type Step } from '../steps/step.ts'
 import { askNode, type NodeModel, type Said } from './ask.ts'
 import { keyFault, meansOf, rootsFault } from './keys.ts'
 import { nearLines } from './near.ts'
 import { type Known, oneSpelling, tableLines } from './table.ts'
+import { ensureMark, ownMark, throughLines, withoutOwn } from './through.ts'
 
 const fileOf = (look: Look, name: string): string => `${places(look).keyMaps}/${name}`
 const knownFile = (look: Look): string => `${places(look).state}/nodes.json`
@@ -30,14 +33,18 @@ const model = z.object({
   size: z.number().optional(),
   digest: z.string().optional(),
   tag: z.record(z.string(), z.unknown()).optional(),
+  gateways: z.array(z.string()).optional(),
 })
 const schema = z.record(z.string(), z.array(model))
 
-/** What each node last said that it has. */
-export async function readKnown(look: Look): Promise<Known> {
+/** What each node last said, word for word. */
+async function readSaid(look: Look): Promise<Known> {
   const { data } = schema.safeParse(json((await look.read(knownFile(look))) ?? ''))
   return new Map(Object.entries(data ?? {}))
 }
+
+/** What each node last said that it has; a gateway has none that it would ask this one for. */
+export const readKnown = async (look: Look): Promise<Known> => withoutOwn(await readSaid(look), await ownMark(look))
 
 /** Asks each node; what keeps it from being asked counts as its answer. */
 export const askAll = (look: Look, nodes: Node[]): Promise<Map<string, Said>> =>
@@ -85,13 +92,17 @@ export async function renewNodes(host: Host, settings: Wanted, loading = new Map
   if (!spreads(settings)) return
   const nodes = nodesOf(settings)
   const said = await askAll(host, nodes)
-  const known = together(nodes, await readKnown(host), said)
-  await written(host, knownFile(host), `${JSON.stringify(Object.fromEntries(known))}\n`)
+  const all = together(nodes, await readSaid(host), said)
+  await written(host, knownFile(host), `${JSON.stringify(Object.fromEntries(all))}\n`)
+  const mark = await ensureMark(host, nodes)
+  const known = withoutOwn(all, mark)
   const table = tableLines(nodes, unlessLoading(known, loading), settings.spread)
+  const through: [string, Map<string, string>] = [throughName(nodes), throughLines(nodes, all, mark)]
   const maps: [string, Map<string, string>][] = [
     [tableName(nodes), table],
     [nearName(nodes), nearLines(nodes, known)],
     [nodeKeysName(nodes), await keysOf(host, nodes)],
+    ...(gatewaysOf(nodes).length > 0 ? [through] : []),
   ]
   for (const [name, lines] of maps) await written(host, fileOf(host, name), mapText(lines))
   await ensureNodeFiles(host, nodes)
@@ -113,9 +124,15 @@ const keysOf = async (look: Look, nodes: Node[]): Promise<Map<string, string>> =
     ).flat(),
   )
 
+/** Every file that a configuration with these nodes names. */
+const filesOf = (nodes: Node[]): string[] => [
+  ...[drainMap, nodeKeysName(nodes), tableName(nodes), nearName(nodes)],
+  ...(gatewaysOf(nodes).length > 0 ? [throughName(nodes)] : []),
+]
+
 /** HAProxy does not start without the files that its configuration names. */
 async function ensureNodeFiles(host: Host, nodes: Node[]): Promise<void> {
-  for (const name of [drainMap, nodeKeysName(nodes), tableName(nodes), nearName(nodes)])
+  for (const name of filesOf(nodes))
     if ((await host.read(fileOf(host, name))) === undefined) await host.write(fileOf(host, name), '')
 }
 
@@ -174,9 +191,8 @@ export function nodeSteps(settings: Wanted): Step[] {
 async function found(look: Look, nodes: Node[]): Promise<Finding> {
   const file = fileOf(look, tableName(nodes))
   const [text, keys] = [await look.read(file), await look.read(fileOf(look, nodeKeysName(nodes)))]
-  const others = [drainMap, nearName(nodes)].map((name) => look.read(fileOf(look, name)))
-  if (text === undefined || (await Promise.all(others)).includes(undefined))
-    return missed('the gateway was not told of its nodes yet', again)
+  const all = await Promise.all(filesOf(nodes).map((name) => look.read(fileOf(look, name))))
+  if (text === undefined || all.includes(undefined)) return missed('the gateway was not told of its nodes yet', again)
   if (keys !== mapText(await keysOf(look, nodes))) return missed('the key of a node has changed', again)
   const running = await runningMap(look, `keys/${tableName(nodes)}`)
   if (running && mapText(running) !== text && mapText(running) !== (await look.read(file)))

@@ -194,6 +194,16 @@ export const hostFor = (node: Node): string =>
 export const tableName = (nodes: Pick<Node, 'name' | 'engine'>[]): string =>
   `nodes-${sha256(nodes.map(({ name, engine }) => `${name} ${engine}`).join('\n')).slice(0, 12)}.map`
 
+/** Which of them are gateways like this one, which may have nodes of their own. */
+export const gatewaysOf = <T extends Pick<Node, 'engine'>>(nodes: T[]): T[] =>
+  nodes.filter(({ engine }) => engine === 'gateway')
+
+/** How a node is written among those that a request is not given to, by its place. */
+export const triedMark = (id: string): string => `.${id}.`
+
+/** Which of them a request is not given to, by the gateways that it came through. */
+export const throughName = (nodes: Pick<Node, 'name' | 'engine'>[]): string => `through-${tableName(nodes)}`
+
 /** Which of their models have names that begin like one that none of them has. */
 export const nearName = (nodes: Pick<Node, 'name' | 'engine'>[]): string => `near-${tableName(nodes)}`
 
@@ -207,4 +217,4 @@ export const nodeKeysName = (nodes: Pick<Node, 'name' | 'address' | 'port' | 'ke
 }
 
 /** Files of nodes whose names tell which nodes they are for, beside one that was for all. */
-export const madeForNodes = /^(near-|keys-of-)?nodes-[0-9a-f]{12}\.map$|^nodes-keys\.map$/
+export const madeForNodes = /^(near-|through-|keys-of-)?nodes-[0-9a-f]{12}\.map$|^nodes-keys\.map$/

@@ -1,13 +1,11 @@
-import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import type { Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createServer as createTlsServer } from 'node:tls'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { rowOf } from '../../lib/haproxy/runtime.ts'
 import { valuesOf } from '../../lib/host/wire.ts'
-import { renewNodes, setDrained } from '../../lib/nodes/store.ts'
 import { generateKey } from '../../lib/people/key.ts'
 import { places } from '../../lib/platform/mac/places.ts'
 import { triedVersions } from '../attacks/versions/each.ts'
@@ -16,25 +14,10 @@ import { authority } from '../lab/certificates.ts'
 import { type Engine, startEngine } from '../lab/engine.ts'
 import { eventually, type RunningGateway, startGateway } from '../lab/gateway.ts'
 import { entry } from '../lab/losses.ts'
+import { listening, onTo } from '../lab/onward.ts'
 import { dial } from '../lab/raw.ts'
 import { json } from '../lab/recorder.ts'
 
-/** Gives each of its connections to another place. */
-const onTo = (place: () => { address: string; port: number }) => (socket: Socket) => {
-  const { address, port } = place()
-  const far = connect(port, address)
-  socket.on('error', () => far.destroy()).on('close', () => far.destroy())
-  far.on('error', () => socket.destroy()).on('close', () => socket.destroy())
-  socket.pipe(far).pipe(socket)
-}
-
-async function listening(server: Server): Promise<number> {
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  return (server.address() as AddressInfo).port
-}
-
-const pinned = { host: 'two-api' }
 const secret = 'sk-engine-0123456789'
 const asker = generateKey()
 
@@ -184,44 +167,5 @@ ${nodes.join('')}  vllm: { address: localhost, port: ${port}, engine: vllm, key:
     '{"model":"vllm-own","tools":[{"parameters":{"properties":{"n":{"type":"integer"}}}}]}',
   ])('what asks for fewer passes: %s', async (text) => {
     expect(came(await send(text))).toEqual([200, 'vllm'])
-  })
-})
-
-describe.each(triedVersions)('gateways that have each other as nodes, behind $title', ({ program }) => {
-  test('what goes round ends after three of them, and nobody can make the count begin below', async () => {
-    const engine = await startEngine('box', 'ollama', ['own'])
-    const started: RunningGateway[] = []
-    const server = createServer(onTo(() => started[1] ?? { address: '127.0.0.1', port: 1 }))
-    const between = await listening(server)
-    const start = async (more: string) => {
-      const box = `role: gateway\nlog: requests\nnodes:\n  box: { address: 127.0.0.1, port: ${engine.port} }\n`
-      started.push(await startGateway({ enginePort: engine.port, haproxy: await program(), settings: box + more }))
-      return started.at(-1) as RunningGateway
-    }
-    try {
-      const one = await start(`  two: { address: 127.0.0.1, port: ${between}, engine: gateway }\n`)
-      const two = await start(
-        `  one: { address: ${one.address}, port: ${one.port}, engine: gateway }\nhosts: ['127.0.0.1:${between}']\n`,
-      )
-      await renewNodes(one.machine, one.gateway.settings)
-      await eventually('it has the other one', async () => (await ask(one, chat('own'), pinned))?.status === 200)
-      expect(engine.asked.at(-1)?.request.head.text).not.toContain('x-gateway-hops')
-      for (const { machine } of started) await setDrained(machine, 'box', true)
-      const lines = () =>
-        started.map((gateway) => gateway.log().filter((line) => JSON.parse(line).status === 508).length)
-      const reply = await ask(one, chat('own'))
-      expect([reply?.status, JSON.parse(reply?.body ?? '').error.message]).toEqual([
-        508,
-        expect.stringContaining('each other'),
-      ])
-      await eventually('all is logged', () => lines().reduce((sum, n) => sum + n) >= 4)
-      expect(lines()).toEqual([2, 2])
-      for (const count of ['-5', '99', '1, 1', ' '])
-        expect((await ask(two, chat('own'), { headers: [`X-Gateway-Hops: ${count}`] }))?.status).toBe(508)
-    } finally {
-      for (const gateway of started) await gateway.stop()
-      server.close()
-      await engine.recorder.stop()
-    }
   })
 })

@@ -5,6 +5,7 @@ import { askNode, type NodeModel, unreachable } from '../../nodes/ask.ts'
 import { meansOf } from '../../nodes/keys.ts'
 import { recognise } from '../../nodes/recognise.ts'
 import { setDrained } from '../../nodes/store.ts'
+import { isOurselves, ownMark } from '../../nodes/through.ts'
 import { places, platformOf } from '../../platform/here.ts'
 import { type EngineName, kindOf } from '../../site/engines.ts'
 import { didYouMean } from '../../site/nearest.ts'
@@ -115,6 +116,7 @@ export async function add(call: Call): Promise<number> {
       exitCodes.precondition,
       `${name} at ${placeOf(node)} was asked as ${kindOf(node.engine).what}: ${said.fault}. ${nothing}`,
     )
+  if (isOurselves(said.models, await ownMark(host))) throw itself(node)
   ui.say(`${name} is ${kindOf(node.engine).what} with ${told(said.models)}.`)
   return changed(call, withNode(text, name, { ...fields, engine: node.engine, port: node.port }))
 }
@@ -125,11 +127,13 @@ function told(models: NodeModel[]): string {
   return `${names.join(', ')}${models.length > 5 ? ` and ${models.length - 5} more` : ''}`
 }
 
+const itself = (node: Node): Stop =>
+  new Stop(exitCodes.usage, `${placeOf(node)} is this gateway itself, which would ask itself. ${nothing}`)
+
 /** A gateway that asks itself would do so without end. */
 async function notOurselves(host: Host, { port }: Settings, node: Node): Promise<void> {
   const own = await platformOf(host).addresses.all(host)
-  if (node.port === port && own.some(({ address }) => address === node.address))
-    throw new Stop(exitCodes.usage, `${placeOf(node)} is this gateway itself, which would ask itself. ${nothing}`)
+  if (node.port === port && own.some(({ address }) => address === node.address)) throw itself(node)
 }
 
 /** The one node that is named. Throws `Stop` (exit 2) where it is none of the settings'. */

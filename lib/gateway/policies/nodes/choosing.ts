@@ -1,5 +1,6 @@
-import { drainMap, type Node, ownNode, tableName } from '../../../site/nodes.ts'
+import { drainMap, gatewaysOf, type Node, ownNode, tableName, triedMark } from '../../../site/nodes.ts'
 import { refuse } from '../../refusal.ts'
+import { cameThrough } from './circle.ts'
 
 /** What a full node costs: as much as one that is idle and must load the model first. A multiple of 32, as all parts of a cost, since the last bits tell the node. */
 export const fullCost = 3200
@@ -8,9 +9,6 @@ const bonus = 1920
 /** No node at all. */
 const nobody = 2_147_483_647
 
-/** How a node is written among those that did not take a request. */
-export const triedMark = (id: string): string => `.${id}.`
-
 /** What each request at a node costs: all slots together are `fullCost`. */
 export const slotCost = ({ slots }: Pick<Node, 'slots'>): number => 32 * Math.max(1, Math.round(fullCost / 32 / slots))
 
@@ -18,18 +16,22 @@ export const slotCost = ({ slots }: Pick<Node, 'slots'>): number => 32 * Math.ma
 const restarting = '!{ str(draining),map_str({{files}}/engine.map) -m str yes }'
 
 /** A node's cost: what the table says of it for this model, what runs and waits there, and in the last bits which it is; the cheapest that is up and takes requests is kept. Most nodes are dearer than one before, so that is looked at first. */
-function costOf(node: Node, affinity: boolean): string[] {
+function costOf(node: Node, affinity: boolean, circles: boolean): string[] {
   const { name, id } = node
+  const untried = `!{ var(txn.tried) -m sub ${triedMark(`${id}`)} }`
   const takes = [
     '{ var(req.cost),sub(req.best) -m int lt 0 }',
     '{ var(req.base) -m int ge 0 }',
     `{ srv_is_up(inference/${name}) }`,
-    `!{ var(txn.tried) -m sub ${triedMark(`${id}`)} }`,
+    untried,
     `!{ str(${name}),map_str({{keys}}/${drainMap}) -m str drain }`,
     ...(name === ownNode ? [restarting] : []),
   ].join(' ')
   return [
     `http-request set-var(req.base) var(req.has),field(${id},|),add(0)`,
+    ...(circles
+      ? [`http-request set-var(req.could) int(1) if ${cameThrough} { var(req.base) -m int ge 0 } ${untried}`]
+      : []),
     `http-request set-var(req.behind) srv_queue(inference/${name})`,
     `http-request set-var(req.cost) srv_conn(inference/${name}),add(req.behind),mul(${slotCost(node)}),add(req.base),add(${fullCost + id})`,
     ...(affinity
@@ -73,7 +75,7 @@ export function choosing(nodes: Node[], affinity: boolean): string[] {
           'http-request set-var(req.began) var(txn.talk),table_server_id(conversations)',
         ]
       : []),
-    ...nodes.flatMap((node) => costOf(node, found)),
+    ...nodes.flatMap((node) => costOf(node, found, gatewaysOf(nodes).length > 0)),
     'http-request set-var(txn.best) var(req.best)',
     `acl chosen_none var(req.best) -m int ${nobody}`,
     'acl all_full var(req.best) -m int ge 6400',

@@ -1,34 +1,43 @@
-import type { Node } from '../../../site/nodes.ts'
+import { gatewaysOf, type Node, throughName } from '../../../site/nodes.ts'
 import { refuse } from '../../refusal.ts'
 
-/** Through how many gateways a request has come: ours count it for each other, engines are not told. */
-const header = 'x-gateway-hops'
+/** Which gateways a request has come through, by their marks: ours tell it each other, engines are not told. */
+const header = 'x-gateways'
+/** So many in all. */
 const most = 3
 
-const gateways = (nodes: Node[]): string[] => nodes.flatMap(({ name, engine }) => (engine === 'gateway' ? [name] : []))
+const mark = (nodes: Node[], place: number): string =>
+  `%[var(txn.gateways),field(${place},/),map_str({{keys}}/${throughName(nodes)})]`
 
-/** Gateways that have each other as nodes: what goes round ends after a few of them. */
+/** A request that came through a gateway. */
+export const cameThrough = '{ var(txn.gateways) -m len gt 0 }'
+
+/** Gateways that have each other as nodes: what came from one is not given back to it. */
 export const circle = {
-  /** Nothing but our own count is taken, so that nobody can make it begin below zero. */
+  /** A client that writes this itself keeps its own request from nodes, and that is all. */
   refused: (nodes: Node[]): string[] =>
-    gateways(nodes).length === 0
+    gatewaysOf(nodes).length === 0
       ? []
       : [
-          'http-request set-var(txn.gateways) int(1)',
-          `http-request set-var(txn.gateways) req.fhdr(${header}),add(1) if { req.fhdr(${header}) -m found }`,
+          `http-request set-var(txn.gateways) req.fhdr(${header}) if { req.fhdr(${header}) -m found }`,
           refuse({
             status: 508,
-            message: `this came through ${most} gateways already; the owner looks whether two of them have each other as nodes.`,
+            message: `this came through ${most} gateways already; the owner looks whether they have each other as nodes.`,
             when: [
-              `{ req.fhdr(${header}) -m found } !{ req.fhdr(${header}) -m reg ^[0-${most - 1}]$ }`,
+              `{ req.fhdr(${header}) -m found } !{ req.fhdr(${header}) -m reg ^(/[0-9a-f]{12}){1,${most - 1}}$ }`,
               `{ req.fhdr_cnt(${header}) gt 1 }`,
             ],
           }),
+          `http-request set-var-fmt(txn.tried) "${mark(nodes, 2)}${mark(nodes, 3)}" if ${cameThrough}`,
         ],
   shown: (nodes: Node[]): string[] =>
-    gateways(nodes).length === 0
+    gatewaysOf(nodes).length === 0
       ? []
       : [
-          `http-request set-header ${header} %[var(txn.gateways)] if { var(txn.node) -m str ${gateways(nodes).join(' ')} }`,
+          `http-request set-header ${header} "%[var(txn.gateways)]/%[str(own),map_str({{keys}}/${throughName(nodes)})]" if { var(txn.node) -m str ${gatewaysOf(
+            nodes,
+          )
+            .map(({ name }) => name)
+            .join(' ')} }`,
         ],
 }

@@ -1,5 +1,5 @@
 import { places, platformOf } from '../../../platform/here.ts'
-import { type Node, nearName, nodeKeysName } from '../../../site/nodes.ts'
+import { gatewaysOf, type Node, nearName, nodeKeysName, triedMark } from '../../../site/nodes.ts'
 import { openGroups, spell } from '../../../site/settings.ts'
 import { hasNodes, looksUp, nodeFiles, nodesIn, resolvers, serverOf, someUp } from '../../nodes.ts'
 import type { Gateway, Policy } from '../../policy.ts'
@@ -12,8 +12,8 @@ import { keptBy } from '../peers.ts'
 import { full } from '../queue.ts'
 import { since } from '../since.ts'
 import { bodyText } from './body-text.ts'
-import { choosing, chosen, triedMark, unserved } from './choosing.ts'
-import { circle } from './circle.ts'
+import { choosing, chosen, unserved } from './choosing.ts'
+import { cameThrough, circle } from './circle.ts'
 import { conversation } from './conversation.ts'
 import { many } from './many.ts'
 
@@ -94,6 +94,16 @@ const unknown = (nodes: Node[]): string[] => [
     when: ['!known_model routed'],
     asEngine: true,
   }),
+  ...(gatewaysOf(nodes).length > 0
+    ? [
+        refuse({
+          status: 404,
+          message: `model ${named} not found at any node but the gateways that this came through.`,
+          when: [`routed ${cameThrough} !{ var(req.could) -m found }`],
+          asEngine: true,
+        }),
+      ]
+    : []),
 ]
 
 /** A model that must be loaded first waits for a slot of its own: an idle node that must load it costs as much as a full one, and is none. */
