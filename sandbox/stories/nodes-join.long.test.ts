@@ -49,6 +49,7 @@ describe.skipIf(why !== undefined)(`a second Mac becomes a node${why ? ` (skippe
     const { stdout } = await typed(gate, 'rop nodes join mini')
     const [there = '', here = ''] = stdout.split('\n').filter((line) => line.startsWith('    '))
     lines = { there: there.trim(), here: here.trim().replace('ADDRESS', mini.address) }
+    expect(stdout).toContain('put access: keys into settings.yaml there')
     expect(stdout).not.toContain(gate.read(keyFile).trim())
     expect(statSync(gate.outside(keyFile)).mode & 0o777).toBe(0o600)
   })

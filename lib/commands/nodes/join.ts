@@ -20,9 +20,15 @@ export async function join({ ui, host, names, settings }: Call): Promise<number>
   const line = `./bootstrap.sh --yes && echo '${JSON.stringify(registryOf(key))}' | rop keys import -`
   const next = `${typed('nodes')} add ${name} ADDRESS --engine gateway --key file:${tilde(host, file)}`
   if (ui.json) process.stdout.write(`${JSON.stringify({ name, line, next, key: file }, null, 2)}\n`)
-  else ui.say(`On the other machine, in its checkout:\n    ${line}\nThen here, with its tailnet address:\n    ${next}`)
+  else
+    ui.say(
+      `On the other machine, in its checkout:\n    ${line}\n${keysThere}\nThen here, with its tailnet address:\n    ${next}`,
+    )
   return exitCodes.done
 }
+
+/** Until then it answers every device that the tailnet lets through to it. */
+const keysThere = 'To have it answer nobody but this gateway, put access: keys into settings.yaml there.'
 
 /** An export of keys, as the other machine imports it. */
 const registryOf = (key: string): object => ({
