@@ -71,6 +71,12 @@ async function make(folder: string, suite: Suite): Promise<void> {
   }
 }
 
+/** A suite of Debian as apt takes it. Throws where its packages could not be verified, or no mirror of Debian is known. */
+export async function suiteOf(name: string): Promise<Suite> {
+  if (!existsSync(keyring)) throw new Error(`${keyring}, which would verify Debian's packages, is not on this machine`)
+  return { name, sources: sourcesOf(name, await mirror()) }
+}
+
 const starts = async (folder: string): Promise<boolean> => (await run(join(folder, 'haproxy'), ['-v'])).code === 0
 
 /**
@@ -80,10 +86,8 @@ const starts = async (folder: string): Promise<boolean> => (await run(join(folde
 export async function haproxyOf(suite: string): Promise<string> {
   const folder = folderFor(suite)
   if (!(await starts(folder))) {
-    if (!existsSync(keyring))
-      throw new Error(`${keyring}, which would verify Debian's packages, is not on this machine`)
-    const sources = sourcesOf(suite, await mirror())
-    await alone(`${folder}.lock`, () => make(folder, { name: suite, sources }))
+    const found = await suiteOf(suite)
+    await alone(`${folder}.lock`, () => make(folder, found))
   }
   return join(folder, 'haproxy')
 }
