@@ -33,7 +33,7 @@ async function end({ child }: Alone): Promise<void> {
 }
 
 /** More connections than the gateway takes from an address, and in all. */
-const roomFor = (count: number) => (text: string) =>
+export const roomFor = (count: number) => (text: string) =>
   text.replace(/^.*sc0_conn_cur.*$/m, '').replace(/^ {4}maxconn 2000$/m, `    maxconn ${2000 + count}`)
 
 async function opened(target: Target, count: number): Promise<Stream[]> {

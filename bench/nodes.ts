@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import type { Registry } from '../lib/site/limits.ts'
 import { chat, open } from '../sandbox/lab/asking.ts'
 import { type Engine, startEngine } from '../sandbox/lab/engine.ts'
 import { freePort, type RunningGateway, startGateway, withoutLine } from '../sandbox/lab/gateway.ts'
@@ -6,13 +7,17 @@ import { type Answer, json } from '../sandbox/lab/recorder.ts'
 import { affinity } from './affinity.ts'
 import { behind } from './behind.ts'
 import { falls } from './fall.ts'
+import { firstEvents } from './first-events.ts'
+import { fleet } from './fleet.ts'
 import type { Haproxy } from './haproxies.ts'
 import { interleaved, quantile, type Seen, times } from './load.ts'
+import { spreading } from './others.ts'
 import { children } from './processes.ts'
 import { goal, head, row, say } from './report.ts'
 import type { Rounds } from './requests.ts'
 import type { Target } from './target.ts'
-import { asTarget, engine, haproxy } from './targets.ts'
+import { asTarget, engine, haproxy, registryOf } from './targets.ts'
+import { type Arrival, arrivals, ideal, mean, modelsOf, type Plan } from './waiting.ts'
 
 /** With nodes each request has a connection of its own to its engine, since one that stood leads to a machine that sleeps; here it is told what that costs. */
 const anew = (text: string): string =>
@@ -29,8 +34,9 @@ async function cost(found: Haproxy[], { rounds, seconds }: Rounds): Promise<void
     const [first = 0] = ports
     for (const one of found) {
       const targets: Target[] = []
-      const start = async (name: string, settings: string, alter?: (text: string) => string) => {
-        const gateway = await startGateway({ ...one, enginePort: first, settings, alter, withinMs: 60_000 })
+      const others = await spreading(programs, ports)
+      const start = async (name: string, settings: string, alter?: (text: string) => string, registry?: Registry) => {
+        const gateway = await startGateway({ ...one, enginePort: first, settings, alter, registry, withinMs: 60_000 })
         gateways.push(gateway)
         targets.push(await asTarget(name, gateway))
       }
@@ -40,7 +46,13 @@ async function cost(found: Haproxy[], { rounds, seconds }: Rounds): Promise<void
       await start('8 nodes, no affinity', behind(ports, 64, "affinity: 'off'\n"))
       await start('8 nodes, connections kept', behind(ports, 64), kept)
       await start('8 nodes, no affinity, connections kept', behind(ports, 64, "affinity: 'off'\n"), kept)
-      const results = await interleaved(targets, rounds, { connections: 16, bytes: 2000, seconds })
+      await start(
+        '8 nodes, all policies',
+        behind(ports, 64, 'access: keys\nlog: requests\n'),
+        undefined,
+        registryOf(1000),
+      )
+      const results = await interleaved([...targets, ...others], rounds, { connections: 16, bytes: 2000, seconds })
       const [alone, each] = results.values()
       if (!alone || !each) continue
       say(`\n### Nodes: HAProxy ${one.version}, 16 connections, 2 KB: median of ${rounds} interleaved rounds\n`)
@@ -61,75 +73,8 @@ async function cost(found: Haproxy[], { rounds, seconds }: Rounds): Promise<void
   }
 }
 
-/** A request that comes at some time and takes so long (both ms), at one of some nodes. */
-interface Arrival {
-  model: string
-  at: number
-  takes: number
-}
-
-/** Which nodes have which model: sets that overlap, so that no single queue would do. */
-const has: Record<string, number[]> = { a: [0, 1], b: [1, 2], c: [0, 1, 2], d: [0], e: [2] }
-const slots = 2
-
-/** Chance that is the same in each run (mulberry32). */
-function chance(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
-
-/** So many that come by chance, stretched until what they take is this load in fact. */
-function arrivals(count: number, mean: number, load: number): Arrival[] {
-  const next = chance(1)
-  const models = Object.keys(has)
-  let at = 0
-  const all = Array.from({ length: count }, () => {
-    at += -Math.log(1 - next())
-    return { at, takes: mean * (0.25 + 1.5 * next()), model: models[Math.floor(next() * models.length)] ?? 'c' }
-  })
-  const stretch = all.reduce((sum, { takes }) => sum + takes, 0) / (load * 3 * slots * at)
-  return all.map((one) => ({ ...one, at: one.at * stretch }))
-}
-
-/** What each would wait with one queue for all: a slot takes the first that its node can answer, and of nodes the freest is taken. Greedy, so not the least that there could be; ms. */
-function ideal(all: Arrival[]): number[] {
-  const free = [slots, slots, slots]
-  const waits = all.map(() => 0)
-  let waiting: number[] = []
-  const ends: { at: number; node: number }[] = []
-  const give = (now: number) => {
-    waiting = waiting.filter((one) => {
-      const [node] = (has[all[one]?.model ?? ''] ?? [])
-        .filter((candidate) => (free[candidate] ?? 0) > 0)
-        .sort((left, right) => (free[right] ?? 0) - (free[left] ?? 0))
-      if (node === undefined) return true
-      free[node] = (free[node] ?? 0) - 1
-      waits[one] = now - (all[one]?.at ?? 0)
-      ends.push({ at: now + (all[one]?.takes ?? 0), node })
-      ends.sort((left, right) => left.at - right.at)
-      return false
-    })
-  }
-  const until = (time: number) => {
-    while (ends[0] && ends[0].at <= time) {
-      const end = ends.shift() as { at: number; node: number }
-      free[end.node] = (free[end.node] ?? 0) + 1
-      give(end.at)
-    }
-  }
-  for (const [one, { at }] of all.entries()) {
-    until(at)
-    waiting.push(one)
-    give(at)
-  }
-  until(Number.POSITIVE_INFINITY)
-  return waits
-}
+/** Three nodes that differ in what they have. */
+const plan: Plan = { nodes: 3, slots: 2, has: { a: [0, 1], b: [1, 2], c: [0, 1, 2], d: [0], e: [2] } }
 
 /** What each waited behind a gateway: from its sending to its beginning at an engine; ms. */
 async function waited(one: Haproxy, all: Arrival[]): Promise<number[]> {
@@ -142,12 +87,11 @@ async function waited(one: Haproxy, all: Arrival[]): Promise<number[]> {
   }
   const engines: Engine[] = []
   for (const node of [0, 1, 2]) {
-    const models = Object.keys(has).filter((model) => has[model]?.includes(node))
-    engines.push(Object.assign(await startEngine(`n${node}`, 'vllm', models), { answers: works }))
+    engines.push(Object.assign(await startEngine(`n${node}`, 'vllm', modelsOf(plan, node)), { answers: works }))
   }
   const settings = behind(
     engines.map(({ port }) => port),
-    slots,
+    plan.slots,
     'queue: { max: 1000 }\n',
   )
   const gateway = await startGateway({ ...one, enginePort: engines[0]?.port ?? 0, settings, withinMs: 60_000 })
@@ -170,12 +114,12 @@ async function waited(one: Haproxy, all: Arrival[]): Promise<number[]> {
   }
 }
 
-const mean = (values: number[]): number => values.reduce((sum, one) => sum + one, 0) / values.length
-
 async function waiting(found: Haproxy[], count: number): Promise<void> {
-  const all = arrivals(count, 300, 0.8)
-  const best = ideal(all)
-  say(`\n### Waiting: ${count} requests at load 0.8 for 3 nodes with ${slots} slots, five models on some of them\n`)
+  const all = arrivals(plan, count, 300, 0.8)
+  const best = ideal(plan, all)
+  say(
+    `\n### Waiting: ${count} requests at load 0.8 for 3 nodes with ${plan.slots} slots, five models on some of them\n`,
+  )
   head('queue', 'mean', 'of ideal', 'p95', 'longest')
   const show = (name: string, waits: number[]) =>
     row(
@@ -197,4 +141,6 @@ export async function nodes(found: Haproxy[], measured: Rounds, quick: boolean):
   await waiting(found, quick ? 60 : 400)
   await affinity(found, quick ? 3 : 8)
   await falls(found, quick ? 200 : 1000)
+  await firstEvents(found, quick ? 1 : 3)
+  await fleet(found, quick ? 100 : 1000)
 }

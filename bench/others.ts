@@ -1,9 +1,9 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { packages } from '../sandbox/box/packages.ts'
 import { program } from '../sandbox/box/paths.ts'
-import { freePort } from '../sandbox/lab/gateway.ts'
-import type { Children } from './processes.ts'
+import { eventually, freePort } from '../sandbox/lab/gateway.ts'
+import { type Children, family } from './processes.ts'
 import { key, local, type Target } from './target.ts'
 
 type Other = (programs: Children, engine: number) => Promise<Target>
@@ -19,7 +19,7 @@ const logFields = [
  * What nginx can do of the same: 1,000 keys with names, a rate and an at-once limit for each, a JSON line of the same fields for each
  * request, an id in the answer, open paths alone, and only the headers that we let through. Keys stand there as they are, not hashed.
  */
-const nginxText = (folder: string, port: number, engine: number): string => `
+const nginxText = (folder: string, port: number, upstream: string, host: string): string => `
 pid ${folder}/nginx.pid;
 error_log ${folder}/error.log;
 worker_processes 2;
@@ -34,7 +34,7 @@ http {
   map $http_authorization $who { default ""; "Bearer ${key}" asker; ${Array.from({ length: 999 }, (_, at) => `"Bearer rop_${at}" key-${at};`).join(' ')} }
   limit_req_zone $who zone=rate:10m rate=1000000r/s;
   limit_conn_zone $who zone=most:10m;
-  upstream ollama { server 127.0.0.1:${engine}; keepalive 64; keepalive_requests 1000000; }
+  upstream ollama { ${upstream} }
   server {
     listen 127.0.0.1:${port};
     location / { return 403; }
@@ -43,7 +43,7 @@ http {
       limit_req zone=rate burst=100000 nodelay; limit_conn most 10000;
       add_header x-request-id $request_id;
       proxy_pass_request_headers off;
-      proxy_set_header Host 127.0.0.1:${engine}; proxy_set_header Connection "";
+      proxy_set_header Host ${host}; proxy_set_header Connection "";
       proxy_set_header Content-Type $content_type; proxy_set_header Accept $http_accept; proxy_set_header User-Agent $http_user_agent;
       proxy_pass http://ollama; proxy_http_version 1.1; proxy_buffering off; proxy_read_timeout 300s;
     }
@@ -54,23 +54,32 @@ http {
 /** The nginx that does the same. */
 export const nginxLikeUs = 'nginx, the same'
 
-const nginx: Other = async (programs, engine) => {
+/** Starts one in a folder of its own. */
+async function startNginx(programs: Children, name: string, upstream: string, host: string): Promise<Target> {
   const { bin, libraryPath } = await packages(['nginx-light'])
   const port = await freePort('127.0.0.1')
-  const file = join(programs.folder, 'nginx.conf')
-  writeFileSync(file, nginxText(programs.folder, port, engine))
-  const argv = [
-    bin('nginx'),
-    '-p',
-    programs.folder,
-    '-c',
-    file,
-    '-e',
-    join(programs.folder, 'error.log'),
-    '-g',
-    'daemon off;',
+  const folder = mkdtempSync(join(programs.folder, 'nginx-'))
+  const file = join(folder, 'nginx.conf')
+  writeFileSync(file, nginxText(folder, port, upstream, host))
+  const argv = [bin('nginx'), '-p', folder, '-c', file, '-e', join(folder, 'error.log'), '-g', 'daemon off;']
+  return local(name, port, programs.start(argv, { LD_LIBRARY_PATH: libraryPath }))
+}
+
+const kept = 'keepalive 64; keepalive_requests 1000000;'
+
+const nginx: Other = (programs, engine) =>
+  startNginx(programs, nginxLikeUs, `server 127.0.0.1:${engine}; ${kept}`, `127.0.0.1:${engine}`)
+
+/** What stands before several engines at once, and answers; the same nginx gives each request to the one that has the fewest. It knows no models. */
+export async function spreading(programs: Children, engines: number[]): Promise<Target[]> {
+  const servers = `least_conn; ${engines.map((engine) => `server 127.0.0.1:${engine};`).join(' ')}`
+  const started = [
+    await startNginx(programs, `nginx, the same, least_conn over ${engines.length}`, servers, 'ollama'),
+    await startNginx(programs, 'the same, connections kept', `${servers} ${kept}`, 'ollama'),
   ]
-  return local(nginxLikeUs, port, programs.start(argv, { LD_LIBRARY_PATH: libraryPath }))
+  for (const { name, port } of started)
+    await eventually(`${name} listens`, async () => (await fetch(`http://127.0.0.1:${port}/`)).status === 403)
+  return started.map((target) => ({ ...target, pids: target.pids.flatMap(family) }))
 }
 
 const caddy: Other = async (programs, engine) => {
