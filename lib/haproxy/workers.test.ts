@@ -89,6 +89,25 @@ it.each([
   },
 )
 
+it('many workers of a busy machine have their time as long as one more answers in each round', async () => {
+  const host = memoryHost()
+  const lines = () => new Map([['a', 'b']])
+  const pids = Array.from({ length: 9 }, (_, at) => 34 + at)
+  const all = pids.map((pid) => [pid, memoryWorker({ maps: { 7: { file: '/x/keys/keys.map', lines: lines() } } })])
+  withWorkers(host, Object.fromEntries(all))
+  const { ask, tell } = host
+  let rounds = 0
+  const deaf = (command: string) => Number(/^@!(\d+)/.exec(command)?.[1] ?? 0) - 33 > rounds
+  host.ask = async (socket, command) => {
+    if (command === 'show proc') rounds += 1
+    const said = await ask(socket, command)
+    return deaf(command) ? '' : command === 'show proc' ? said?.replaceAll('0d00h00m00s', '0d00h10m00s') : said
+  }
+  host.tell = async (socket, command, payload) => (deaf(command) ? '' : tell(socket, command, payload))
+  expect(await setRunningMap(host, 'keys/keys.map', new Map())).toBe(9)
+  expect(rounds).toBe(9)
+})
+
 describe('a worker that answers while the master is silent', () => {
   const silent = () => {
     const host = memoryHost()

@@ -165,8 +165,9 @@ async function withEach<T>(
 ): Promise<Round<T>> {
   const answers = new Map<string, T>()
   let round: Round<T> = { answers: [], silent: [], reloaded: '', withinMs: 0 }
+  let gained = false
   const goRound = async () => {
-    const found = await processes(look)
+    const [found, before] = [await processes(look), answers.size]
     round = { ...round, silent: [], reloaded: found[0]?.uptime ?? '' }
     for (const [at, worker] of found.entries()) {
       if (!which(worker, at === 0)) continue
@@ -175,12 +176,15 @@ async function withEach<T>(
       if (answer instanceof Silent) round.silent.push({ ...worker, current: at === 0, why: answer.message })
       else answers.set(worker.pid, answer)
     }
+    gained = answers.size > before
     return round.silent.length === 0
   }
   const wait = () => look.until('every worker of HAProxy has answered', patience, goRound, beat)
-  // A reload in the midst takes the time away: the master is silent meanwhile, and on a busy machine for long.
+  // A reload in the midst takes the time away: the master is silent meanwhile, and on a busy machine for long. Many workers may
+  // take it all for one round; as long as each brings an answer, the others have not had their turn again.
   let [all, withinMs] = [await wait(), patience]
-  if (!all && isYoung(round.reloaded)) [all, withinMs] = [await wait(), 2 * patience]
+  while (!all && (gained || (withinMs === patience && isYoung(round.reloaded))))
+    [all, withinMs] = [await wait(), withinMs + patience]
   // The verdict is what `until` says, so that a host that only says what it would do sees no failure.
   return { ...round, withinMs, silent: all ? [] : round.silent, answers: [...answers.values()] }
 }
