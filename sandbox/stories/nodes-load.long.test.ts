@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { oldWorkers } from '../../lib/haproxy/workers.ts'
-import { exitCodes, Stop } from '../../lib/host/command.ts'
 import { renewNodes, setDrained } from '../../lib/nodes/store.ts'
 import { parseSettings } from '../../lib/site/settings.ts'
 import { triedVersions } from '../attacks/versions/each.ts'
@@ -12,17 +11,6 @@ import { type Counting, counting, lost, reconfigure, under } from '../lab/under-
 
 /** `LOAD_REQUESTS` asks for fewer or more. */
 const least = Number(process.env.LOAD_REQUESTS ?? 100_000)
-
-/** Does it again where a former worker did not confirm it in time, as the observer does and an owner is told to. */
-async function told(work: () => Promise<void>, times = 5): Promise<void> {
-  try {
-    await work()
-  } catch (error) {
-    if (!(error instanceof Stop && error.code === exitCodes.partly) || times === 1) throw error
-    process.stdout.write(`again: ${error.message}\n`)
-    await told(work, times - 1)
-  }
-}
 
 /** An engine that streams to whoever says so, and else works as it did. */
 const alsoStreams = (works: Answer): Answer => {
@@ -57,12 +45,12 @@ describe.each(triedVersions)(`${least.toLocaleString('en')} requests behind $tit
   // Each former worker lives until its streams have ended.
   const become = async (chosen: number[]) => {
     await fewWorkers(8)
-    await told(() => reconfigure(gateway, named(chosen)))
+    await reconfigure(gateway, named(chosen))
     now = chosen
   }
   const renew = () => {
     const { nodes } = parseSettings(named(now), 'settings.yaml')
-    return told(() => renewNodes(gateway.machine, { ...gateway.gateway.settings, nodes }))
+    return renewNodes(gateway.machine, { ...gateway.gateway.settings, nodes })
   }
   /** Waits until this node gets requests. */
   const works = (at: number) => {
@@ -97,12 +85,12 @@ describe.each(triedVersions)(`${least.toLocaleString('en')} requests behind $tit
     await become([0, 1, 2, 3])
     await works(3)
     await guest(3, count)
-    await told(() => setDrained(gateway.machine, `n${goes}`, true))
+    await setDrained(gateway.machine, `n${goes}`, true)
     await stream('all')
     await become([kept, 2, 3])
     await guest(kept, count)
     await become([0, 1, 2])
-    await told(() => setDrained(gateway.machine, `n${goes}`, false))
+    await setDrained(gateway.machine, `n${goes}`, false)
     await works(goes)
     await guest(2, count)
   }
