@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { type Ran, run } from '../box/apt.ts'
 import { checkout } from '../box/paths.ts'
+import { type Release, usualRelease } from './releases.ts'
 import { debianRoot } from './root.ts'
 import { type Tools, tools } from './tools.ts'
 
@@ -90,9 +91,9 @@ async function state(child: ChildProcess): Promise<string> {
 
 const inside = (pid: string): string[] => ['-t', pid, '-a', 'env', '-i', ...usual]
 
-/** Boots a bare Debian 12. Throws, with the end of its console, when it does not come up within a minute. */
-export async function boot(): Promise<Booted> {
-  const [{ root, outside }, own] = await Promise.all([debianRoot(), tools()])
+/** Boots a bare Debian. Throws, with the end of its console, when it does not come up within a minute. */
+export async function boot(release: Release = usualRelease()): Promise<Booted> {
+  const [{ root, outside }, own] = await Promise.all([debianRoot(release), tools()])
   const folder = mkdtempSync(join(tmpdir(), 'booted-'))
   // Root's daemon and Ollama's user both write there.
   mkdirSync(join(folder, 'box'))

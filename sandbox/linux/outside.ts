@@ -173,31 +173,29 @@ async function nodeTarball(folder: string): Promise<void> {
 const debian = (suite: string, uri: string): string =>
   `Types: deb\nURIs: ${uri}\nSuites: ${suite}\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n`
 
-const bookworm = [
-  debian('bookworm', 'http://deb.debian.org/debian'),
-  debian('bookworm-security', 'http://deb.debian.org/debian-security'),
-].join('\n')
+const sourcesOf = (suite: string): string =>
+  [
+    debian(suite, 'http://deb.debian.org/debian'),
+    debian(`${suite}-security`, 'http://deb.debian.org/debian-security'),
+  ].join('\n')
 
-/** All that the booted Debian may fetch, laid out by host name; fetched here once, so that no test needs the network. */
-export async function makeOutside(folder: string, names: string[], tools: Tools): Promise<void> {
+/** All that a booted Debian of this suite may fetch, laid out by host name; fetched here once, so that no test needs the network. */
+export async function makeOutside(folder: string, names: string[], tools: Tools, suite: string): Promise<void> {
   mkdirSync(folder, { recursive: true })
   await certificates(folder, names, tools)
   const sign = await signer(folder, tools)
   const debs = await download(
     join(folder, 'apt'),
     ['haproxy', 'nftables', 'lego', 'pebble', 'fail2ban', 'keepalived'],
-    {
-      name: 'bookworm',
-      sources: bookworm,
-    },
+    { name: suite, sources: sourcesOf(suite) },
   )
-  await repository(join(folder, 'deb.debian.org/debian'), 'bookworm', debs, sign)
+  await repository(join(folder, 'deb.debian.org/debian'), suite, debs, sign)
   rmSync(join(folder, 'apt'), { recursive: true, force: true })
   const tailscale = join(folder, 'pkgs.tailscale.com/stable/debian')
-  await repository(tailscale, 'bookworm', [await tailscalePackage(folder)], sign)
+  await repository(tailscale, suite, [await tailscalePackage(folder)], sign)
   // gpg leaves its agent running, and all is signed.
   endProcessesOf(keysOf(folder))
-  copyFileSync(join(folder, 'archive.gpg'), join(folder, 'pkgs.tailscale.com/stable/debian/bookworm.noarmor.gpg'))
+  copyFileSync(join(folder, 'archive.gpg'), join(folder, `pkgs.tailscale.com/stable/debian/${suite}.noarmor.gpg`))
   mkdirSync(join(folder, 'ollama.com'), { recursive: true })
   writeFileSync(join(folder, 'ollama.com/install.sh'), ollamaScript)
   await nodeTarball(folder)

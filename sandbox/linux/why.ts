@@ -6,5 +6,5 @@ export function whyNot(): string | undefined {
   const release = existsSync('/etc/os-release') ? readFileSync('/etc/os-release', 'utf8') : ''
   return /^ID=debian$/m.test(release) && /^VERSION_ID="?12"?$/m.test(release)
     ? undefined
-    : 'the root of Debian 12 is made on Debian 12 alone'
+    : 'the root of a Debian is made on Debian 12 alone'
 }

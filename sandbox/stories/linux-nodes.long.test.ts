@@ -18,7 +18,7 @@ async function by(): Promise<string> {
   return `${/^HTTP\S+ (\d+)/.exec(stdout)?.[1]} ${/x-served-by: (\S+)/i.exec(stdout)?.[1]}`
 }
 
-describe.skipIf(why !== undefined)(`nodes on Debian 12${why ? ` (skipped: ${why})` : ''}`, () => {
+describe.skipIf(why !== undefined)(`nodes on Debian${why ? ` (skipped: ${why})` : ''}`, () => {
   beforeAll(async () => {
     machine = await boot()
     const outcome = await sh(`cd ${checkout} && ./bootstrap.sh --yes --model ${model}`)

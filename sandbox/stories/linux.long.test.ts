@@ -17,7 +17,7 @@ const green = async (): Promise<boolean> => (await rop('status')).code === 0
 const settings = '/etc/remote-ollama-proxy/settings.yaml'
 const write = (text: string): Promise<Ran> => sh(`cat > ${settings} <<'END'\n${text}\nEND`)
 
-describe.skipIf(why !== undefined)(`a server on Debian 12${why ? ` (skipped: ${why})` : ''}`, () => {
+describe.skipIf(why !== undefined)(`a server on Debian${why ? ` (skipped: ${why})` : ''}`, () => {
   beforeAll(async () => {
     machine = await boot()
     const outcome = await sh(`cd ${checkout} && ./bootstrap.sh --yes --model qwen3:0.6b`)

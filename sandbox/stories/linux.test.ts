@@ -4,6 +4,7 @@ import { checkout } from '../box/paths.ts'
 import { soon } from '../lab/gateway.ts'
 import { type Booted, boot } from '../linux/booted.ts'
 import { whyNot } from '../linux/why.ts'
+import { filesOf, leftIn } from './linux-left.ts'
 import { expectGreen } from './witness.ts'
 
 const why = whyNot()
@@ -14,30 +15,10 @@ const sh = (script: string): Promise<Ran> => machine.run(['sh', '-c', script])
 const rop = (...words: string[]): Promise<Ran> => machine.run(['rop', ...words])
 const told = ({ stdout, stderr }: Ran): string => `${stdout}\n${stderr}`
 
-/** Every file with its mode, owner and content, but for what the system writes by itself and what packages bring. */
-async function files(): Promise<Map<string, string>> {
-  const skip = ['/proc', '/sys', '/run', '/tmp', '/opt/outside', checkout, '/var/log/journal', '/var/cache']
-  const prune = skip.map((path) => `-path ${path} -prune`).join(' -o ')
-  const { stdout } = await sh(
-    `find / -xdev \\( ${prune} \\) -o -type f -printf '%p %m %U:%G\\n' -o -type l -printf '%p -> %l\\n' -o -type d -printf '%p %m %U:%G\\n'`,
-  )
-  return new Map(stdout.split('\n').map((line) => [line.split(' ')[0] ?? '', line]))
-}
-
-/** What belongs to a package, or to those that were asked for and stay: apt, its lists, Ollama with its user. */
-async function ofPackages(paths: string[]): Promise<Set<string>> {
-  const { stdout } = await machine.run(['dpkg', '-S', ...paths])
-  return new Set(stdout.split('\n').map((line) => line.slice(line.indexOf(': ') + 2)))
-}
-const stays = [
-  /^\/(etc\/(apt|passwd|group|shadow|gshadow|subuid|subgid|haproxy|default|init\.d|rc\d\.d|rsyslog\.d|logrotate\.d|ld\.so\.cache)|var\/(lib\/(apt|dpkg|systemd|ucf|haproxy)|log|mail|spool)|usr\/share\/(ollama|keyrings))/,
-  /\/(ollama|tailscaled|haproxy)(\.service)?$|^\/usr\/local\/bin\/ollama$|default\.target\.wants$/,
-]
-
-describe.skipIf(why !== undefined)(`a booted Debian 12${why ? ` (skipped: ${why})` : ''}`, () => {
+describe.skipIf(why !== undefined)(`a booted Debian${why ? ` (skipped: ${why})` : ''}`, () => {
   beforeAll(async () => {
     machine = await boot()
-    before = await files()
+    before = await filesOf(machine)
   }, 300_000)
   afterAll(async () => {
     await machine?.close()
@@ -97,12 +78,7 @@ describe.skipIf(why !== undefined)(`a booted Debian 12${why ? ` (skipped: ${why}
     expect(outcome.code, told(outcome)).toBe(0)
     for (const name of ['haproxy', 'ollama', 'tailscale'])
       expect(outcome.stdout).toMatch(new RegExp(`brought ${name}, which stays; it goes by: sudo `))
-    const after = await files()
-    const changed = [...after].filter(([path, line]) => before.get(path) !== line).map(([path]) => path)
-    const owned = await ofPackages(changed)
-    const ours = changed.filter((path) => !owned.has(path) && !stays.some((kept) => kept.test(path)))
-    expect(ours.filter((path) => !path.startsWith('/etc/remote-ollama-proxy'))).toEqual([])
-    expect([...before.keys()].filter((path) => !after.has(path) && !path.startsWith('/var'))).toEqual([])
+    expect(await leftIn(machine, before)).toEqual({ changed: [], gone: [] })
     expect(
       (await sh('systemctl --failed --no-legend; systemctl list-unit-files --no-legend "remote-ollama*"')).stdout,
     ).toBe('')
