@@ -47,7 +47,8 @@ const table: Record<string, string> = {
   'isolation.': 'Ollama can be reached past the gateway: no key is asked for, and nothing is refused.',
   'isolation.no-carrier-network': 'Neighbours in that network pass for devices of your tailnet.',
   'power.': 'The machine may be asleep when somebody asks.',
-  'firewall.': unreachable,
+  'firewall.': 'The gateway itself refuses what it should; the firewall before it does not.',
+  'firewall.haproxy': unreachable,
   'alerts.': 'Nobody is told when something fails.',
   'anomaly.': 'Answers may be slow, or stop.',
 }

@@ -92,7 +92,7 @@ describe.skipIf(why !== undefined)(`a server with a firewall of its own${why ? `
   test('a change of its rules is missed and mended; ufw and Docker are named where they are', async () => {
     await sh('nft flush chain inet remote_ollama_proxy input')
     const missed = await rop('status')
-    expect([missed.code, missed.stdout]).toEqual([1, expect.stringContaining('somebody has changed its rules')])
+    expect([missed.code, missed.stdout]).toEqual([1, expect.stringContaining('Somebody has changed its rules')])
     await sh('mkdir -p /etc/ufw; echo ENABLED=yes > /etc/ufw/ufw.conf; touch /run/docker.sock')
     await done(rop('install', '--yes'))
     const { stdout } = await rop('status', '--verbose')
