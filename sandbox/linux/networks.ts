@@ -11,6 +11,12 @@ export const at = {
   ...{ borderInside: '10.50.0.1', borderOutside: '203.0.113.1', machine: '10.50.0.100' },
 } as const
 
+/** The same in IPv6, where nothing is translated: every address leads to the border, which lets through what it was told to. */
+export const at6 = {
+  ...{ home: '2001:db8:50::10', other: '2001:db8:60::10', internet: '2001:db8:1::50' },
+  ...{ machine: '2001:db8:50::100' },
+} as const
+
 /** A border as its owner has it: forwards for those inside, drops what comes from outside, but for what was translated on purpose. */
 const usualBorder = `
 table inet own {
@@ -61,15 +67,44 @@ ${usualBorder}
 END
 `
 
+const script6 = `
+ip -n border address add 2001:db8:50::1/64 dev switch nodad
+ip -n border address add 2001:db8:60::1/64 dev to-other nodad
+ip -n border address add 2001:db8:1::1/64 dev outside nodad
+ip address add ${at6.machine}/64 dev home0 nodad
+ip -6 route add default via 2001:db8:50::1
+for client in home=${at6.home}=2001:db8:50::1 other=${at6.other}=2001:db8:60::1 internet=${at6.internet}=2001:db8:1::1; do
+  IFS== read -r n address router <<END
+$client
+END
+  ip -n $n address add $address/64 dev eth0 nodad
+  ip -n $n -6 route add default via $router
+done
+ip netns exec border sysctl -qw net.ipv6.conf.all.forwarding=1
+ip netns exec border nft add rule inet own forward ip6 daddr ${at6.machine} accept
+`
+
+/** Makes networks when the machine starts, as its owner's own would be made. */
+const unit = `[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/sh /etc/networks.sh
+[Install]
+WantedBy=multi-user.target
+`
+
 /** The booted Debian at home behind a border, and clients in three networks, for whom these names lead to the border. */
 export interface Networks {
   /** runs a line of the shell where a client or the border is */
   in(where: Network | 'border', line: string): Promise<Ran>
 }
 
-/** Makes them in the booted Debian, which has nftables. Throws with what went wrong. */
-export async function startNetworks(machine: Booted, names: string[]): Promise<Networks> {
-  const { code, stderr } = await machine.run(['sh', '-c', script(names)])
+/** Makes them in the booted Debian, which has nftables; they are there again when it restarts. Throws with what went wrong. */
+export async function startNetworks(machine: Booted, names: string[], { ipv6 = false } = {}): Promise<Networks> {
+  const begun = `cat > /etc/networks.sh <<'WRITTEN'\n${script(names)}${ipv6 ? script6 : ''}WRITTEN
+cat > /etc/systemd/system/networks.service <<'WRITTEN'\n${unit}WRITTEN
+systemctl enable -q --now networks.service || { journalctl -n 5 -o cat -u networks >&2; exit 1; }`
+  const { code, stderr } = await machine.run(['sh', '-c', begun])
   if (code !== 0) throw new Error(`the networks could not be made: ${stderr.trim()}`)
   return { in: (where, line) => machine.run(['ip', 'netns', 'exec', where, 'sh', '-c', line]) }
 }

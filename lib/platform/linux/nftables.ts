@@ -14,7 +14,7 @@ const others: Aspect[] = [
         ? {
             is: 'wanting',
             saw: 'the firewall ufw is on, too, and what it drops no listener gets',
-            help: 'Let in what listeners is to get: sudo ufw allow proto tcp to ADDRESS port PORT',
+            help: 'Let in what a listener is to get: sudo ufw allow proto tcp to ADDRESS port PORT',
           }
         : { is: 'good', saw: 'ufw is not on' }
     },
