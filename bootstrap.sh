@@ -104,6 +104,7 @@ bring_official_node() {
   tar -xzf "$folder/${line##* }" -C "$place" --strip-components=1
   rm -rf "$folder"
   node=$place/bin/node
+  brought=$place
 }
 
 case $(uname -s) in
@@ -111,6 +112,7 @@ case $(uname -s) in
   *) [ "$(id -u)" -eq 0 ] || fail 3 'On Linux this is run by sudo, which asks for your password once: sudo ./bootstrap.sh' ;;
 esac
 
+brought=
 if ! node=$(find_node); then
   for argument in "$@"; do
     case $argument in --dry-run | --json) fail 3 "Node 20.17 or newer is needed for $argument; ./bootstrap.sh --yes brings it." ;; esac
@@ -130,11 +132,16 @@ if [ "$found" != "$node" ]; then
 fi
 packages || npm ci --omit=dev --no-audit --no-fund || fail 1 'npm ci failed; its own words are above.'
 # On Linux every command is rop afterwards, which has its Node.
-if [ "$found" = "$node" ] || [ "$(uname -s)" != Darwin ]; then exec "$node" --import tsx install.ts "$@"; fi
+if [ "$found" = "$node" ] || { [ "$(uname -s)" != Darwin ] && [ -z "$brought" ]; }; then exec "$node" --import tsx install.ts "$@"; fi
 
-# What is printed is for this terminal, which does not find that Node.
 trap : INT
 code=0
 "$node" --import tsx install.ts "$@" || code=$?
+# Where nothing was changed, what was brought for it goes, too.
+if [ -n "$brought" ]; then
+  case $code in 2 | 3 | 4) rm -rf "$brought"; rmdir "${brought%/*}" 2> /dev/null || true ;; esac
+  exit "$code"
+fi
+# What is printed is for this terminal, which does not find that Node.
 printf '\nThis terminal does not find that Node; before any of these commands type: export PATH="%s:$PATH"   (in ~/.zprofile it holds for every new terminal)\n' "$folder" >&2
 exit "$code"
