@@ -1,18 +1,10 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { heldPair, keepPair, makePair } from '../../lib/certificates/two-gateways.ts'
-import { render } from '../../lib/gateway/config.ts'
-import { keepalivedConf } from '../../lib/gateway/vip.ts'
-import { realHost } from '../../lib/host/host.ts'
-import { places } from '../../lib/platform/mac/places.ts'
-import { noKeys, type Registry } from '../../lib/site/limits.ts'
-import { packages } from '../box/packages.ts'
-import { checkout } from '../box/paths.ts'
-import { ipProgram } from '../box/tools.ts'
-import { describe, eventually, program, templates, watchOver } from './gateway.ts'
+import type { Registry } from '../../lib/site/limits.ts'
+import { eventually } from './gateway.ts'
+import { type Ground, startGround, whyNoGround } from './ground.ts'
+import { type Member, member, pairCertificate } from './member.ts'
 
 /** Addresses of the pair, and of who is beside it. */
 export const at = { vip: '10.50.0.100', a: '10.50.0.2', b: '10.50.0.3', client: '10.50.0.10', node: '10.50.0.20' }
@@ -53,29 +45,9 @@ export interface PairOptions {
 }
 
 /** One of the two gateways, in a network namespace of its own. */
-export interface Member {
-  home: string
-  /** the text of HAProxy's configuration */
-  text: string
-  /** what HAProxy answers on its socket */
-  told(command: string): string
-  /** runs a command where the gateway is */
-  inside(...argv: string[]): string
-  startHaproxy(): Promise<void>
-  startKeepalived(): Promise<void>
-  /** ends HAProxy and its workers at once */
-  kill(): void
-  /** has a new worker of HAProxy take over */
-  reload(): Promise<void>
-  keepalived: ChildProcess | undefined
+export interface PairMember extends Member {
   /** its network card without or with its cable */
   link(state: 'down' | 'up'): void
-  /** whether its card has the address */
-  holds(): boolean
-  /** ms since 1970 when it got the address, and when it went again */
-  times(): { from: number; until: number }[]
-  /** what Keepalived said */
-  said(): string
 }
 
 /** An answer of the pair: when it came, and whose it was. */
@@ -84,7 +56,7 @@ export interface Sample {
   side: Side
 }
 
-export interface Pair extends Record<Side, Member> {
+export interface Pair extends Record<Side, PairMember> {
   /** answers to a client that asks all the time */
   samples(): Sample[]
   /** has a client take a streamed answer */
@@ -101,7 +73,7 @@ export interface Stream {
   ended: Promise<number>
 }
 
-const settings = (side: Side, { settings = '', registry }: PairOptions): string => `${settings}
+const settingsOf = (side: Side, { settings = '', registry }: PairOptions): string => `${settings}
 role: gateway
 access: keys
 observer: 'off'
@@ -111,224 +83,51 @@ nodes: { node: { address: ${at.node}, slots: 16 } }
 listeners: { inside: { addresses: ['${at.vip}', '${at[side]}'], port: ${port}, from: [10.50.0.0/24], access: ${registry ? 'keys' : 'from'} } }
 vip: { address: '${at.vip}', interface: eth0, peer: '${at[side === 'a' ? 'b' : 'a']}', priority: ${side === 'a' ? 150 : 140} }`
 
-/** Has this gateway ask its node from where it is, by our own code. */
-const asking = `
-import { realHost } from '${checkout}/lib/host/host.ts'
-import { renewNodes } from '${checkout}/lib/nodes/store.ts'
-import { keep } from '${checkout}/lib/people/store.ts'
-import { readRegistry } from '${checkout}/lib/people/given.ts'
-import { readSettings } from '${checkout}/lib/site/settings.ts'
-const host = { ...realHost(), system: 'mac', home: process.env.HOME }
-const settings = await readSettings(host)
-await keep(host, await readRegistry(host), settings)
-await renewNodes(host, settings)`
-
-interface Ground {
-  folder: string
-  ip: string
-  keepalived: string
-  libraryPath: string
-  children: ChildProcess[]
-  name(where: string): string
-  options: PairOptions
-  /** by which the two know each other */
-  certificate: string
-}
-
-/** Starts a program in one of the namespaces; it ends with this process. */
-function begin(ground: Ground, where: string, argv: string[], log: string, env: NodeJS.ProcessEnv = {}): ChildProcess {
-  const out = openSync(log, 'w')
-  const child = spawn(ground.ip, ['netns', 'exec', ground.name(where), ...argv], {
-    env: { PATH: process.env.PATH, ...env },
-    stdio: ['ignore', out, out],
+/** One of the two gateways. */
+async function sideOf(ground: Ground, side: Side, options: PairOptions, certificate: string): Promise<PairMember> {
+  const { registry, haproxy } = options
+  const settings = settingsOf(side, options)
+  const one = await member(ground, { where: side, settings, own: at[side], certificate, registry, haproxy })
+  return Object.assign(one, {
+    link: (state: 'down' | 'up') => ground.set('switch', 'link', 'set', `to-${side}`, state),
   })
-  closeSync(out)
-  watchOver(child.pid ?? 0)
-  ground.children.push(child)
-  return child
 }
 
-async function member(ground: Ground, side: Side): Promise<Member> {
-  const home = join(ground.folder, side)
-  const listener = { name: 'tailnet', addresses: [at[side]], port: 11434, sources: ['100.64.0.0/10'] }
-  const { options } = ground
-  const { registry = noKeys } = options
-  const gateway = { ...describe(home, listener, settings(side, options), registry), own: at[side] }
-  const { vip } = gateway.settings
-  if (!vip) throw new Error('there is no VIP')
-  const configuration = render(gateway, templates())
-  const where = places(home)
-  mkdirSync(where.run, { recursive: true })
-  mkdirSync(where.settingsFolder, { recursive: true })
-  for (const [file, text] of Object.entries(configuration.files)) {
-    mkdirSync(join(file, '..'), { recursive: true })
-    writeFileSync(file, text)
-  }
-  writeFileSync(where.settings, settings(side, options))
-  writeFileSync(where.keys, JSON.stringify(registry), { mode: 0o600 })
-  await keepPair(machineAt(home), ground.certificate)
-  // Answers tell here whose they are, which nobody else needs to know.
-  const named = configuration.text.replace(
-    /^frontend tailnet\n/m,
-    `frontend tailnet\n    http-after-response set-header x-gateway ${side}\n`,
-  )
-  writeFileSync(where.config, named)
-  writeFileSync(join(home, 'keepalived.conf'), keepalivedConf(gateway, vip, at[side]))
-  execFileSync(
-    ground.ip,
-    [
-      ...['netns', 'exec', ground.name(side)],
-      ...[process.execPath, '--import', 'tsx', '--input-type=module', '-e', asking],
-    ],
-    { cwd: checkout, env: { ...process.env, HOME: home } },
-  )
-  const haproxy = await program(options.haproxy)
-  const watched = join(home, 'addresses.log')
-  begin(ground, side, [ground.ip, '-ts', '-4', '-o', 'monitor', 'address'], watched)
-  let master: ChildProcess | undefined
-  const worker = () => /^Pid: (\d+)/m.exec(told(where.adminSocket, 'show info'))?.[1]
-  const successes = () => (own.keepalived ? own.said().split('VRRP_Script(gateway) succeeded').length : 0)
-  const own: Member = {
-    home,
-    text: named,
-    told: (command) => told(where.adminSocket, command),
-    inside: (...argv) =>
-      execFileSync(ground.ip, ['netns', 'exec', ground.name(side), ...argv], { encoding: 'utf8', stdio: 'pipe' }),
-    keepalived: undefined,
-    async startHaproxy() {
-      const before = successes()
-      const argv = [haproxy.file, '-W', '-db', '-S', `${where.masterSocket},mode,600`, '-f', where.config]
-      master = begin(ground, side, argv, join(home, 'haproxy.log'), {
-        LD_LIBRARY_PATH: haproxy.libraryPath,
-        HOME: home,
-      })
-      const healthy = () => curled(['--unix-socket', where.healthSocket, 'http://gateway/healthz']) === 'ok'
-      await eventually(`HAProxy ${side} is healthy: ${readFileSync(join(home, 'haproxy.log'), 'utf8')}`, healthy)
-      if (own.keepalived) await eventually('Keepalived knows it', () => successes() > before)
-    },
-    async startKeepalived() {
-      // It would say that it runs already, and end.
-      const before = own.keepalived
-      const ended = () => !before || ((before.exitCode ?? before.signalCode) !== null && !lives(join(home, 'vrrp.pid')))
-      await eventually('the one before has ended', ended)
-      const files = ['-p', join(home, 'parent.pid'), '-r', join(home, 'vrrp.pid'), '-f', join(home, 'keepalived.conf')]
-      const argv = [ground.keepalived, '--dont-fork', '--log-console', '--log-detail', '--vrrp', ...files]
-      own.keepalived = begin(ground, side, argv, join(home, 'keepalived.log'), { LD_LIBRARY_PATH: ground.libraryPath })
-      await eventually('Keepalived is ready', () => own.said().includes('Entering BACKUP STATE'))
-      // It says nothing at the end of its delay, before which it takes nothing.
-      const ready = performance.now() + 2500
-      await eventually('the delay at its start is over', () => performance.now() > ready)
-    },
-    kill() {
-      for (const pid of [master?.pid, Number(worker())]) if (pid) process.kill(pid, 'SIGKILL')
-    },
-    async reload() {
-      const before = worker()
-      master?.kill('SIGUSR2')
-      await eventually('a new worker answers', () => ![before, undefined].includes(worker()))
-    },
-    link: (state) => void execFileSync(ground.ip, ['-n', ground.name('switch'), 'link', 'set', `to-${side}`, state]),
-    holds: () =>
-      execFileSync(ground.ip, ['-n', ground.name(side), '-4', '-o', 'address'], { encoding: 'utf8' }).includes(at.vip),
-    times: () => intervals(readFileSync(watched, 'utf8')),
-    said: () => readFileSync(join(home, 'keepalived.log'), 'utf8'),
-  }
-  return own
-}
-
-/** This machine as one whose home is there. */
-const machineAt = (home: string) => ({ ...realHost(), system: 'mac' as const, home })
-
-/** A certificate that two gateways may have, made where nothing else lies. */
-async function pairCertificate(folder: string): Promise<string> {
-  await makePair(machineAt(folder))
-  return (await heldPair(machineAt(folder)))?.text ?? ''
-}
-
-/** What HAProxy answers on its socket; nothing while nobody listens there. */
-function told(socket: string, command: string): string {
-  const talk = `const s = require('net').connect(${JSON.stringify(socket)}, () => s.end('${command}\\n')); s.on('error', () => {}).pipe(process.stdout)`
-  return execFileSync(process.execPath, ['-e', talk], { encoding: 'utf8' })
-}
-
-/** Whether the process runs that a file names. */
-const lives = (file: string): boolean => existsSync(file) && existsSync(`/proc/${readFileSync(file, 'utf8').trim()}`)
-
-function curled(argv: string[]): string {
-  try {
-    return execFileSync('curl', ['-s', '-m', '1', ...argv], { encoding: 'utf8' })
-  } catch {
-    return ''
-  }
-}
-
-/** Reads `ip -ts -o monitor address`: `[2026-11-30T10:00:00.123456] Deleted 2: eth0 inet 10.50.0.100/32 …`. */
-function intervals(text: string): { from: number; until: number }[] {
-  const found: { from: number; until: number }[] = []
-  for (const [, when = '', gone] of text.matchAll(/^\[([^\]]+)\] (Deleted )?.*inet 10\.50\.0\.100\//gm)) {
-    const ms = Date.parse(when)
-    const last = found.at(-1)
-    if (!gone) found.push({ from: ms, until: Number.POSITIVE_INFINITY })
-    else if (last) last.until = ms
-  }
-  return found
-}
+const machines = ['a', 'b', 'client', 'node'] as const
 
 function wire(ground: Ground): void {
-  const { name } = ground
-  const ip = (...argv: string[]) => execFileSync(ground.ip, argv, { stdio: 'pipe' })
-  for (const where of ['switch', 'a', 'b', 'client', 'node']) {
-    ip('netns', 'add', name(where))
-    ip('-n', name(where), 'link', 'set', 'lo', 'up')
-  }
-  ip('-n', name('switch'), 'link', 'add', 'bridge', 'type', 'bridge')
-  ip('-n', name('switch'), 'link', 'set', 'bridge', 'up')
-  for (const where of ['a', 'b', 'client', 'node'] as const) {
-    const [own, other] = [name(where), name('switch')]
-    ip('link', 'add', 'eth0', 'netns', own, 'type', 'veth', 'peer', 'name', `to-${where}`, 'netns', other)
-    ip('-n', other, 'link', 'set', `to-${where}`, 'master', 'bridge', 'up')
-    ip('-n', own, 'address', 'add', `${at[where]}/24`, 'dev', 'eth0')
-    ip('-n', own, 'link', 'set', 'eth0', 'up')
+  ground.set('switch', 'link', 'add', 'bridge', 'type', 'bridge')
+  ground.set('switch', 'link', 'set', 'bridge', 'up')
+  for (const where of machines) {
+    ground.cable(where, 'eth0', 'switch', `to-${where}`)
+    ground.set('switch', 'link', 'set', `to-${where}`, 'master', 'bridge', 'up')
+    ground.set(where, 'address', 'add', `${at[where]}/24`, 'dev', 'eth0')
+    ground.set(where, 'link', 'set', 'eth0', 'up')
   }
 }
 
 /** Why no pair can be had here; undefined where one can. */
-export const whyNoPair = (): string | undefined =>
-  process.getuid?.() === 0 && process.platform === 'linux' ? undefined : 'network namespaces are made by root alone'
+export const whyNoPair = whyNoGround
 
 /** Two gateways with a VIP and one node, each in a network namespace, and a client; nothing of the gateways runs yet. */
 export async function startPair(options: PairOptions = {}): Promise<Pair> {
-  const folder = mkdtempSync(join(tmpdir(), 'pair-'))
-  const { bin, libraryPath } = await packages(['keepalived'])
-  const ground: Ground = {
-    ...{ folder, ip: await ipProgram(folder), keepalived: bin('keepalived'), libraryPath, children: [] },
-    name: (where) => `pair-${process.pid}-${where}`,
-    ...{ options, certificate: await pairCertificate(join(folder, 'certificate')) },
-  }
-  const close = async () => {
-    for (const child of ground.children) child.kill('SIGKILL')
-    for (const where of ['switch', 'a', 'b', 'client', 'node'])
-      for (const pid of pids(ground, where)) process.kill(pid, 'SIGKILL')
-    for (const where of ['switch', 'a', 'b', 'client', 'node'])
-      execFileSync(ground.ip, ['netns', 'delete', ground.name(where)])
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
-  }
+  const ground = await startGround('pair', ['switch', ...machines])
+  const { folder } = ground
+  const close = async () => ground.close()
   try {
+    const certificate = await pairCertificate(join(folder, 'certificate'))
     wire(ground)
     const said = join(folder, 'node.log')
-    begin(ground, 'node', [process.execPath, '-e', engine], said)
+    ground.begin('node', [process.execPath, '-e', engine], said)
     await eventually('the node is up', () => readFileSync(said, 'utf8').includes('up'))
-    const [a, b] = [await member(ground, 'a'), await member(ground, 'b')]
+    const [a, b] = [await sideOf(ground, 'a', options, certificate), await sideOf(ground, 'b', options, certificate)]
     const log = join(folder, 'samples')
-    begin(ground, 'client', [process.execPath, '-e', poller], log)
+    ground.begin('client', [process.execPath, '-e', poller], log)
     return {
-      a,
-      b,
-      close,
+      ...{ a, b, close },
       samples: () => samplesIn(readFileSync(log, 'utf8')),
       stream: () => stream(ground),
-      client: (...argv) =>
-        execFileSync(ground.ip, ['netns', 'exec', ground.name('client'), ...argv], { encoding: 'utf8' }),
+      client: (...argv) => ground.run('client', ...argv),
     }
   } catch (error) {
     await close()
@@ -336,30 +135,17 @@ export async function startPair(options: PairOptions = {}): Promise<Pair> {
   }
 }
 
-const pids = ({ ip, name }: Ground, where: string): number[] =>
-  execFileSync(ip, ['netns', 'pids', name(where)], { encoding: 'utf8' })
-    .split('\n')
-    .filter(Boolean)
-    .map(Number)
-
 const samplesIn = (text: string): Sample[] =>
   [...text.matchAll(/^(\d+) 200 ([ab])$/gm)].map(([, ms, side]) => ({ ms: Number(ms), side: side as Side }))
 
+let streams = 0
+
 async function stream(ground: Ground): Promise<Stream> {
-  const log = join(ground.folder, `stream-${ground.children.length}`)
+  streams += 1
+  const log = join(ground.folder, `stream-${streams}`)
   const body = JSON.stringify({ model: 'tiny', stream: true, messages: [{ role: 'user', content: 'hi' }] })
-  const argv = [
-    'curl',
-    '-sSN',
-    '-m',
-    '60',
-    '-H',
-    'content-type: application/json',
-    '-d',
-    body,
-    `${url}/v1/chat/completions`,
-  ]
-  const child = begin(ground, 'client', argv, log)
+  const json = ['-H', 'content-type: application/json', '-d', body]
+  const child = ground.begin('client', ['curl', '-sSN', '-m', '60', ...json, `${url}/v1/chat/completions`], log)
   const words = () => readFileSync(log, 'utf8').split('word').length - 1
   await eventually('the stream runs', () => words() > 2).catch((error: Error) => {
     throw new Error(`${error.message}: ${readFileSync(log, 'utf8')}`)
