@@ -58,3 +58,9 @@ export const pem = ({ cert, key }: Certificate): string => `${cert}${key}`
 /** By which a client's certificate is known: SHA-256 of its DER, in capitals. */
 export const fingerprintOf = ({ cert }: Certificate): string =>
   createHash('sha256').update(new X509Certificate(cert).raw).digest('hex').toUpperCase()
+
+/** By which Chromium knows a key that it may trust: SHA-256 of the public key, in base64. */
+export const spkiOf = ({ cert }: Certificate): string =>
+  createHash('sha256')
+    .update(new X509Certificate(cert).publicKey.export({ type: 'spki', format: 'der' }))
+    .digest('base64')

@@ -2,6 +2,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { checkout } from '../box/paths.ts'
 import { ipProgram } from '../box/tools.ts'
 import { watchOver } from './gateway.ts'
 
@@ -59,7 +60,7 @@ export async function startGround(label: string, places: string[]): Promise<Grou
     begin(where, argv, log, env = {}) {
       const out = openSync(log, 'w')
       const child = spawn(ip, ['netns', 'exec', name(where), ...argv], {
-        env: { PATH: process.env.PATH, ...env },
+        ...{ cwd: checkout, env: { PATH: process.env.PATH, ...env } },
         stdio: ['ignore', out, out],
       })
       closeSync(out)
@@ -88,3 +89,33 @@ export async function startGround(label: string, places: string[]): Promise<Grou
 
 const pids = (ip: string, name: string): number[] =>
   execFileSync(ip, ['netns', 'pids', name], { encoding: 'utf8' }).split('\n').filter(Boolean).map(Number)
+
+/** Port numbers on which somebody listens in a namespace, on whatever address. */
+export const portsOf = (ground: Ground, where: string): number[] => [
+  ...new Set(
+    ['tcp', 'tcp6'].flatMap((family) =>
+      [...ground.run(where, 'cat', `/proc/net/${family}`).matchAll(/^ *\d+: [0-9A-F]+:([0-9A-F]{4}) \S+ 0A /gm)].map(
+        ([, port = '']) => Number.parseInt(port, 16),
+      ),
+    ),
+  ),
+]
+
+/** Tries to connect to all that it is given at once, for a second each, and prints with whom it could. */
+const trying = `
+const open = JSON.parse(process.argv[1]).map(([host, port]) => new Promise((resolve) => {
+  const socket = require('net').connect({ host, port })
+  const end = (whether) => { socket.destroy(); resolve(whether ? [host + ':' + port] : []) }
+  socket.setTimeout(1000).on('timeout', () => end(false)).on('error', () => end(false)).on('connect', () => end(true))
+}))
+Promise.all(open).then((all) => console.log(JSON.stringify(all.flat())))`
+
+/** As which `ADDRESS:PORT` somebody in a namespace comes to stand in a connection. */
+export const reached = (ground: Ground, where: string, addresses: string[], ports: number[]): string[] =>
+  JSON.parse(
+    ground.run(
+      where,
+      ...[process.execPath, '-e', trying],
+      JSON.stringify(addresses.flatMap((address) => ports.map((port) => [address, port]))),
+    ),
+  )

@@ -10,7 +10,7 @@ import { places } from '../../lib/platform/mac/places.ts'
 import { noKeys, type Registry } from '../../lib/site/limits.ts'
 import { packages } from '../box/packages.ts'
 import { checkout } from '../box/paths.ts'
-import { describe, eventually, program, templates } from './gateway.ts'
+import { asMac, describe, eventually, program, templates } from './gateway.ts'
 import type { Ground } from './ground.ts'
 
 /** What a gateway in a network namespace is like. */
@@ -44,6 +44,8 @@ export interface Member {
   inside(...argv: string[]): string
   startHaproxy(): Promise<void>
   startKeepalived(): Promise<void>
+  /** the resident helper beside HAProxy, as its job would run it */
+  startObserver(): Promise<void>
   /** ends HAProxy and its workers at once */
   kill(): void
   /** has a new worker of HAProxy take over */
@@ -82,9 +84,9 @@ export async function pairCertificate(folder: string): Promise<string> {
   return (await heldPair(machineAt(folder)))?.text ?? ''
 }
 
-function written(path: string, text: string): void {
+function written(path: string, text: string, mode = 0o600): void {
   mkdirSync(dirname(path), { recursive: true })
-  writeFileSync(path, text, { mode: 0o600 })
+  writeFileSync(path, text, { mode })
 }
 
 /** Lays down what a gateway has on its disk, and gives its description and HAProxy's text. */
@@ -105,6 +107,8 @@ async function settle(home: string, options: MemberOptions): Promise<{ gateway: 
   written(at.settings, settings)
   written(at.keys, JSON.stringify(registry))
   written(at.config, named)
+  // Whatever is started beside it lays its files out as a Mac does, below this home.
+  written(join(asMac(home), 'uname'), '#!/bin/sh\necho Darwin\n', 0o700)
   if (certificate !== undefined) await keepPair(machineAt(home), certificate)
   return { gateway, text: named }
 }
@@ -124,7 +128,7 @@ export async function member(ground: Ground, options: MemberOptions): Promise<Me
     { cwd: checkout, env: { ...process.env, HOME: home } },
   )
   const haproxy = await program(options.haproxy)
-  const log = join(home, 'haproxy.log')
+  const log = at.access
   let master: ChildProcess | undefined
   const worker = () => /^Pid: (\d+)/m.exec(told(at.adminSocket, 'show info'))?.[1]
   const one: Member = {
@@ -136,9 +140,21 @@ export async function member(ground: Ground, options: MemberOptions): Promise<Me
       const before = successes(one)
       const argv = [haproxy.file, '-W', '-db', '-S', `${at.masterSocket},mode,600`, '-f', at.config]
       master = ground.begin(where, argv, log, { LD_LIBRARY_PATH: haproxy.libraryPath, HOME: home })
-      const healthy = () => curled(['--unix-socket', at.healthSocket, 'http://gateway/healthz']) === 'ok'
-      await eventually(`HAProxy ${where} is healthy: ${readFileSync(log, 'utf8')}`, healthy)
+      // What asks for a VIP's sake is there with a VIP alone.
+      const healthy = () =>
+        gateway.settings.vip
+          ? curled(['--unix-socket', at.healthSocket, 'http://gateway/healthz']) === 'ok'
+          : /^inference,[^,]+,.*,L7OK,/m.test(told(at.adminSocket, 'show stat'))
+      await eventually(`HAProxy ${where} is healthy`, healthy).catch((error: Error) => {
+        throw new Error(`${error.message}: ${readFileSync(log, 'utf8')}`)
+      })
       if (one.keepalived) await eventually('Keepalived knows it', () => successes(one) > before)
+    },
+    async startObserver() {
+      const said = join(home, 'observer.log')
+      const env = { HOME: home, PATH: `${asMac(home)}:${process.env.PATH}` }
+      ground.begin(where, [process.execPath, '--import', 'tsx', 'observer.ts'], said, env)
+      await eventually('the observer observes', () => readFileSync(said, 'utf8').includes(' observing'), 60_000)
     },
     kill() {
       for (const pid of [master?.pid, Number(worker())]) if (pid) process.kill(pid, 'SIGKILL')

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { checkout } from '../box/paths.ts'
 import { freePort } from '../lab/gateway.ts'
-import { type Serving, serving } from './program.ts'
+import { type Serving, serving, type Wanted } from './program.ts'
 import { installed } from './python.ts'
 
 export interface OpenWebuiOptions {
@@ -21,6 +21,8 @@ export interface OpenWebuiOptions {
   env?: Record<string, string>
   /** where a provider sends people back; its own address unless told */
   redirect?: string
+  /** where it is started; here, on 127.0.0.1, unless told */
+  place?: Wanted['place']
 }
 
 /** Without what it would fetch from outside: torch, OCR and speech are left out of the list, and telemetry and checks of versions are off. */
@@ -59,7 +61,7 @@ export async function startOpenWebui(options: OpenWebuiOptions): Promise<Serving
   const port = options.port ?? (await freePort('127.0.0.1'))
   mkdirSync(options.folder, { recursive: true })
   return serving({
-    argv: [program, 'serve', '--host', '127.0.0.1', '--port', `${port}`],
+    argv: [program, 'serve', '--host', options.place?.address ?? '127.0.0.1', '--port', `${port}`],
     env: {
       ...alone,
       ...told(options),
@@ -69,5 +71,6 @@ export async function startOpenWebui(options: OpenWebuiOptions): Promise<Serving
       WEBUI_SECRET_KEY: 'of-a-test',
     },
     ...{ cwd: options.folder, port, health: '/health', withinMs: 480_000 },
+    ...(options.place ? { place: options.place } : {}),
   })
 }

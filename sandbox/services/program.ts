@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { get } from 'node:http'
 import { eventually, watchOver } from '../lab/gateway.ts'
@@ -19,6 +19,8 @@ export interface Wanted {
   /** path that answers 200 then */
   health: string
   withinMs: number
+  /** where it is started and asked, such as a network namespace: what stands before a command there, and its address there */
+  place?: { within: string[]; address: string }
 }
 
 /** The status of a path on 127.0.0.1; 0 where nobody answers. */
@@ -30,15 +32,20 @@ const statusOf = (port: number, path: string): Promise<number> =>
     }).on('error', () => resolve(0))
   })
 
+/** The same where the program is. */
+const statusWithin = (
+  { within: [file = '', ...argv], address }: NonNullable<Wanted['place']>,
+  port: number,
+  path: string,
+) =>
+  new Promise<number>((resolve) => {
+    const asks = ['curl', '-s', '-m', '5', '-o', '/dev/null', '-w', '%{http_code}', `http://${address}:${port}${path}`]
+    execFile(file, [...argv, ...asks], (_error, stdout) => resolve(Number(stdout)))
+  })
+
 /** Starts it, and waits until it answers. Throws with what it said where it ends or stays silent. */
-export async function serving({
-  argv: [file = '', ...rest],
-  env,
-  cwd,
-  port,
-  health,
-  withinMs,
-}: Wanted): Promise<Serving> {
+export async function serving({ argv, env, cwd, port, health, withinMs, place }: Wanted): Promise<Serving> {
+  const [file = '', ...rest] = [...(place?.within ?? []), ...argv]
   const child = spawn(file, rest, { cwd, env: { PATH: process.env.PATH, HOME: cwd, ...env }, stdio: 'pipe' })
   const lines: string[] = []
   for (const stream of [child.stdout, child.stderr])
@@ -59,7 +66,7 @@ export async function serving({
       `${file} answers`,
       async () => {
         if (child.exitCode !== null) throw new Error(`${file} ended with ${child.exitCode}`)
-        return (await statusOf(port, health)) === 200
+        return (await (place ? statusWithin(place, port, health) : statusOf(port, health))) === 200
       },
       withinMs,
     )

@@ -2,9 +2,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Ran } from '../box/apt.ts'
 import { checkout } from '../box/paths.ts'
 import { eventually } from '../lab/gateway.ts'
+import { at, type Network, networks } from '../lab/networks.ts'
 import { type BootedAuthority, startAuthority } from '../linux/authority.ts'
 import { type Booted, boot } from '../linux/booted.ts'
-import { at, type Network, type Networks, networks, startNetworks } from '../linux/networks.ts'
+import { type Networks, startNetworks } from '../linux/networks.ts'
 import { whyNot } from '../linux/why.ts'
 
 const why = whyNot()

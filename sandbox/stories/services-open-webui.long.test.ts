@@ -12,6 +12,7 @@ import { notOk, proofs, reported } from '../lab/proofs.ts'
 import { dial, request } from '../lab/raw.ts'
 import { type Answer, json, type Recorder, startRecorder } from '../lab/recorder.ts'
 import { startBrowser } from '../page/browser.ts'
+import { say, signIn, wordsSeen } from '../page/open-webui.ts'
 import { startOpenWebui } from '../services/open-webui.ts'
 import type { Serving } from '../services/program.ts'
 
@@ -104,11 +105,6 @@ ${more}`
   })
 
   const asked = () => recorder.received.filter(({ target }) => target === '/v1/chat/completions')
-  const say = async (text: string) => {
-    await page.locator('#chat-input').click()
-    await page.keyboard.type(text)
-    await page.keyboard.press('Enter')
-  }
   const answers = () => page.getByText(words.join(' ')).count()
 
   test('nobody is let in but by a login, and the first who comes does not become admin', async () => {
@@ -116,37 +112,24 @@ ${more}`
     await page.locator('input[type=email]').waitFor({ timeout: 90_000 })
     await shot('1-login')
     expect(await page.getByText(/Sign up/i).count()).toBe(0)
-    await page.locator('input[type=email]').fill(admin.email)
-    await page.locator('input[type=password]').fill(admin.password)
-    await page.locator('button[type=submit]').click()
-    await page.locator('#chat-input').waitFor({ timeout: 90_000 })
-    const okay = page.getByRole('button', { name: /Okay/i })
-    await okay.click({ timeout: 10_000 }).catch(() => {})
+    await signIn(page, `https://${name}:${port}/`, admin)
     await shot('2-chat')
   })
 
   test('the words of an answer come one by one over the WebSocket', async () => {
-    const seen = new Set<number>()
-    const look = setInterval(async () => {
-      const text = await page
-        .locator('body')
-        .innerText()
-        .catch(() => '')
-      seen.add(words.filter((_, at) => text.includes(words.slice(0, at + 1).join(' '))).length)
-    }, 100)
+    const seen = wordsSeen(page, words)
     pace.ms = 400
-    await say('Say something, please.')
+    await say(page, 'Say something, please.')
     await eventually('the whole answer is read', async () => (await answers()) > 0, 60_000)
-    clearInterval(look)
     await shot('3-answer')
-    expect([...seen].filter((count) => count > 0 && count < words.length).length).toBeGreaterThan(2)
+    expect(seen.end().filter((count) => count > 0 && count < words.length).length).toBeGreaterThan(2)
     expect(asked()[0]?.head.headers.find(([header]) => header === 'authorization')).toBeUndefined()
   })
 
   test('a reload of the gateway in the midst of an answer cuts neither it nor the socket', async () => {
     pace.ms = 700
     const before = await answers()
-    await say('Once more.')
+    await say(page, 'Once more.')
     await eventually('it runs', () => asked().length > 1, 30_000)
     const configuration = gateway.rendered(settings('queue: { max: 7 }\n'))
     await swap(gateway.machine, { receipt: emptyReceipt(), configuration, haproxy: gateway.program })

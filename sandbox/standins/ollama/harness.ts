@@ -27,7 +27,8 @@ const entry =
 /** Where the stand-in lies in its box, as one file. */
 export const programOf = (box: string): string => join(box, 'ollama.mjs')
 
-const buildInto = async (box: string): Promise<void> => {
+/** Makes that file. */
+export const buildInto = async (box: string): Promise<void> => {
   const stdin = { contents: entry, resolveDir: join(import.meta.dirname, '..'), loader: 'ts' as const }
   const outfile = programOf(box)
   await build({ stdin, bundle: true, platform: 'node', format: 'esm', target: 'node20', outfile, logLevel: 'error' })
