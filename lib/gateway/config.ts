@@ -9,6 +9,7 @@ import { guard } from './policies/connections.ts'
 import { policies } from './policies/index.ts'
 import { certificateList, tlsWords } from './policies/tls.ts'
 import { frontendSlots, type Gateway, type Policy, type Slot } from './policy.ts'
+import { quoted } from './quoted.ts'
 
 /**
  * Renders HAProxy's configuration. The files lie in a folder named after the fingerprint, so that going back to the
@@ -46,9 +47,6 @@ const notOne = /^[0:.]*$|:0\.0\.0\.0$|^(22[4-9]|23\d|255)\.|^ff/i
 function checkAddress(address: string): void {
   if (isIP(address) === 0 || notOne.test(address)) throw new Error(`not an address to listen on: ${address}`)
 }
-
-/** HAProxy splits words at blanks; a home folder may hold some. */
-const quoted = (path: string): string => path.replaceAll(' ', '\\ ')
 
 /** One for all listeners, so that no rule can be forgotten on one of them. */
 function frontend(gateway: Gateway, list: Policy[], template: string): string {

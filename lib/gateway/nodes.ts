@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { engineKinds } from '../site/engines.ts'
 import { connectedAt, hostFor, type Node, namesOfNode, nodesOf, placeOf, spreads } from '../site/nodes.ts'
 import type { Gateway } from './policy.ts'
+import { quoted } from './quoted.ts'
 
 /** The nodes of these settings; none where there is one engine. */
 export const nodesIn = (gateway: Gateway): Node[] => nodesOf(gateway.settings)
@@ -48,9 +49,6 @@ export const nodeFiles = (gateway: Gateway): Record<string, string> => {
     'nodes-checks.map': lines(nodes.map(({ name, engine }) => [name, engineKinds[engine].check])),
   }
 }
-
-/** HAProxy splits words at blanks. */
-const quoted = (path: string): string => path.replaceAll(' ', '\\ ')
 
 const tls = ({ tls: file, address }: Node, home: string): string => {
   if (file === undefined) return ''

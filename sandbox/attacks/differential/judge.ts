@@ -34,8 +34,9 @@ const lists: Record<string, string> = {
 function altered(text: string, pattern: string): string {
   const told = 'http-after-response set-header x-judged %[var(txn.model),hex] if { var(txn.model) -m found }'
   const reading = /^( *)(?=http-request set-var\(txn\.model\) req\.body)/m
-  if (!reading.test(text) || !/-f \S+\/body\.re /.test(text)) throw new Error('the configuration judges no bodies')
-  return text.replace(reading, `$1${told}\n$1`).replace(/-f \S+\/body\.re /, `-f ${pattern} `)
+  if (!reading.test(text) || !/-f (?:\\ |\S)+\/body\.re /.test(text))
+    throw new Error('the configuration judges no bodies')
+  return text.replace(reading, `$1${told}\n$1`).replace(/-f (?:\\ |\S)+\/body\.re /, `-f ${pattern} `)
 }
 
 const headers = (gateway: RunningGateway, key: string) => ({

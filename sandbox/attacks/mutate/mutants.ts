@@ -1,6 +1,7 @@
 import { guard } from '../../../lib/gateway/policies/connections.ts'
 import { policies } from '../../../lib/gateway/policies/index.ts'
 import { type Gateway, otherSlots } from '../../../lib/gateway/policy.ts'
+import { quoted } from '../../../lib/gateway/quoted.ts'
 import { places } from '../../../lib/platform/mac/places.ts'
 import type { Configuration } from '../../../lib/site/configuration.ts'
 
@@ -27,12 +28,12 @@ const needed = /^(stats socket|setenv) /
 /** Texts of whole answers: their rules (`errorfile`) are taken away instead. */
 const whole = /\.http$/
 
-const folderOf = ({ files }: Configuration): string => (Object.keys(files)[0] ?? '').replace(/\/[^/]*$/, '')
+const folderOf = ({ files }: Configuration): string => quoted((Object.keys(files)[0] ?? '').replace(/\/[^/]*$/, ''))
 const nameOf = (path: string): string => path.replace(/^.*\//, '')
 
 /** Which policy brought a line, by its section and the line as it was rendered: two backends may have the same one. */
 function owners({ gateway, configuration, alter }: Base): Map<string, string> {
-  const at = { files: folderOf(configuration), keys: places(gateway.home).keyMaps }
+  const at = { files: folderOf(configuration), keys: quoted(places(gateway.home).keyMaps) }
   const shown = (line: string) => alter(line.replaceAll('{{files}}', at.files).replaceAll('{{keys}}', at.keys)).trim()
   const owner = new Map<string, string>()
   const own = (section: string, lines: string[], policy: string) => {
@@ -144,7 +145,7 @@ function ofText(base: Base): Mutant[] {
 const plain = (text: string, configuration: Configuration): string =>
   text
     .replaceAll(folderOf(configuration), 'FILES')
-    .replaceAll(/\S*\/gw-\w+\//g, 'HOME/')
+    .replaceAll(/(?:\\ |\S)*\/gw\\? \w+\//g, 'HOME/')
     .replaceAll(/127\.\d+\.\d+\.\d+(:\d+)?/g, 'ADDRESS')
     .replaceAll(/:\d{4,5}\b/g, ':PORT')
 
