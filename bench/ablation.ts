@@ -9,7 +9,7 @@ const separable = ['log', 'connections', 'shape', 'names', 'limits', 'bodies', '
 /** A rule as it stands in the text, where its placeholders are filled in. */
 function pattern(line: string): RegExp {
   const parts = line.split(/\{\{\w+\}\}/).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
-  return new RegExp(`^\\s*${parts.join('\\S+?')}$`)
+  return new RegExp(`^\\s*${parts.join('.+?')}$`)
 }
 
 /** Rules that hold no port or address of the gateway they were rendered for, so they are found in any other's text. */
