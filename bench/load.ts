@@ -5,8 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { packages } from '../sandbox/box/packages.ts'
 import { cpuOf } from './processes.ts'
-import type { Target } from './target.ts'
-import { headersOf } from './targets.ts'
+import { headersOf, pathOf, type Target } from './target.ts'
 
 /** A chat request of so many bytes. */
 export function bodyOf(bytes: number): string {
@@ -36,6 +35,8 @@ const script = (target: Target, bytes: number): string =>
     `wrk.body = '${bodyOf(bytes)}'`,
     'wrk.headers["Content-Type"] = "application/json"',
     ...Object.entries(headersOf(target)).map(([name, value]) => `wrk.headers["${name}"] = "${value}"`),
+    // The name in the address is what the handshake asks for; no resolver needs to know it.
+    `wrk.resolve = function(_, port) wrk.addrs = wrk.lookup("${target.address}", port) end`,
     '',
   ].join('\n')
 
@@ -52,7 +53,7 @@ export async function round(target: Target, { connections, seconds, bytes }: Loa
   const folder = mkdtempSync(join(tmpdir(), 'wrk-'))
   const file = join(folder, 'load.lua')
   writeFileSync(file, script(target, bytes))
-  const url = `http://${target.address}:${target.port}${target.path ?? '/v1/chat/completions'}`
+  const url = `${target.tls ? 'https' : 'http'}://${target.tls ?? target.address}:${target.port}${pathOf(target)}`
   const argv = [
     '-t1',
     `-c${connections}`,
@@ -93,11 +94,16 @@ export interface Seen extends Round {
   rounds: Round[]
 }
 
-/** So many rounds of every target in turn, so that a noisy minute hits all alike. */
-export async function interleaved(targets: Target[], rounds: number, load: Load): Promise<Map<string, Seen>> {
+/** So many rounds of every target in turn, so that a noisy minute hits all alike; by wrk unless told. */
+export async function interleaved(
+  targets: Target[],
+  rounds: number,
+  load: Load,
+  by: (target: Target, load: Load) => Promise<Round> = round,
+): Promise<Map<string, Seen>> {
   const all = new Map<string, Round[]>(targets.map(({ name }) => [name, []]))
   for (let at = 0; at < rounds; at += 1)
-    for (const target of targets) all.get(target.name)?.push(await round(target, load))
+    for (const target of targets) all.get(target.name)?.push(await by(target, load))
   const middle = (list: Round[]): Seen => ({
     rounds: list,
     p50: median(list.map(({ p50 }) => p50)),

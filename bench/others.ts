@@ -6,7 +6,7 @@ import { eventually, freePort } from '../sandbox/lab/gateway.ts'
 import { type Children, family } from './processes.ts'
 import { key, local, type Target } from './target.ts'
 
-type Other = (programs: Children, engine: number) => Promise<Target>
+type Other = (programs: Children, engine: number, tls?: Secured) => Promise<Target>
 
 /** What our log line tells, but for the queue and the model, which nginx does not know. */
 const logFields = [
@@ -15,11 +15,34 @@ const logFields = [
   '"firstByteMs":"$upstream_header_time","totalMs":"$request_time","end":"$request_completion","denied":""',
 ].join(',')
 
+/** A name that a server answers for by TLS, and the files of its certificate. */
+export interface Secured {
+  name: string
+  chain: string
+  key: string
+}
+
+interface NginxOptions {
+  folder: string
+  port: number
+  /** the inside of nginx's block */
+  upstream: string
+  /** the Host header that the engine sees */
+  host: string
+  tls?: Secured
+}
+
+/** TLS as ours: both versions, a cache of sessions, and no handshake without the name. */
+const nginxTls = ({ chain, key }: Secured, port: number): string => `
+  ssl_certificate ${chain}; ssl_certificate_key ${key};
+  ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:sessions:10m;
+  server { listen 127.0.0.1:${port} ssl default_server; ssl_reject_handshake on; }`
+
 /**
  * What nginx can do of the same: 1,000 keys with names, a rate and an at-once limit for each, a JSON line of the same fields for each
  * request, an id in the answer, open paths alone, and only the headers that we let through. Keys stand there as they are, not hashed.
  */
-const nginxText = (folder: string, port: number, upstream: string, host: string): string => `
+const nginxText = ({ folder, port, upstream, host, tls }: NginxOptions): string => `
 pid ${folder}/nginx.pid;
 error_log ${folder}/error.log;
 worker_processes 2;
@@ -35,8 +58,9 @@ http {
   limit_req_zone $who zone=rate:10m rate=1000000r/s;
   limit_conn_zone $who zone=most:10m;
   upstream ollama { ${upstream} }
+  ${tls ? nginxTls(tls, port) : ''}
   server {
-    listen 127.0.0.1:${port};
+    listen 127.0.0.1:${port}${tls ? ` ssl; server_name ${tls.name}` : ''};
     location / { return 403; }
     location = /v1/chat/completions {
       if ($who = "") { return 401; }
@@ -55,45 +79,62 @@ http {
 export const nginxLikeUs = 'nginx, the same'
 
 /** Starts one in a folder of its own. */
-async function startNginx(programs: Children, name: string, upstream: string, host: string): Promise<Target> {
+async function startNginx(
+  programs: Children,
+  name: string,
+  { upstream, host, tls }: Pick<NginxOptions, 'upstream' | 'host' | 'tls'>,
+): Promise<Target> {
   const { bin, libraryPath } = await packages(['nginx-light'])
   const port = await freePort('127.0.0.1')
   const folder = mkdtempSync(join(programs.folder, 'nginx-'))
   const file = join(folder, 'nginx.conf')
-  writeFileSync(file, nginxText(folder, port, upstream, host))
+  writeFileSync(file, nginxText({ folder, port, upstream, host, tls }))
   const argv = [bin('nginx'), '-p', folder, '-c', file, '-e', join(folder, 'error.log'), '-g', 'daemon off;']
-  return local(name, port, programs.start(argv, { LD_LIBRARY_PATH: libraryPath }))
+  return local(name, port, programs.start(argv, { LD_LIBRARY_PATH: libraryPath }), overTls(port, tls))
 }
+
+const overTls = (port: number, tls?: Secured): Partial<Target> =>
+  tls ? { tls: tls.name, host: `${tls.name}:${port}` } : {}
 
 const kept = 'keepalive 64; keepalive_requests 1000000;'
 
-const nginx: Other = (programs, engine) =>
-  startNginx(programs, nginxLikeUs, `server 127.0.0.1:${engine}; ${kept}`, `127.0.0.1:${engine}`)
+const nginx: Other = (programs, engine, tls) =>
+  startNginx(programs, nginxLikeUs, {
+    upstream: `server 127.0.0.1:${engine}; ${kept}`,
+    host: `127.0.0.1:${engine}`,
+    tls,
+  })
 
 /** What stands before several engines at once, and answers; the same nginx gives each request to the one that has the fewest. It knows no models. */
 export async function spreading(programs: Children, engines: number[]): Promise<Target[]> {
   const servers = `least_conn; ${engines.map((engine) => `server 127.0.0.1:${engine};`).join(' ')}`
   const started = [
-    await startNginx(programs, `nginx, the same, least_conn over ${engines.length}`, servers, 'ollama'),
-    await startNginx(programs, 'the same, connections kept', `${servers} ${kept}`, 'ollama'),
+    await startNginx(programs, `nginx, the same, least_conn over ${engines.length}`, {
+      upstream: servers,
+      host: 'ollama',
+    }),
+    await startNginx(programs, 'the same, connections kept', { upstream: `${servers} ${kept}`, host: 'ollama' }),
   ]
   for (const { name, port } of started)
     await eventually(`${name} listens`, async () => (await fetch(`http://127.0.0.1:${port}/`)).status === 403)
   return started.map((target) => ({ ...target, pids: target.pids.flatMap(family) }))
 }
 
-const caddy: Other = async (programs, engine) => {
+const caddy: Other = async (programs, engine, tls) => {
   const { bin, libraryPath } = await packages(['caddy'])
   const port = await freePort('127.0.0.1')
-  const file = join(programs.folder, 'Caddyfile')
+  const file = join(mkdtempSync(join(programs.folder, 'caddy-')), 'Caddyfile')
+  const site = tls ? `https://${tls.name}` : 'http://'
+  const own = tls ? `\n  tls ${tls.chain} ${tls.key}` : ''
   writeFileSync(
     file,
-    `{\n  admin off\n  auto_https off\n}\nhttp://:${port} {\n  bind 127.0.0.1\n  @known header Authorization "Bearer ${key}"\n  handle @known {\n    reverse_proxy 127.0.0.1:${engine} {\n      flush_interval -1\n    }\n  }\n  respond 401\n}\n`,
+    `{\n  admin off\n  auto_https off\n}\n${site}:${port} {\n  bind 127.0.0.1${own}\n  @known header Authorization "Bearer ${key}"\n  handle @known {\n    reverse_proxy 127.0.0.1:${engine} {\n      flush_interval -1\n    }\n  }\n  respond 401\n}\n`,
   )
   return local(
     'Caddy, 1 key',
     port,
     programs.start([bin('caddy'), 'run', '--config', file], { LD_LIBRARY_PATH: libraryPath }),
+    overTls(port, tls),
   )
 }
 
@@ -129,13 +170,28 @@ const litellm: Other = async (programs, engine) => {
   return local('LiteLLM, 1 key', port, programs.start(argv, { LITELLM_LOCAL_MODEL_COST_MAP: 'True' }), { slow: true })
 }
 
+/** nginx and Caddy, in clear and over TLS, and which could not be had. */
+export async function othersByTls(programs: Children, engine: number, tls: Secured) {
+  const inClear = await started({ nginx, Caddy: caddy }, programs, engine)
+  const secured = await started({ nginx, Caddy: caddy }, programs, engine, tls)
+  return { inClear, secured }
+}
+
 /** Other gateways with the same engine behind them: nginx and Caddy from the distribution's packages, the rest where it is installed. */
-export async function others(programs: Children, engine: number): Promise<{ found: Target[]; missing: string[] }> {
+export const others = (programs: Children, engine: number) =>
+  started({ nginx, Caddy: caddy, olla, LiteLLM: litellm }, programs, engine)
+
+async function started(
+  wanted: Record<string, Other>,
+  programs: Children,
+  engine: number,
+  tls?: Secured,
+): Promise<{ found: Target[]; missing: string[] }> {
   const found: Target[] = []
   const missing: string[] = []
-  for (const [name, start] of Object.entries({ nginx, Caddy: caddy, olla, LiteLLM: litellm })) {
+  for (const [name, start] of Object.entries(wanted)) {
     try {
-      found.push(await start(programs, engine))
+      found.push(await start(programs, engine, tls))
     } catch (error) {
       missing.push(`${name}: ${(error as Error).message}`)
     }

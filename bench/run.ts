@@ -10,6 +10,7 @@ import { goal, head, row, say, sayGoals } from './report.ts'
 import { inField, judged, type Rounds, requests } from './requests.ts'
 import { crowd, eventDelay, streamingEngine } from './streams.ts'
 import { ours } from './targets.ts'
+import { tls } from './tls.ts'
 import { vip } from './vip.ts'
 
 const options = { quick: { type: 'boolean', default: false }, help: { type: 'boolean' } } as const
@@ -113,6 +114,7 @@ const parts: Record<string, () => Promise<void>> = {
     await events()
     await crowds()
   },
+  tls: () => tls(found, measured, quick),
   vip: () => vip(quick ? 1 : 5),
 }
 const names = Object.keys(parts)

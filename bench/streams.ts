@@ -6,11 +6,12 @@ import { runningFingerprint } from '../lib/haproxy/runtime.ts'
 import { places } from '../lib/platform/mac/places.ts'
 import { emptyReceipt } from '../lib/site/receipt.ts'
 import { eventually, type RunningGateway, startGateway } from '../sandbox/lab/gateway.ts'
+import { post } from './client.ts'
 import type { Haproxy } from './haproxies.ts'
 import { quantile } from './load.ts'
 import { residentOf } from './processes.ts'
 import type { Target } from './target.ts'
-import { asTarget, full, headersOf, registryOf } from './targets.ts'
+import { asTarget, full, registryOf } from './targets.ts'
 
 export interface StreamingEngine {
   port: number
@@ -58,19 +59,10 @@ export interface Stream {
   ended: Promise<boolean>
 }
 
-/** Opens one and waits for its first event; throws when the answer is no 200. */
-export async function openStream(target: Target): Promise<Stream> {
+/** Opens one, over a connection of its own unless told, and waits for its first event; throws when the answer is no 200. */
+export async function openStream(target: Target, agent?: http.Agent): Promise<Stream> {
   const started = performance.now()
-  const request = http.request({
-    host: target.address,
-    port: target.port,
-    path: target.path ?? '/v1/chat/completions',
-    method: 'POST',
-    agent: false,
-    headers: { ...headersOf(target), 'content-type': 'application/json', 'content-length': 22 },
-  })
-  request.end('{"model":"qwen3:0.6b"}')
-  const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+  const [response] = (await once(post(target, '{"model":"qwen3:0.6b"}', agent), 'response')) as [http.IncomingMessage]
   if (response.statusCode !== 200) throw new Error(`${target.name}: a stream got ${response.statusCode}`)
   const delays: number[] = []
   let tail = ''

@@ -11,6 +11,8 @@ export interface Target {
   key?: string
   /** where it has the route of chat completions; the usual one when absent */
   path?: string
+  /** the name that handshakes ask for, where it speaks TLS */
+  tls?: string
   pids: number[]
   /** takes so long that a round must be longer */
   slow?: boolean
@@ -22,3 +24,10 @@ export const local = (name: string, port: number, pid: number, more: Partial<Tar
   ...{ name, address: '127.0.0.1', port, host: `127.0.0.1:${port}`, key },
   ...{ pids: [pid], ...more },
 })
+
+export const headersOf = ({ host, key }: Target): Record<string, string> => ({
+  Host: host,
+  ...(key === undefined ? {} : { Authorization: `Bearer ${key}` }),
+})
+
+export const pathOf = ({ path = '/v1/chat/completions' }: Target): string => path

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { workersOf } from '../lib/haproxy/workers.ts'
@@ -11,6 +12,7 @@ import {
   type RunningGateway,
   startGateway,
 } from '../sandbox/lab/gateway.ts'
+import { post } from './client.ts'
 import type { Haproxy } from './haproxies.ts'
 import { others } from './others.ts'
 import { type Children, children, family } from './processes.ts'
@@ -147,7 +149,7 @@ async function gatewaysOn(one: Haproxy, wanted: Ours, enginePort: number, starte
 }
 
 /** Those that answer, with all their processes. */
-async function upOnes(found: Target[]): Promise<{ up: Target[]; down: string[] }> {
+export async function upOnes(found: Target[]): Promise<{ up: Target[]; down: string[] }> {
   const up = await Promise.all(found.map(soon))
   return {
     up: found.filter((_, at) => up[at]).map((target) => ({ ...target, pids: target.pids.flatMap(family) })),
@@ -187,17 +189,8 @@ const soon = (target: Target): Promise<boolean> =>
     () => false,
   )
 
-export const headersOf = ({ host, key }: Target): Record<string, string> => ({
-  Host: host,
-  ...(key === undefined ? {} : { Authorization: `Bearer ${key}` }),
-})
-
 const answers = (target: Target): Promise<boolean> =>
-  fetch(`http://${target.address}:${target.port}${target.path ?? '/v1/chat/completions'}`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${target.key}`, 'content-type': 'application/json' },
-    body: '{"model":"qwen3:0.6b","messages":[]}',
-  }).then(
-    (response) => response.ok,
+  once(post(target, '{"model":"qwen3:0.6b","messages":[]}'), 'response').then(
+    ([response]) => response.resume().statusCode === 200,
     () => false,
   )
