@@ -29,6 +29,8 @@ describe('what is taken away from the gateway', () => {
       'shape | tailnet: http-request deny status 400',
       'keys | tailnet: !keyless of',
       'rewrite | tailnet: http-request set-header host',
+      'tls | tailnet: http-request deny status 421',
+      'connections | tailnet: acl own_source src -f FILES/self.lst',
     ])
       expect(
         gone.some((text) => text.startsWith(one)),

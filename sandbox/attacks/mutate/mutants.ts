@@ -33,8 +33,10 @@ const nameOf = (path: string): string => path.replace(/^.*\//, '')
 
 /** Which policy brought a line, by its section and the line as it was rendered: two backends may have the same one. */
 function owners({ gateway, configuration, alter }: Base): Map<string, string> {
-  const at = { files: folderOf(configuration), keys: quoted(places(gateway.home).keyMaps) }
-  const shown = (line: string) => alter(line.replaceAll('{{files}}', at.files).replaceAll('{{keys}}', at.keys)).trim()
+  const { keyMaps, certs } = places(gateway.home)
+  const paths = Object.entries({ files: folderOf(configuration), keys: quoted(keyMaps), certs: quoted(certs) })
+  const filled = (line: string) => paths.reduce((text, [name, path]) => text.replaceAll(`{{${name}}}`, path), line)
+  const shown = (line: string) => alter(filled(line)).trim()
   const owner = new Map<string, string>()
   const own = (section: string, lines: string[], policy: string) => {
     for (const line of lines) owner.set(`${section} ${shown(line)}`, policy)
