@@ -27,6 +27,15 @@ const machine: Machine = {
   tailscale: { ...sample.tailscale, name: 'studio.tail1234.ts.net', ipv6: 'fd7a:115c:a1e0::1' },
 }
 const setup: Setup = { ...defaults, jobs, settings: parseSettings('models: [qwen3-coder:30b]', 'settings.yaml') }
+const container: Machine = {
+  ...sample,
+  system: 'container',
+  tailscale: { ...sample.tailscale, name: undefined, ipv4: '172.18.0.2' },
+}
+const inContainer: Setup = {
+  ...setup,
+  settings: parseSettings('role: gateway\naccess: keys\nport: 8080\nhosts: [192.168.1.5, localhost]', 'settings.yaml'),
+}
 const withKeys: Setup = {
   ...setup,
   settings: parseSettings('models: [qwen3-coder:30b]\naccess: keys', 'settings.yaml'),
@@ -170,6 +179,7 @@ const screens: Record<string, Screen> = {
     ].join('\n'),
   end: (chalk) => endScreen(proof(setup, [...passed, sleeps, login]), asRop, chalk),
   'end-with-keys': (chalk) => endScreen(proof(withKeys, passed), asRop, chalk),
+  'end-in-a-container': (chalk) => endScreen({ ...proof(inContainer, passed), machine: container }, asRop, chalk),
   status: (chalk) => statusScreen({ machine, setup, results: [...passed, login], overview }, asRop, chalk, now),
   'status-with-keys': (chalk) =>
     statusScreen(

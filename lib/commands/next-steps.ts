@@ -20,7 +20,7 @@ export function nextSteps(machine: Machine, setup: Setup, model?: string): strin
     `  OpenAI-compatible base URL:    ${base}/v1`,
     `  Anthropic-compatible base URL: ${base}`,
     '',
-    '  From another device of your tailnet:',
+    `  From ${devices(machine)}:`,
     `    curl ${key ? `-H 'Authorization: Bearer ${key}' ` : ''}${base}/api/version`,
     '    {"version":"…"}',
     '',
@@ -37,9 +37,19 @@ export function nextSteps(machine: Machine, setup: Setup, model?: string): strin
 
 const portOf = (setup: Setup): number => (setup.mode === 'proxy' ? setup.settings.port : setup.settings.engine.port)
 
+/** Where clients find a machine whose own address nobody else knows: by the first of the names that its owner gave. */
+function named(machine: Machine, { settings: { hosts, port } }: Setup): string | undefined {
+  const [first] = platformOf(machine).door ? hosts : []
+  return first === undefined || /:\d+$/.test(first) ? first : `${first}:${port}`
+}
+
 /** The address to give to clients, without a path. */
 export const baseUrl = (machine: Machine, setup: Setup): string =>
-  `http://${reachableAs(machine.tailscale) ?? 'HOST'}:${portOf(setup)}`
+  `http://${named(machine, setup) ?? `${reachableAs(machine.tailscale) ?? 'HOST'}:${portOf(setup)}`}`
+
+/** From where one may ask: a machine that no tailnet leads to is asked by whoever has a key. */
+export const devices = (machine: Machine): string =>
+  platformOf(machine).door ? 'another device' : 'another device of your tailnet'
 
 const indent = (text: string): string =>
   text

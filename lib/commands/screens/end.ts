@@ -3,7 +3,7 @@ import { exitCodes } from '../../host/command.ts'
 import type { Named } from '../../host/typed.ts'
 import { showsPage } from '../../site/settings.ts'
 import type { Setup } from '../../site/setup.ts'
-import { baseUrl } from '../next-steps.ts'
+import { baseUrl, devices } from '../next-steps.ts'
 import type { Proof } from '../prove.ts'
 import { statement } from '../statement.ts'
 import { worth } from './misses.ts'
@@ -46,10 +46,7 @@ function trial({ machine, setup }: Proof): string[] {
   const target = `${baseUrl(machine, setup)}/v1/models`
   return setup.settings.access === 'tailnet'
     ? [`  Try     curl ${target}`]
-    : [
-        '  Try     with a key, from another device of your tailnet:',
-        `    curl -H 'Authorization: Bearer KEY' ${target}`,
-      ]
+    : [`  Try     with a key, from ${devices(machine)}:`, `    curl -H 'Authorization: Bearer KEY' ${target}`]
 }
 
 /** Who is let in, and what changes that. */
