@@ -1,6 +1,7 @@
 /** The drawing of the README: who speaks with whom, and what each of them decides. */
 
-interface Colours {
+/** The colours of a drawing on one kind of page. */
+export interface Colours {
   ink: string
   faint: string
   box: string
@@ -8,7 +9,8 @@ interface Colours {
   lines: string[]
 }
 
-const schemes: Record<'light' | 'dark', Colours> = {
+/** On a light page and on a dark one. */
+export const schemes: Record<'light' | 'dark', Colours> = {
   light: {
     ink: '#1f2328',
     faint: '#59636e',

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { endpointTable } from '../../lib/site/endpoints.ts'
 import { filled } from './blocks.ts'
+import { drawings } from './diagrams.ts'
 import { drawing } from './drawing.ts'
 import { asciicast } from './recording.ts'
 import { type FirstHour, firstHour, folder, newMac, type Scene } from './scenes.ts'
@@ -54,6 +55,7 @@ function fill(watch: FirstHour['watch']): void {
 
 mkdirSync(folder, { recursive: true })
 for (const scheme of ['light', 'dark'] as const) put(`${folder}/way-${scheme}.svg`, drawing(scheme))
+for (const [name, text] of Object.entries(drawings())) put(`${folder}/${name}`, text)
 const box = await newMac()
 try {
   const { scenes, film, watch } = await firstHour(box)
