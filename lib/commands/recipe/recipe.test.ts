@@ -5,6 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { realLook } from '../../host/host.ts'
 import { filled, recipeNames, recipeOf, sourceOf, valuesOf } from './book.ts'
+import { recipeChecks } from './verify.ts'
 import { filesOf, type Written } from './write.ts'
 
 const look = realLook()
@@ -102,5 +103,23 @@ describe('values of a recipe', () => {
 
   it('an unknown recipe is refused, with the one that was meant', async () => {
     await expect(recipeOf(look, 'ai-stak')).rejects.toThrow('did you mean ai-stack?')
+  })
+})
+
+describe('the check of a name', () => {
+  const known: Record<string, Record<string, string[]>> = {
+    'chat.example.net': { A: ['10.2.1.120'] },
+    'openai.example.net': { A: ['10.2.1.120'], CNAME: ['chat.example.net'] },
+  }
+  const found = async (name: string) => {
+    const resolve: typeof look.resolve = async ({ name, type = 'A' }) => known[name]?.[type]
+    const all = recipeChecks(stack.checks, valuesOf(stack, given), '10.2.1.1')
+    return all.find(({ id }) => id === `dns.${name}`)?.check({ ...look, resolve })
+  }
+
+  it('takes an alias, and an address in its place, as the gateway’s own records have one for each name', async () => {
+    expect(await found('openai')).toEqual({ is: 'ok', saw: 'chat.example.net' })
+    expect(await found('chat')).toEqual({ is: 'ok', saw: '10.2.1.120' })
+    expect(await found('vllm')).toMatchObject({ is: 'missed', saw: expect.stringContaining('no answer') })
   })
 })

@@ -5,7 +5,9 @@ import { filled, type RecipeCheck } from './book.ts'
 const askedAt = { http: 80, https: 443 } as const
 
 async function dns(look: Look, name: string, type: 'A' | 'CNAME' | undefined, resolver: string): Promise<Finding> {
-  const found = await look.resolve({ resolver, name, type })
+  // A name with an address of its own is as good as an alias, and a server answers a question for the other one with nothing.
+  const alias = type === 'CNAME' ? ((await look.resolve({ resolver, name, type })) ?? []) : []
+  const found = alias.length > 0 ? alias : await look.resolve({ resolver, name })
   if (found === undefined) return missed(`${resolver} gives no answer`, 'Name one that answers with --resolver.')
   return found.length > 0 ? ok(found.join(', ')) : missed(`it has no ${type ?? 'A'} record of it`, 'Add the record.')
 }
