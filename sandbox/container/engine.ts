@@ -28,22 +28,26 @@ export interface Engine {
   compose(by: 'docker compose' | 'docker-compose', folder: string, ...words: string[]): Promise<Ran>
   /** the namespace of its machine */
   network: string
+  /** what a shell beside it has: `docker` and `docker-compose` on its PATH */
+  env: NodeJS.ProcessEnv
   /** runs a command on the machine of the engine, outside of all containers */
   beside(argv: string[]): Promise<Ran>
   /** ends everything that it started, and waits for that */
   close(): Promise<void>
 }
 
-const suite = (name: string, uri: string): string =>
+/** A suite of Debian, as apt's list of sources has it. */
+export const suite = (name: string, uri: string): string =>
   `Types: deb\nURIs: ${uri}\nSuites: ${name}\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n`
 
 /** What the image of the gateway is made of beside our own files, in the Debian that its Dockerfile names. */
 const contents = ['haproxy', 'nodejs', 'tini', 'iproute2', 'procps', 'ca-certificates']
-const mirror = 'http://deb.debian.org/debian'
+/** Where Debian's packages are. */
+export const mirror = 'http://deb.debian.org/debian'
 const sources = [`deb ${mirror} trixie main`, `deb ${mirror}-security trixie-security main`]
 
 /** Makes something in the cache once, whole or not at all. */
-async function madeOnce(name: string, make: (aside: string) => Promise<void>): Promise<string> {
+export async function madeOnce(name: string, make: (aside: string) => Promise<void>): Promise<string> {
   const path = join(cacheFolder(), 'container', name)
   await alone(`${path}.lock`, async () => {
     if (existsSync(path)) return
@@ -62,7 +66,7 @@ async function done(file: string, words: string[], env?: NodeJS.ProcessEnv): Pro
 }
 
 /** Compose as Debian has it: one program, which needs nothing of its suite. */
-const composeProgram = (): Promise<string> =>
+export const composeProgram = (): Promise<string> =>
   madeOnce('docker-compose', async (aside) => {
     const folder = `${aside}.apt`
     const files = await download(folder, ['docker-compose'], { name: 'sid', sources: suite('sid', mirror) })
@@ -98,13 +102,11 @@ function programs(folder: string, { root, bin }: Packages): string {
   return own
 }
 
-function launch(folder: string, network: string, env: NodeJS.ProcessEnv): ChildProcess {
+function launch(folder: string, network: string, env: NodeJS.ProcessEnv, dns: string[]): ChildProcess {
   const config = join(folder, 'daemon.json')
   // This machine may forbid raising it.
-  writeFileSync(
-    config,
-    JSON.stringify({ 'default-ulimits': { nofile: { Name: 'nofile', Hard: 20_000, Soft: 20_000 } } }),
-  )
+  const limits = { nofile: { Name: 'nofile', Hard: 20_000, Soft: 20_000 } }
+  writeFileSync(config, JSON.stringify({ 'default-ulimits': limits, dns }))
   const places = ['--data-root', join(folder, 'data'), '--exec-root', join(folder, 'exec'), '-p', join(folder, 'pid')]
   const names = ['--containerd-namespace', network, '--containerd-plugins-namespace', `${network}-p`]
   const log = openSync(join(folder, 'dockerd.log'), 'a')
@@ -113,15 +115,16 @@ function launch(folder: string, network: string, env: NodeJS.ProcessEnv): ChildP
   return spawn('nsenter', [...argv, '-H', `unix://${folder}/docker.sock`], { env, stdio: ['ignore', log, log] })
 }
 
-/** Starts one. Throws, with what it said, where it does not answer within a minute. */
-export async function startEngine(): Promise<Engine> {
+/** Starts one, whose containers ask these servers for names. Throws, with what it said, where it does not answer within a minute. */
+export async function startEngine(dns: string[] = []): Promise<Engine> {
   const found = await packages(['docker.io', 'iptables', 'mmdebstrap'])
   const [compose, debian] = [await composeProgram(), await debianRoot(found)]
   const folder = mkdtempSync(join(tmpdir(), 'engine-'))
   const network = `rop-${process.pid}`
   const own = programs(folder, found)
   mkdirSync(join(folder, 'cli/cli-plugins'), { recursive: true })
-  symlinkSync(compose, join(folder, 'cli/cli-plugins/docker-compose'))
+  for (const at of [join(folder, 'cli/cli-plugins/docker-compose'), join(own, 'docker-compose')])
+    symlinkSync(compose, at)
   // What this machine has of it already was not fetched.
   const tables = libraryFolders(found.root)
     .map((one) => join(one, 'xtables'))
@@ -135,9 +138,10 @@ export async function startEngine(): Promise<Engine> {
   }
   await done('ip', ['netns', 'add', network])
   await done('ip', ['-n', network, 'link', 'set', 'lo', 'up'])
-  const daemon = launch(folder, network, { ...env, ...libraries })
+  const daemon = launch(folder, network, { ...env, ...libraries }, dns)
   const engine: Engine = {
     network,
+    env,
     docker: (...words) => run(join(own, 'docker'), words, env),
     compose: (by, at, ...words) =>
       by === 'docker-compose'

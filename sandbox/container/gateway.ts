@@ -8,6 +8,8 @@ import type { Engine } from './engine.ts'
 
 /** What a person has who has fetched the project, and two engines on the containers' network. */
 export interface Project {
+  /** where the checkout lies, as `remote-ollama-proxy` */
+  above: string
   /** the folder of compose.yaml */
   folder: string
   /** how engines behave from now on, by the stand-in's faults */
@@ -25,7 +27,8 @@ const node = (name: string): string => `  ${name}:
 
 /** Lays out the project as it is fetched, and a base image that has its packages, since none can be fetched from within. */
 export async function fetched(engine: Engine, nodes: string[]): Promise<Project> {
-  const root = mkdtempSync(join(tmpdir(), 'project-'))
+  const above = mkdtempSync(join(tmpdir(), 'project-'))
+  const root = join(above, 'remote-ollama-proxy')
   for (const name of [
     'lib',
     'templates',
@@ -36,7 +39,7 @@ export async function fetched(engine: Engine, nodes: string[]): Promise<Project>
     'warm-models.ts',
   ])
     cpSync(join(checkout, name), join(root, name), { recursive: true })
-  const base = join(root, 'base')
+  const base = join(above, 'base')
   for (const { from, to } of await packages(realLook(), checkout)) {
     mkdirSync(dirname(`${base}${to}`), { recursive: true })
     cpSync(from, `${base}${to}`, { recursive: true })
@@ -46,10 +49,11 @@ export async function fetched(engine: Engine, nodes: string[]): Promise<Project>
   if (built.code !== 0) throw new Error(`the base image was not built: ${built.stderr}`)
   const folder = join(root, 'templates/container')
   for (const name of nodes) cpSync(await bundle(), join(folder, 'nodes', name), { recursive: true })
-  writeFileSync(join(folder, 'compose.override.yaml'), `services:\n${nodes.map(node).join('')}`)
+  if (nodes.length > 0) writeFileSync(join(folder, 'compose.override.yaml'), `services:\n${nodes.map(node).join('')}`)
   return {
+    above,
     folder,
     faults: (name, faults) => writeFileSync(join(folder, 'nodes', name, 'ollama-faults.json'), JSON.stringify(faults)),
-    remove: () => rmSync(root, { recursive: true, force: true }),
+    remove: () => rmSync(above, { recursive: true, force: true }),
   }
 }

@@ -35,6 +35,7 @@ const DEFAULTS: Record<string, Entry> = {
   'qwen3-coder:30b': entry(18.556701, 'tools', '30.5B', 'qwen3moe', 262144),
   'deepseek-coder:6.7b': entry(3.827834, 'plain', '7B', 'llama', 16384),
   'deepseek-r1:70b': entry(42.520412, 'think', '70.6B', 'llama', 131072),
+  'llama3:latest': entry(4.661224, 'plain', '8.0B', 'llama', 8192),
   'llama3.2:1b': entry(1.321098, 'tools', '1.2B', 'llama', 131072),
   'nomic-embed-text:latest': entry(0.274302, 'embed', '137M', 'nomic-bert', 2048),
   'all-minilm:latest': entry(0.045949, 'embed', '23M', 'bert', 512),
