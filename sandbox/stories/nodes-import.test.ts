@@ -17,7 +17,7 @@ const apiKeys = '"Bearer a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d6" 1;\n'
 
 describe.skipIf(cannot)(titled('a gateway without an engine takes over from nginx'), () => {
   let box: Box
-  let stop: () => void
+  let stop: () => Promise<unknown>
   const rop = (...words: string[]) => box.run([`${box.prefix}/bin/rop`, ...words], { cwd: '/' })
   const serve = (port: number) =>
     box.start(['/bin/sh', '-c', `OLLAMA_HOST=127.0.0.1:${port} exec ${box.prefix}/bin/ollama serve`])
@@ -47,7 +47,11 @@ describe.skipIf(cannot)(titled('a gateway without an engine takes over from ngin
 
   it('takes the servers and the keys as they are written, and names what it does not', async () => {
     const running = serve(first)
-    stop = () => running.kill()
+    // What one that is just dying took in is lost, and told so.
+    stop = () => {
+      running.kill()
+      return running.done
+    }
     serve(second)
     await eventually('a model is there', async () => {
       const pulled = await box.run(['ollama', 'pull', 'qwen3:0.6b'], { env: { OLLAMA_HOST: `127.0.0.1:${second}` } })
@@ -76,7 +80,7 @@ describe.skipIf(cannot)(titled('a gateway without an engine takes over from ngin
 
   it('goes on when one of the servers stops, and nobody notices', async () => {
     expect(await by()).toBe('node-2')
-    stop()
+    await stop()
     const answers = await Promise.all(Array.from({ length: 6 }, ask))
     expect(answers.filter(({ status }) => status !== 200).map(({ body }) => body)).toEqual([])
     await eventually('the gateway knows', async () => /^node-1 +down/m.test((await rop('nodes')).stdout))
