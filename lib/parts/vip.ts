@@ -13,8 +13,8 @@ import type { VirtualRouter } from '../platform/platform.ts'
 import type { Machine } from '../site/machine.ts'
 import type { Setup } from '../site/setup.ts'
 import { listensOnVip, ownAddress, type Vip } from '../site/vip.ts'
-import { file, jobFileStep, packaged, service } from '../steps/resources.ts'
-import { advice, again, type Check, type Finding, missed, ok, type Step } from '../steps/step.ts'
+import { file, jobFileStep, packaged, service, tilde } from '../steps/resources.ts'
+import { advice, again, type Check, type Finding, missed, ok, type Step, skipped } from '../steps/step.ts'
 import { leaving } from './absent.ts'
 import type { Part } from './part.ts'
 import { heldBy, pairOf, telling } from './vip-holder.ts'
@@ -151,6 +151,19 @@ const shown = (): Step => ({
   apply: reloadAnew,
 })
 
+/** Whoever has it is one of the two, and there are no two any more; HAProxy does not start without it as long as its configuration names it. */
+const dropped = (): Step => ({
+  id: 'vip.certificate',
+  title: 'The certificate by which the two gateways knew each other is gone',
+  needs: ['haproxy.service', 'haproxy.config'],
+  keeps: 'it goes with the gateway',
+  check: async (look) =>
+    (await look.read(pairFile(look))) === undefined
+      ? skipped('the settings say off')
+      : missed(`${tilde(look, pairFile(look))} is still there`, again),
+  apply: (host) => host.remove(pairFile(host)),
+})
+
 /** What one counts the other then does not know, and nothing else is amiss. */
 const told = (vip: Vip): Check => ({
   id: 'vip.peers',
@@ -251,7 +264,9 @@ export const vip: Part = {
     const wanted = setup.mode === 'proxy' ? setup.settings.vip : undefined
     if (!router) return wanted ? [none()] : []
     if (!wanted)
-      return confFile(machine) in setup.receipt.files ? leaving(keepalived(router, machine, setup, gone)) : []
+      return confFile(machine) in setup.receipt.files
+        ? [dropped(), ...leaving(keepalived(router, machine, setup, gone))]
+        : []
     const title = 'Keepalived, which moves the address, is installed'
     return [
       card(machine, wanted),

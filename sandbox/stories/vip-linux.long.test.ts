@@ -129,6 +129,7 @@ ip -n stranger address add ${vip}/24 dev twin && ip -n stranger link set twin up
     await done(rop('status'))
     expect(await addresses()).not.toContain(vip)
     expect((await sh(`systemctl cat ${unit}; ls ${conf}`)).stdout).toBe('')
+    expect((await sh('find / -xdev -name two_gateways.pem')).stdout).toBe('')
     await set(pair())
     await done(rop('uninstall', '--yes'))
     expect(await addresses()).not.toContain(vip)
