@@ -9,20 +9,45 @@ import { readSettings } from '../site/settings.ts'
 import { takeLock } from '../steps/receipt.ts'
 import { ownVersion } from './arguments.ts'
 import type { Flags, Script, Ui } from './cli.ts'
+import { complain } from './screens/wrap.ts'
 
 /**
  * What the other gateway does with what comes by its input: it is kept in a file for its owner alone as long as that
- * takes. Its exit code is that of restore.
+ * takes. It tells what time it is there, first and last. Its exit code is that of restore.
  */
 export const receiving = [
+  'echo "clock $(date +%s)"',
   'file=$(umask 077; mktemp) || exit 1',
   'cat > "$file"',
   'as=; [ "$(id -u)" = 0 ] || as="sudo -n"',
   '$as rop restore "$file" --pair --yes',
   'code=$?',
   'rm -f "$file"',
+  'echo "clock $(date +%s)"',
   'exit $code',
 ].join('; ')
+
+/** Seconds by which two clocks may differ before anybody is told. */
+const tolerated = 2
+
+/**
+ * Seconds by which a clock that was read between two moments (ms since 1970) of ours is ahead of them at least, or behind
+ * (less than 0); 0 where it agrees as far as can be told, or where nothing says what it was.
+ */
+export function clocksApart(said: string, from: number, until: number): number {
+  const read = [...said.matchAll(/^clock (\d+)$/gm)].map(([, seconds]) => Number(seconds))
+  const [first = Number.NaN, last = Number.NaN] = [read[0], read.at(-1)]
+  if (last > until / 1000 + tolerated) return Math.round(last - until / 1000)
+  return first + 1 < from / 1000 - tolerated ? Math.round(first - from / 1000) : 0
+}
+
+/** What is to be said of clocks that do not agree: limits of a minute and the ends of keys go by them. */
+const ofClocks = (to: string, seconds: number): string[] =>
+  seconds === 0
+    ? []
+    : [
+        `The clock of ${to} is ${Math.abs(seconds)} s ${seconds > 0 ? 'ahead of' : 'behind'} this one, so keys end and limits begin anew at other moments there; let both keep the time of one server (timedatectl).`,
+      ]
 
 /** pair: settings and keys of this gateway for the other one of the pair. */
 async function pair(ui: Ui, flags: Flags, [word, ...more]: string[]): Promise<number> {
@@ -74,8 +99,10 @@ async function send(ui: Ui, host: Host, to: string): Promise<number> {
   const done = ui.busy(`Carrying settings and keys to ${to}`, true)
   const argv = ['sh', '-c', 'exec ssh -o BatchMode=yes -- "$1" "$2" < "$3"', 'sh', to, receiving, file]
   try {
+    const from = Date.now()
     const { code, stdout } = await host.run(argv, { codes: [0, exitCodes.partly], timeoutMs: 600_000, secret: true })
     if (ui.verbose) ui.say(stdout.trim())
+    for (const line of ofClocks(to, clocksApart(stdout, from, Date.now()))) complain(line)
     ui.say(
       code === 0
         ? `${to} has the settings and keys of this gateway, but for its own vip and listener addresses.`
