@@ -4,7 +4,7 @@ import { refuse } from '../refusal.ts'
 
 /** The same limit, whether a rule finds it or the buffer ends there, which HAProxy says itself. */
 export const tooLong = {
-  head: 'the headers are over 16 KB in all; send fewer or shorter ones.',
+  head: 'the headers are over 16 KB in all; send fewer or shorter ones (in a browser, delete the cookies of this name).',
   target: 'the path with its query is over 4 KB; send what is long in the body.',
 }
 
