@@ -1,11 +1,12 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { swap } from '../../lib/haproxy/reload.ts'
 import { generateKey, hashKey } from '../../lib/people/key.ts'
 import { emptyReceipt } from '../../lib/site/receipt.ts'
+import { triedVersions } from '../attacks/versions/each.ts'
 import { authority, pem } from '../lab/certificates.ts'
 import { eventually, freePort, type RunningGateway, startGateway } from '../lab/gateway.ts'
 import { notOk, proofs, reported } from '../lab/proofs.ts'
@@ -51,7 +52,7 @@ const engine =
     wire.end()
   }
 
-describe('a real Open WebUI in a real browser', () => {
+describe.each(triedVersions)('a real Open WebUI in a real browser, behind $title', ({ program }) => {
   const folder = mkdtempSync(join(tmpdir(), 'open-webui-'))
   const pace = { ms: 100 }
   const shots = process.env.SHOTS
@@ -67,7 +68,14 @@ describe('a real Open WebUI in a real browser', () => {
     if (shots) await page.screenshot({ path: join(shots, `${title}.png`) })
   }
 
+  let why: string | undefined
+
   beforeAll(async () => {
+    const haproxy = await program().catch((error: Error) => {
+      why = error.message
+      return undefined
+    })
+    if (why !== undefined) return
     recorder = await startRecorder(engine(pace))
     const backend = await freePort('127.0.0.1')
     port = 12_000
@@ -80,6 +88,7 @@ ${more}`
     gateway = await startGateway({
       ...{ enginePort: recorder.port, settings: settings(), registry },
       certificates: { [`${name}.pem`]: pem(ca.server(name)) },
+      ...(haproxy ? { haproxy } : {}),
     })
     webui = await startOpenWebui({
       ...{
@@ -96,6 +105,7 @@ ${more}`
       await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1200, height: 850 } })
     ).newPage()
   }, 900_000)
+  beforeEach(({ skip }) => skip(why !== undefined, why))
   afterAll(async () => {
     await browser?.close()
     await webui?.stop()
@@ -159,6 +169,52 @@ ${more}`
     expect(await open(`https://${name}:${port}`)).toContain(' 101 ')
   })
 
+  /** Adds a file to the message that is being written, as somebody does who picks one. */
+  const attach = async (file: string) => {
+    const answered = page.waitForResponse(
+      (answer) => answer.request().method() === 'POST' && answer.url().includes('/api/v1/files/'),
+      { timeout: 120_000 },
+    )
+    await page.locator('input[type=file]').first().setInputFiles(join(folder, file))
+    return (await answered).status()
+  }
+
+  test('a small file is taken and shown with the message; one over the bound is refused, and the page goes on', async () => {
+    pace.ms = 20
+    writeFileSync(join(folder, 'small.txt'), 'what it is about')
+    expect(await attach('small.txt')).toBe(200)
+    await page.getByText('small.txt').first().waitFor({ timeout: 30_000 })
+    await shot('5-upload')
+    writeFileSync(join(folder, 'large.txt'), '')
+    truncateSync(join(folder, 'large.txt'), 101 * 1024 ** 2)
+    expect(await attach('large.txt')).toBe(413)
+    await shot('6-refused')
+    expect(await page.getByText('large.txt').count()).toBe(0)
+    const before = await answers()
+    await say(page, 'What is it about?')
+    await eventually('the whole answer is read', async () => (await answers()) > before, 60_000)
+    // It asks for a title and for further questions as well.
+    expect(asked().some(({ body }) => body.includes('what it is about'))).toBe(true)
+  })
+
+  test('a browser with 6 KB of cookies works as before, and one with more than a head may have is told what to delete', async () => {
+    const cookie = (letter: string) => ({ name: letter, value: letter.repeat(3000), domain: name, path: '/' })
+    const context = page.context()
+    await context.addCookies(['a', 'b'].map(cookie))
+    await page.reload()
+    await page.locator('#chat-input').waitFor({ timeout: 90_000 })
+    await say(page, 'With cookies.')
+    await eventually('the whole answer is read', async () => (await answers()) > 0, 60_000)
+    await context.addCookies(['c', 'd', 'e', 'f'].map(cookie))
+    const answer = await page.reload()
+    await shot('7-too-many-cookies')
+    expect([400, 431]).toContain(answer?.status())
+    expect(await page.locator('body').innerText()).toContain('in a browser, delete the cookies of this name')
+    for (const name of ['a', 'b', 'c', 'd', 'e', 'f']) await context.clearCookies({ name })
+    await page.reload()
+    await page.locator('#chat-input').waitFor({ timeout: 90_000 })
+  })
+
   test('test.ts finds no fault', async () => {
     const all = await reported(gateway, recorder.port, proofs(gateway))
     expect(notOk(all.filter(({ id }) => id.startsWith('services.')))).toEqual([])
@@ -171,7 +227,7 @@ ${more}`
       .click()
     await page.getByText('Sign Out').click()
     await page.locator('input[type=email]').waitFor({ timeout: 60_000 })
-    await shot('5-signed-out')
+    await shot('8-signed-out')
     expect((await page.context().cookies()).some((one) => one.name === 'token')).toBe(false)
   })
 })
