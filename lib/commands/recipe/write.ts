@@ -67,8 +67,10 @@ async function pinned(host: Host, image: string): Promise<string> {
       )
     })
   await ask(['docker', 'pull', '--quiet', image])
-  const { stdout } = await ask(['docker', 'image', 'inspect', '--format', '{{index .RepoDigests 0}}', image])
-  const digest = /@(sha256:[0-9a-f]{64})/.exec(stdout)?.[1]
+  const { stdout } = await ask(['docker', 'image', 'inspect', '--format', '{{join .RepoDigests "\\n"}}', image])
+  // The same image may have come under another name as well, from where this one cannot be had.
+  const own = stdout.split('\n').find((line) => line.startsWith(`${image.replace(/:[^:/]*$/, '')}@`))
+  const digest = /@(sha256:[0-9a-f]{64})$/.exec(own?.trim() ?? '')?.[1]
   if (digest === undefined)
     throw new Stop(exitCodes.precondition, `Docker has no digest of ${image}, as of one that was built here.`)
   return `${image}@${digest}`
