@@ -1,5 +1,6 @@
 import type { ApiKind } from '../site/service-kinds.ts'
 import type { Service } from '../site/services.ts'
+import { certificateUse } from './listeners.ts'
 import type { Gateway, Listener } from './policy.ts'
 
 /** What services listen on beyond the listeners themselves: further ports of their addresses, https on all of them. */
@@ -51,6 +52,14 @@ export const placesOf = (gateway: Gateway, service: Service): Listener[] =>
   listenersFor(gateway, service).map((listener) =>
     shares(listener, service) ? listener : https(listener, service.port ?? listener.port),
   )
+
+/** The name under `tls` that a service is reached by: its own, or the wildcard that covers it. */
+export const certifiedName = ({ settings }: Pick<Gateway, 'settings'>, { name }: Pick<Service, 'name'>): string =>
+  Object.hasOwn(settings.tls, name) ? name : name.replace(/^[^.]+/, '*')
+
+/** The first place where a service is reached without a client certificate; undefined where there is none. */
+export const openPlaceOf = (gateway: Gateway, service: Service): Listener | undefined =>
+  placesOf(gateway, service).find((one) => certificateUse(one, certifiedName(gateway, service)) !== 'required')
 
 /** All that is listened on. */
 export const everyListener = (gateway: Gateway): Listener[] => [...gateway.listeners, ...doorsOf(gateway)]

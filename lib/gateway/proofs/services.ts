@@ -4,7 +4,7 @@ import type { ApiKind, PageKind } from '../../site/service-kinds.ts'
 import type { Service } from '../../site/services.ts'
 import { type Check, type Finding, missed, ok, unexplained } from '../../steps/step.ts'
 import type { Gateway, Listener } from '../policy.ts'
-import { placesOf } from '../services.ts'
+import { openPlaceOf, placesOf } from '../services.ts'
 import { type Asked, askService, type Place, seen } from './service-asked.ts'
 import { bearer, type Target } from './target.ts'
 import { arrives, comesBack, foreignRefused, opens } from './visitors.ts'
@@ -15,13 +15,13 @@ const isWithin = (status: number, wanted: number | string): boolean => {
   return status >= from && status <= to
 }
 
-/** What test.ts asks of each service, where it is reached first; who may come there is proven with the listeners. */
+/** What test.ts asks of each service, where it is first reached without a client certificate; who may come there is proven with the listeners. */
 export function serviceProofs(target: Target, gateway: Gateway): Check[] {
   const { services = [] } = gateway
   const places = services.flatMap((service) => placesOf(gateway, service).map((listener) => ({ service, listener })))
   return services.flatMap((service) => {
-    const [listener] = placesOf(gateway, service)
-    if (!listener || listener.certificates === 'required') return []
+    const listener = openPlaceOf(gateway, service)
+    if (!listener) return []
     const check: Make = (id, title, ask, after = []) => ({
       id: `services.${service.id}-${id}`,
       title: `${service.id}: ${title}`,
@@ -117,9 +117,9 @@ const closedRow = (asked: Omit<Asked, 'path'>, row: string, target: Target, chec
 /** Every row of the recipes that must not get through, for `test --hostile`. */
 export const hostileToServices = (target: Target, gateway: Gateway): Check[] =>
   (gateway.services ?? []).flatMap((service) => {
-    const [listener] = placesOf(gateway, service)
+    const listener = openPlaceOf(gateway, service)
     const { kind } = service
-    if (!listener || listener.certificates === 'required' || kind.is !== 'api') return []
+    if (!listener || kind.is !== 'api') return []
     return kind.closed.map((row) =>
       closedRow({ service, listener }, row, target, (id, title, ask) => ({
         id: `hostile.services.${service.id}.${id}`,

@@ -4,6 +4,7 @@ import { asksCertificates } from '../../../site/settings.ts'
 import { certificateUse, conditionLines } from '../../listeners.ts'
 import type { Gateway } from '../../policy.ts'
 import { pageRefusal, pageSaid, sign } from '../../refusal.ts'
+import { certifiedName } from '../../services.ts'
 import { certified } from '../keys.ts'
 import { malformed } from '../shape.ts'
 import { nameRule } from '../tls.ts'
@@ -46,10 +47,10 @@ const uploads = ({ upload }: PageKind): string[] => [
 ]
 
 /** Listeners on which nobody is shown a page without a client certificate. */
-function strictFor({ settings, listeners }: Gateway, { name, listeners: where }: Service): string[] {
-  const certified = Object.hasOwn(settings.tls, name) ? name : name.replace(/^[^.]+/, '*')
-  return listeners
-    .filter((one) => where.some((wanted) => wanted === one.name) && certificateUse(one, certified) === 'required')
+function strictFor(gateway: Gateway, service: Service): string[] {
+  const [name, where]: [string, string[]] = [certifiedName(gateway, service), service.listeners]
+  return gateway.listeners
+    .filter((one) => where.includes(one.name) && certificateUse(one, name) === 'required')
     .map((one) => one.name)
 }
 
