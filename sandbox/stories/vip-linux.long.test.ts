@@ -123,6 +123,28 @@ ip -n stranger address add ${vip}/24 dev twin && ip -n stranger link set twin up
     await eventually('Keepalived is back', async () => (await rop('status')).code === 0)
   })
 
+  test('says that both have the address where neither hears the other, and gives it away to nobody then', async () => {
+    await done(sh('apt-get update -q && apt-get install -q -y --no-install-recommends nftables'))
+    const deaf = ['input', 'output'].map(
+      (way) =>
+        `add chain ip cut ${way} { type filter hook ${way} priority 0; }; add rule ip cut ${way} ip protocol 112 drop`,
+    )
+    await done(fromPeer(`nft '${['add table ip cut', ...deaf].join('; ')}'`))
+    const theirs = async () => (await fromPeer('ip -4 -o address')).stdout.includes(vip)
+    await eventually('both have it', async () => (await theirs()) && (await addresses()).includes(vip))
+    const status = await rop('status')
+    expect([status.code, told(status)]).toEqual([1, expect.stringMatching(/Pair +both gateways have 10\.50\.0\.100/)])
+    expect(told(status)).toContain('protocol 112 must pass between their addresses')
+    const shown = await rop('vip')
+    expect([shown.code, shown.stdout]).toEqual([1, expect.stringContaining('both gateways have 10.50.0.100')])
+    const moved = await rop('vip', 'move')
+    expect([moved.code, moved.stderr]).toEqual([3, expect.stringContaining('both gateways have 10.50.0.100')])
+    await done(fromPeer('nft delete table ip cut'))
+    await eventually('the one with the higher priority has it', async () => !(await theirs()))
+    expect(await addresses()).toContain(vip)
+    await done(rop('status'))
+  })
+
   test('goes with the setting, and with the rest', async () => {
     await sh('systemctl stop peer')
     await set({})
