@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { exitCodes, Stop } from '../host/command.ts'
@@ -49,6 +50,18 @@ function parse({ options, positionals, usage }: Usage, argv: string[]) {
     const meant = near === undefined ? '' : ` Did you mean --${near}?`
     throw new Stop(exitCodes.usage, `${fault}.${meant}\n${usage.split('\n')[0]}\n--help says what each does.`)
   }
+}
+
+/** Whom --resolver names, an address with its port where that is another than 53; undefined where it was not given. Throws `Stop` (exit 2) for anything else. */
+export function resolverOf(flags: Flags): string | undefined {
+  const resolver = flags.resolver as string | undefined
+  if (resolver === undefined) return undefined
+  const [, bracketed, plain = bracketed] = /^(?:\[(.*)\](?::\d{1,5})?|([\d.]+)(?::\d{1,5})?)$/.exec(resolver) ?? []
+  if (isIP(plain ?? resolver) !== 0) return resolver
+  throw new Stop(
+    exitCodes.usage,
+    `--resolver takes an address such as 192.168.1.1 or 127.0.0.1:5353, not ${JSON.stringify(resolver.slice(0, 80))}.`,
+  )
 }
 
 /** What is wrong with what was given where one file to read is wanted: none, too many, or none that is there. */

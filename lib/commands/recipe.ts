@@ -3,6 +3,7 @@ import { type Host, realHost } from '../host/host.ts'
 import { called, typed } from '../host/typed.ts'
 import { didYouMean } from '../site/nearest.ts'
 import { observeAll } from '../steps/step.ts'
+import { resolverOf } from './arguments.ts'
 import type { Flags, Script, Ui } from './cli.ts'
 import { filled, type Recipe, recipeNames, recipeOf, valuesOf } from './recipe/book.ts'
 import { recipeChecks } from './recipe/verify.ts'
@@ -93,7 +94,7 @@ async function verify(
   values: Record<string, string>,
   flags: Flags,
 ): Promise<number> {
-  const all = recipeChecks(checks, values, flags.resolver as string | undefined)
+  const all = recipeChecks(checks, values, resolverOf(flags))
   const results = await observeAll(all, host, (result) =>
     ui.json
       ? undefined

@@ -1,4 +1,3 @@
-import { isIP } from 'node:net'
 import { hostileChecks } from '../checks/hostile.ts'
 import { findTarget, partChecks } from '../checks/index.ts'
 import { dnsChecks } from '../checks/names.ts'
@@ -16,6 +15,7 @@ import { smallest } from '../site/models.ts'
 import type { Setup } from '../site/setup.ts'
 import { junit, tap } from '../steps/results.ts'
 import { type Check, observeAll, type Result } from '../steps/step.ts'
+import { resolverOf } from './arguments.ts'
 import { type Flags, type Script, type Ui, unbroken } from './cli.ts'
 import { borderOf } from './dns.ts'
 import { prepare } from './prepare.ts'
@@ -50,14 +50,8 @@ export async function test(ui: Ui, flags: Flags): Promise<number> {
 
 /** Whether the resolver that was named knows this gateway's names. */
 function namesAsked(machine: Machine, setup: Setup, flags: Flags): Check[] {
-  const resolver = flags.resolver as string | undefined
+  const resolver = resolverOf(flags)
   if (resolver === undefined) return []
-  const [, bracketed, plain = bracketed] = /^(?:\[(.*)\](?::\d{1,5})?|([\d.]+)(?::\d{1,5})?)$/.exec(resolver) ?? []
-  if (isIP(plain ?? resolver) === 0)
-    throw new Stop(
-      exitCodes.usage,
-      `--resolver takes an address such as 192.168.1.1 or 127.0.0.1:5353, not ${JSON.stringify(resolver.slice(0, 80))}.`,
-    )
   return dnsChecks(gatewayOf(machine, setup), resolver, borderOf(flags))
 }
 
