@@ -20,7 +20,8 @@ export async function secured(options: GatewayOptions, pems: Record<string, stri
   let port = 0
   const bind = (text: string): string => {
     const [line = '', address = ''] = /^ {4}bind ([\d.]+):\d+.*$/m.exec(text) ?? []
-    const written = / (\/(?:\\ |[^\s"])+?)\/\.haproxy\//.exec(text)?.[1] ?? ''
+    const written = / (\/(?:\\ |[^\s"])+?)\/\.haproxy\//.exec(text)?.[1]
+    if (written === undefined) throw new Error('no path of ours is in the configuration')
     const { certs } = places(written.replaceAll('\\ ', ' '))
     mkdirSync(certs, { recursive: true, mode: 0o700 })
     const list = Object.entries(pems).map(([name, pem]) => {
