@@ -3,6 +3,7 @@ import { trials } from '../../lib/checks/trials.ts'
 import type { ProbeKeys } from '../../lib/gateway/proofs/probe-keys.ts'
 import { rowOf } from '../../lib/haproxy/runtime.ts'
 import { askNode, mostModels } from '../../lib/nodes/ask.ts'
+import { readSign } from '../../lib/observer/sign.ts'
 import { generateKey } from '../../lib/people/key.ts'
 import { places } from '../../lib/platform/mac/places.ts'
 import { nodesOf } from '../../lib/site/nodes.ts'
@@ -38,6 +39,7 @@ beforeAll(async () => {
   await gateway.machine.write(places(gateway.home).settings, yaml())
   observer = await startObserver(gateway, metrics)
   await eventually('the gateway reaches it', reached)
+  await eventually('it has told how it does', async () => (await readSign(gateway.machine)) !== undefined)
 }, 120_000)
 afterAll(async () => {
   observer?.process.kill('SIGCONT')
