@@ -3,6 +3,7 @@ import { typed } from '../host/typed.ts'
 import type { Settings } from '../site/settings.ts'
 import { advice, type Check, type Finding, missed, ok } from '../steps/step.ts'
 import { covers } from './judge.ts'
+import { isFromRoot } from './own-ca.ts'
 import type { Facts } from './pair.ts'
 import { isPlaceholder, left, type Memory, memories, sourceOf } from './renew.ts'
 import { heldFor, type Shown, shownFor, written } from './served.ts'
@@ -108,6 +109,8 @@ export async function keptFinding(look: Look, settings: Settings, name: string, 
   const wanted = sourceOf(settings, name)
   if (from !== undefined && from !== wanted)
     return missed(`the certificate for ${name} came from ${from}, and ${wanted} is wanted`, typed('apply'))
+  if (wanted === 'own-ca' && !(await isFromRoot(look, held)))
+    return missed(`the certificate for ${name} is not from the root that this machine has now`, typed('apply'))
   return covers(held, name)
     ? ok(`serial ${held.serial}, ${remaining(held, now)} left`)
     : missed(`the certificate for ${name} is for ${held.names.join(', ')}`, typed('apply'))

@@ -7,8 +7,9 @@ import { issued } from '../../test/certificates.ts'
 import { type Host, realHost } from '../host/host.ts'
 import { places } from '../platform/here.ts'
 import { parseSettings } from '../site/settings.ts'
+import { keptFinding } from './checks.ts'
 import { judge } from './judge.ts'
-import { makeRoot, placeholder, rootFile } from './own-ca.ts'
+import { heldRoot, isRoot, keepRoot, makeRoot, placeholder, rootFile } from './own-ca.ts'
 import { factsIn } from './pair.ts'
 import { isPlaceholder, memories, renew } from './renew.ts'
 import { heldFor, pemFile } from './served.ts'
@@ -106,4 +107,36 @@ it('a placeholder is known as one, and no certificate that anybody trusts', asyn
   const facts = factsIn(pem)
   expect(facts && isPlaceholder(facts)).toBe(true)
   expect(await trusted('studio.lan', pem)).toMatch(/self-signed certificate/)
+})
+
+it('the root of the other gateway takes the place of one’s own, and apply replaces what that one signed', async () => {
+  const [wanted, name] = [settings(['ai.lan']), 'ai.lan']
+  await makeRoot(host, [name])
+  const theirs = await heldRoot(host)
+  await makeRoot(host, [name])
+  await renew(host, wanted, name)
+  expect((await keptFinding(host, wanted, name)).is).toBe('ok')
+  if (theirs) await keepRoot(host, theirs)
+  expect(await heldRoot(host)).toEqual(theirs)
+  expect(await keptFinding(host, wanted, name)).toMatchObject({
+    saw: 'the certificate for ai.lan is not from the root that this machine has now',
+  })
+  await renew(host, wanted, name, { now: true })
+  expect((await keptFinding(host, wanted, name)).is).toBe('ok')
+  expect(await trusted(name, (await host.read(pemFile(host, name))) ?? '')).toBe('OK')
+})
+
+it('a root is an authority with its own key; anything else is none', async () => {
+  await makeRoot(host, ['ai.lan'])
+  const root = await heldRoot(host)
+  await makeRoot(host, ['ai.lan'])
+  const other = await heldRoot(host)
+  await renew(host, settings(['ai.lan']), 'ai.lan')
+  const leaf = (await host.read(pemFile(host, 'ai.lan'))) ?? ''
+  if (!root || !other) throw new Error('no root was made')
+  expect(isRoot(root)).toBe(true)
+  expect(isRoot({ ...root, key: other.key })).toBe(false)
+  expect(isRoot({ ...root, key: 'no key' })).toBe(false)
+  expect(isRoot({ ...root, certificate: 'none' })).toBe(false)
+  expect(isRoot({ certificate: leaf, key: leaf, names: ['ai.lan'] })).toBe(false)
 })

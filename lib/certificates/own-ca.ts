@@ -6,7 +6,7 @@ import type { Settings } from '../site/settings.ts'
 import { covers } from '../site/tls.ts'
 import { Unfit } from './judge.ts'
 import { authority, newKey, signed } from './openssl.ts'
-import { factsIn } from './pair.ts'
+import { type Facts, factsIn, keysIn } from './pair.ts'
 import type { Brought, Wanted } from './source.ts'
 
 const folderOf = (look: Look): string => `${places(look).state}/own-ca`
@@ -39,16 +39,42 @@ export async function makeRoot(host: Host, names: string[]): Promise<void> {
     days: rootDays,
     extensions: [...authority, `nameConstraints = critical,${constraints(names)}`],
   })
-  if (root === undefined) return
-  await host.write(keyFile(host), key)
-  await host.write(rootFile(host), root)
-  await host.write(namesFile(host), `${names.join('\n')}\n`)
+  if (root !== undefined) await keepRoot(host, { certificate: root, key, names })
 }
 
 /** The names that the root on this machine may sign for; undefined where there is none. */
 export async function rootNames(look: Look): Promise<string[] | undefined> {
   const text = await look.read(namesFile(look))
   return factsIn(await look.read(rootFile(look))) && text?.trim().split('\n')
+}
+
+/** A root with its key, and the names that it may sign for: whoever has it may sign for them. */
+export interface Root {
+  certificate: string
+  key: string
+  names: string[]
+}
+
+/** The root of this machine; undefined where there is none. */
+export async function heldRoot(look: Look): Promise<Root | undefined> {
+  const [certificate, key] = await Promise.all([look.read(rootFile(look)), look.read(keyFile(look))])
+  const names = await rootNames(look)
+  return certificate === undefined || key === undefined || !names ? undefined : { certificate, key, names }
+}
+
+/** Whether it is one: an authority, with its own key. */
+export function isRoot({ certificate, key }: Root): boolean {
+  const facts = factsIn(certificate)
+  const { keys } = keysIn(key)
+  return facts?.leaf.ca === true && keys.length === 1 && keys.every((one) => facts.leaf.checkPrivateKey(one))
+}
+
+/** Keeps a root as this machine's, in the place of the one that it had. */
+export async function keepRoot(host: Host, { certificate, key, names }: Root): Promise<void> {
+  await host.folder(folderOf(host))
+  await host.write(keyFile(host), key)
+  await host.write(rootFile(host), certificate)
+  await host.write(namesFile(host), `${names.join('\n')}\n`)
 }
 
 /** Whether a root that is for one name may sign for another, too. */
@@ -58,7 +84,7 @@ const permits = (permitted: string, name: string): boolean =>
 /** From the small authority of this machine: made when it is first needed, a new certificate when a third of its life is left. */
 export async function fromOwnCa(host: Host, { name, settings, held, due }: Wanted): Promise<Brought> {
   if (!(await rootNames(host))) await makeRoot(host, ownNames(settings))
-  else if (!due && (await isOurs(host, held))) return undefined
+  else if (!due && held && (await isFromRoot(host, held))) return undefined
   const names = await rootNames(host)
   if (!names) return undefined
   if (!names.some((one) => permits(one, name)))
@@ -89,9 +115,9 @@ export async function fromOwnCa(host: Host, { name, settings, held, due }: Wante
 }
 
 /** Whether the root that clients are to trust now issued it. */
-async function isOurs(look: Look, held: Wanted['held']): Promise<boolean> {
+export async function isFromRoot(look: Look, { leaf }: Pick<Facts, 'leaf'>): Promise<boolean> {
   const root = factsIn(await look.read(rootFile(look)))
-  return root !== undefined && held?.leaf.checkIssued(root.leaf) === true
+  return root !== undefined && leaf.checkIssued(root.leaf)
 }
 
 /** What keeps a listener able to start until a certificate has come: for this name, by nobody, for a week. */

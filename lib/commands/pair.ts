@@ -1,3 +1,4 @@
+import { heldRoot } from '../certificates/own-ca.ts'
 import { heldPair } from '../certificates/two-gateways.ts'
 import { exitCodes, Stop, Unexpected } from '../host/command.ts'
 import { type Host, realHost } from '../host/host.ts'
@@ -78,7 +79,12 @@ function addressee(flags: Flags, peer: string): string {
 
 const saved = async (host: Host): Promise<string> =>
   backupText(
-    { ...(await present(host)), keys: await readRegistry(host), pair: (await heldPair(host))?.text },
+    {
+      ...(await present(host)),
+      keys: await readRegistry(host),
+      pair: (await heldPair(host))?.text,
+      root: await heldRoot(host),
+    },
     await ownVersion(),
   )
 
@@ -88,7 +94,7 @@ async function lay(ui: Ui, host: Host, folder: string): Promise<number> {
   const file = `${folder.replace(/\/+$/, '')}/pair.json`
   await host.write(file, await saved(host), 0o600)
   ui.say(
-    `${file} has settings, keys (hashes) and what the two gateways know each other by, which is a secret. On the other one:\n    rop restore ${file} --pair\nThen remove the file.`,
+    `${file} has settings, keys (hashes), and the secrets of the pair. On the other one:\n    rop restore ${file} --pair\nThen remove the file.`,
   )
   return exitCodes.done
 }
@@ -130,8 +136,8 @@ function refused(to: string, { output: { code, stderr } }: Unexpected): Stop {
 
 export const script: Script = {
   usage: `Usage: ${typed('pair')} sync [--to USER@HOST | --folder FOLDER]
-Carries settings, keys (hashes), people and the certificate by which the two know each other to the other gateway of a pair (vip in
-settings.yaml), where they come in force at once. Its own vip and the addresses of its listeners stay. What lies in files that settings
+Carries settings, keys (hashes), people the certificate by which the two know each other and the root of own-ca to the other gateway of
+a pair (vip in settings.yaml), where they come in force at once. Its own vip and the addresses of its listeners stay. What lies in files that settings
 name, such as certificates, is not carried.
 
   --to USER@HOST     whom ssh is to reach (root at vip.peer); it asks for nothing, so a key of yours must be there

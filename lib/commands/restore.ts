@@ -1,3 +1,4 @@
+import { heldRoot, isRoot, keepRoot } from '../certificates/own-ca.ts'
 import { heldPair, isPairPem, keepPair } from '../certificates/two-gateways.ts'
 import { exitCodes, Stop } from '../host/command.ts'
 import { type Host, realHost } from '../host/host.ts'
@@ -39,7 +40,9 @@ export async function restore(ui: Ui, flags: Flags, names: string[]): Promise<nu
   const release = dry ? async () => {} : await takeLock(host)
   try {
     const now = await presentIn(host, flags.pair === true)
-    const wanted = flags.pair ? forPair(knowing(whole, file), now.settings, file) : { ...whole, pair: undefined }
+    const wanted = flags.pair
+      ? forPair(knowing(whole, file), now.settings, file)
+      : { ...whole, pair: undefined, root: undefined }
     const changes = changesTo(now, wanted, await defaultSettings(host))
     ui.say(told(file, wanted, changes))
     if (nothingIn(changes) || dry) return ended(ui, { changes, restored: false }, exitCodes.done)
@@ -58,26 +61,29 @@ export async function restore(ui: Ui, flags: Flags, names: string[]): Promise<nu
 
 const presentIn = async (host: Host, pair: boolean): Promise<Present> => ({
   ...(await present(host)),
-  ...(pair && { pair: (await heldPair(host))?.text }),
+  ...(pair && { pair: (await heldPair(host))?.text, root: await heldRoot(host) }),
 })
 
-/** What HAProxy would not start with is taken from nobody. */
+/** What HAProxy would not start with, or no client would trust, is taken from nobody. */
 function knowing(whole: Backup & { parsed: Settings }, file: string): Backup & { parsed: Settings } {
-  if (whole.pair === undefined || isPairPem(whole.pair)) return whole
+  const fault =
+    whole.pair !== undefined && !isPairPem(whole.pair) ? 'pair' : whole.root && !isRoot(whole.root) ? 'root' : undefined
+  if (fault === undefined) return whole
   throw new Stop(
     exitCodes.usage,
-    `${file} is damaged (pair: a certificate in PEM form, with its key); take another one. Nothing was changed.`,
+    `${file} is damaged (${fault}: a certificate in PEM form, with its key); take another one. Nothing was changed.`,
   )
 }
 
-/** Settings, keys, and of a pair what the two know each other by. */
+/** Settings, keys, and of a pair its secrets. */
 async function put(host: Host, what: Present): Promise<void> {
   await putFiles(host, what)
   if (what.pair !== undefined) await keepPair(host, what.pair)
+  if (what.root) await keepRoot(host, what.root)
 }
 
-async function write(ui: Ui, host: Host, { settings, keys, pair }: Backup, now: Present): Promise<number> {
-  await put(host, { settings, keys, pair })
+async function write(ui: Ui, host: Host, { settings, keys, pair, root }: Backup, now: Present): Promise<number> {
+  await put(host, { settings, keys, pair, root })
   if (!(await installed(host))) {
     ui.say(`Restored. Nothing is installed here yet; ${typed('install')} sets this machine up with it.`)
     return exitCodes.done

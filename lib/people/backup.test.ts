@@ -110,6 +110,21 @@ ${more}`
     expect(await host.read(await keepCopy(host, now, '1.0.0'))).not.toContain('OLD')
   })
 
+  it('brings the root of own-ca, which no copy on this machine has either', async () => {
+    const root = (certificate: string) => ({ certificate, key: `KEY OF ${certificate}`, names: ['ai.lan'] })
+    const now = { settings: mine, root: root('OLD') }
+    const changes = (certificate?: string) =>
+      changesTo(now, { ...theirs, settings: mine, root: certificate ? root(certificate) : undefined }, '').pair
+    expect([changes('NEW'), changes('OLD'), changes()]).toEqual([
+      ['the root of own-ca, which clients of both need now'],
+      [],
+      [],
+    ])
+    expect(parseBackup(backupText({ settings: '', root: root('PEM') }, '1.0.0'), 'x').root).toEqual(root('PEM'))
+    const host = memoryHost()
+    expect(await host.read(await keepCopy(host, now, '1.0.0'))).not.toContain('OLD')
+  })
+
   it('is taken by no machine that is none of a pair', () => {
     expect(() => forPair(theirs, 'port: 12000\n', 'house.json')).toThrow('no gateway of a pair')
   })

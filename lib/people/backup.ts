@@ -22,6 +22,10 @@ const form = z.strictObject({
   keys: registry,
   /** what one gateway of a pair gives the other beside that: the certificate by which they know each other, and its key */
   pair: z.string().max(10_000).optional(),
+  /** and the root of own-ca, so that clients need only one */
+  root: z
+    .strictObject({ certificate: z.string().max(10_000), key: z.string().max(10_000), names: z.array(z.string()) })
+    .optional(),
 })
 export type Backup = z.infer<typeof form>
 
@@ -33,6 +37,8 @@ export interface Present {
   keysText?: string
   /** the certificate of the pair, with its key, where it is to go along */
   pair?: string
+  /** the root of own-ca, with its key, where it is to go along */
+  root?: Backup['root']
 }
 
 /** Reads both files as they are, whatever is in them; an absent one gives the defaults. */
@@ -62,6 +68,7 @@ export function backupText(now: Present, by: string, made = new Date()): string 
     settings: now.settings,
     keys: now.keys ?? noKeys,
     pair: now.pair,
+    root: now.root,
   }
   return `${JSON.stringify(whole, null, 2)}\n`
 }
@@ -131,7 +138,7 @@ export interface Changes {
   changed: string[]
   /** keys that are not in the backup */
   gone: string[]
-  /** what the two gateways of a pair know each other by, in words */
+  /** what the two gateways of a pair have in common beside that, in words */
   pair: string[]
 }
 
@@ -161,9 +168,15 @@ export function changesTo(
     earlier,
     changed: both.filter((name) => !earlier.includes(name) && !isDeepStrictEqual(mine[name], theirs[name])),
     gone: Object.keys(mine).filter((name) => !Object.hasOwn(theirs, name)),
-    pair: then.pair === undefined || then.pair === now.pair ? [] : ['the certificate by which they know each other'],
+    pair: [
+      ...brought(now.pair, then.pair, 'the certificate by which they know each other'),
+      ...brought(now.root?.certificate, then.root?.certificate, 'the root of own-ca, which clients of both need now'),
+    ],
   }
 }
+
+const brought = (now: string | undefined, then: string | undefined, what: string): string[] =>
+  then === undefined || then === now ? [] : [what]
 
 function settingsBetween(now: string, { settings, parsed, keys }: Backup & { parsed: Settings }, defaults: string) {
   if (now === settings) return []
@@ -185,13 +198,13 @@ export async function putFiles(host: Host, { settings, keys, keysText }: Present
   else await (keys ? saveRegistry(host, keys) : host.remove(at.keys))
 }
 
-/** Keeps what is there where a restore finds it again, but for the certificate of a pair; gives the file. A registry that cannot be read is copied beside it as it is. */
+/** Keeps what is there where a restore finds it again, but for the secrets of a pair; gives the file. A registry that cannot be read is copied beside it as it is. */
 export async function keepCopy(host: Host, now: Present, by: string): Promise<string> {
   const folder = places(host).copies
   const stamp = new Date().toISOString().replaceAll(/[:.]/g, '-')
   const file = `${folder}/${stamp}.json`
   await host.folder(folder)
-  await host.write(file, backupText({ ...now, pair: undefined }, by))
+  await host.write(file, backupText({ ...now, pair: undefined, root: undefined }, by))
   if (now.keysText !== undefined && !now.keys) await host.write(`${folder}/${stamp}-keys.json`, now.keysText)
   return file
 }
