@@ -3,7 +3,8 @@ import type { Host, Look } from '../host/host.ts'
 import { places } from '../platform/here.ts'
 import { Unfit } from './judge.ts'
 import { authority, newKey, opensslOf, signed } from './openssl.ts'
-import { factsIn } from './pair.ts'
+import { type Authority, factsIn } from './pair.ts'
+import { serialsOfAuthority } from './swap.ts'
 
 const folderOf = (look: Look): string => `${places(look).state}/client-ca`
 const keyFile = (look: Look): string => `${folderOf(look)}/root.key`
@@ -15,7 +16,7 @@ const [rootDays, leafDays] = [3650, 825]
 
 /** Makes the authority of client certificates where there is none. A certificate of it opens nothing by itself: only one whose fingerprint is on the list of keys does. */
 export async function ensureClientAuthority(host: Host): Promise<void> {
-  if (factsIn(await host.read(clientAuthorityFile(host))) && (await host.read(keyFile(host))) !== undefined) return
+  if (await heldClientAuthority(host)) return
   const key = newKey()
   await host.folder(folderOf(host))
   const root = await signed(host, {
@@ -25,9 +26,27 @@ export async function ensureClientAuthority(host: Host): Promise<void> {
     days: rootDays,
     extensions: authority,
   })
-  if (root === undefined) return
+  if (root !== undefined) await keepClientAuthority(host, { certificate: root, key })
+}
+
+/** What this machine has of it; undefined where it is not whole. */
+export async function heldClientAuthority(look: Look): Promise<Authority | undefined> {
+  const [certificate, key] = await Promise.all([look.read(clientAuthorityFile(look)), look.read(keyFile(look))])
+  return certificate !== undefined && key !== undefined && factsIn(certificate) ? { certificate, key } : undefined
+}
+
+/** Keeps an authority as this machine's, in the place of the one that it had, whose certificates then shake no hands any more. */
+export async function keepClientAuthority(host: Host, { certificate, key }: Authority): Promise<void> {
+  await host.folder(folderOf(host))
+  await host.folder(places(host).certs)
   await host.write(keyFile(host), key)
-  await host.write(clientAuthorityFile(host), root)
+  await host.write(clientAuthorityFile(host), certificate)
+}
+
+/** Whether the running worker asks for certificates of the authority that is kept. */
+export async function asksForKept(look: Look): Promise<boolean> {
+  const held = factsIn(await look.read(clientAuthorityFile(look)))
+  return held !== undefined && (await serialsOfAuthority(look, clientAuthorityFile(look))).includes(held.serial)
 }
 
 /** A client certificate as it is handed over. */

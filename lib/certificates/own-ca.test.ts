@@ -9,8 +9,8 @@ import { places } from '../platform/here.ts'
 import { parseSettings } from '../site/settings.ts'
 import { keptFinding } from './checks.ts'
 import { judge } from './judge.ts'
-import { heldRoot, isRoot, keepRoot, makeRoot, placeholder, rootFile } from './own-ca.ts'
-import { factsIn } from './pair.ts'
+import { heldRoot, keepRoot, makeRoot, placeholder, rootFile } from './own-ca.ts'
+import { factsIn, isAuthority } from './pair.ts'
 import { isPlaceholder, memories, renew } from './renew.ts'
 import { heldFor, pemFile } from './served.ts'
 
@@ -126,7 +126,7 @@ it('the root of the other gateway takes the place of one’s own, and apply repl
   expect(await trusted(name, (await host.read(pemFile(host, name))) ?? '')).toBe('OK')
 })
 
-it('a root is an authority with its own key; anything else is none', async () => {
+it('an authority is one with its own key; anything else is none', async () => {
   await makeRoot(host, ['ai.lan'])
   const root = await heldRoot(host)
   await makeRoot(host, ['ai.lan'])
@@ -134,9 +134,9 @@ it('a root is an authority with its own key; anything else is none', async () =>
   await renew(host, settings(['ai.lan']), 'ai.lan')
   const leaf = (await host.read(pemFile(host, 'ai.lan'))) ?? ''
   if (!root || !other) throw new Error('no root was made')
-  expect(isRoot(root)).toBe(true)
-  expect(isRoot({ ...root, key: other.key })).toBe(false)
-  expect(isRoot({ ...root, key: 'no key' })).toBe(false)
-  expect(isRoot({ ...root, certificate: 'none' })).toBe(false)
-  expect(isRoot({ certificate: leaf, key: leaf, names: ['ai.lan'] })).toBe(false)
+  expect(isAuthority(root)).toBe(true)
+  expect(isAuthority({ ...root, key: other.key })).toBe(false)
+  expect(isAuthority({ ...root, key: 'no key' })).toBe(false)
+  expect(isAuthority({ ...root, certificate: 'none' })).toBe(false)
+  expect(isAuthority({ certificate: leaf, key: leaf })).toBe(false)
 })

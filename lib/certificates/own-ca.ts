@@ -6,7 +6,7 @@ import type { Settings } from '../site/settings.ts'
 import { covers } from '../site/tls.ts'
 import { Unfit } from './judge.ts'
 import { authority, newKey, signed } from './openssl.ts'
-import { type Facts, factsIn, keysIn } from './pair.ts'
+import { type Authority, type Facts, factsIn } from './pair.ts'
 import type { Brought, Wanted } from './source.ts'
 
 const folderOf = (look: Look): string => `${places(look).state}/own-ca`
@@ -48,10 +48,8 @@ export async function rootNames(look: Look): Promise<string[] | undefined> {
   return factsIn(await look.read(rootFile(look))) && text?.trim().split('\n')
 }
 
-/** A root with its key, and the names that it may sign for: whoever has it may sign for them. */
-export interface Root {
-  certificate: string
-  key: string
+/** A root and the names that it may sign for. */
+export interface Root extends Authority {
   names: string[]
 }
 
@@ -60,13 +58,6 @@ export async function heldRoot(look: Look): Promise<Root | undefined> {
   const [certificate, key] = await Promise.all([look.read(rootFile(look)), look.read(keyFile(look))])
   const names = await rootNames(look)
   return certificate === undefined || key === undefined || !names ? undefined : { certificate, key, names }
-}
-
-/** Whether it is one: an authority, with its own key. */
-export function isRoot({ certificate, key }: Root): boolean {
-  const facts = factsIn(certificate)
-  const { keys } = keysIn(key)
-  return facts?.leaf.ca === true && keys.length === 1 && keys.every((one) => facts.leaf.checkPrivateKey(one))
 }
 
 /** Keeps a root as this machine's, in the place of the one that it had. */

@@ -20,6 +20,19 @@ export interface Pair extends Facts {
   text: string
 }
 
+/** Who signs certificates; whoever has both, as PEM, may sign them. */
+export interface Authority {
+  certificate: string
+  key: string
+}
+
+/** Whether it is one, with its own key. */
+export function isAuthority({ certificate, key }: Authority): boolean {
+  const facts = factsIn(certificate)
+  const { keys } = keysIn(key)
+  return facts?.leaf.ca === true && keys.length === 1 && keys.every((one) => facts.leaf.checkPrivateKey(one))
+}
+
 /** The same number has zeros in front here and none there. */
 export const sameSerial = (text: string): string =>
   text

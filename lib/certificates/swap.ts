@@ -57,6 +57,12 @@ const word = (text: string): string => text.replaceAll(/[ \\]/g, '\\$&')
 export const serialInWorker = async (look: Look, file: string): Promise<string | undefined> =>
   serialIn((await look.ask(places(look).adminSocket, `show ssl cert ${word(file)}`)) ?? '')
 
+/** The serial numbers of the authorities that the running worker has in memory from a file; none where it has none of that name. */
+export const serialsOfAuthority = async (look: Look, file: string): Promise<string[]> => {
+  const said = (await look.ask(places(look).adminSocket, `show ssl ca-file ${word(file)}`)) ?? ''
+  return [...said.matchAll(/^Serial: (\S+)/gm)].map(([, serial = '']) => sameSerial(serial))
+}
+
 const serialIn = (said: string): string | undefined => {
   const serial = /^Serial: (\S+)/m.exec(said)?.[1]
   return serial && sameSerial(serial)

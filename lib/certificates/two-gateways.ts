@@ -1,8 +1,10 @@
 import type { Host, Look } from '../host/host.ts'
 import { places } from '../platform/here.ts'
 import { pairCertificate } from '../site/vip.ts'
+import { heldClientAuthority, keepClientAuthority } from './clients.ts'
 import { newKey, signed } from './openssl.ts'
-import { type Facts, factsIn, keysIn } from './pair.ts'
+import { heldRoot, keepRoot, type Root } from './own-ca.ts'
+import { type Authority, type Facts, factsIn, isAuthority, keysIn } from './pair.ts'
 
 /** The certificate by which two gateways know each other, and its key: whoever has this file is one of them. */
 export const pairFile = (look: Look): string => `${places(look).certs}/${pairCertificate}`
@@ -47,4 +49,35 @@ export async function makePair(host: Host): Promise<void> {
 export async function keepPair(host: Host, text: string): Promise<void> {
   await host.folder(places(host).certs)
   await host.write(pairFile(host), text, 0o600)
+}
+
+/** What two gateways have in common and nobody else may have. */
+export interface Secrets {
+  /** by which they know each other */
+  pair?: string
+  /** of own-ca, so that clients need only one */
+  root?: Root
+  /** of client certificates, so that both let in whom one of them gave one */
+  clients?: Authority
+}
+
+/** What this machine has of it. */
+export const heldSecrets = async (look: Look): Promise<Secrets> => ({
+  pair: (await heldPair(look))?.text,
+  root: await heldRoot(look),
+  clients: await heldClientAuthority(look),
+})
+
+/** The one of them that is not what its name says; undefined where all are. */
+export function badSecret({ pair, root, clients }: Secrets): keyof Secrets | undefined {
+  if (pair !== undefined && !isPairPem(pair)) return 'pair'
+  if (root && !isAuthority(root)) return 'root'
+  return clients && !isAuthority(clients) ? 'clients' : undefined
+}
+
+/** Keeps what is there in the place of what this machine had. */
+export async function keepSecrets(host: Host, { pair, root, clients }: Secrets): Promise<void> {
+  if (pair !== undefined) await keepPair(host, pair)
+  if (root) await keepRoot(host, root)
+  if (clients) await keepClientAuthority(host, clients)
 }

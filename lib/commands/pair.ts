@@ -1,5 +1,4 @@
-import { heldRoot } from '../certificates/own-ca.ts'
-import { heldPair } from '../certificates/two-gateways.ts'
+import { heldSecrets } from '../certificates/two-gateways.ts'
 import { exitCodes, Stop, Unexpected } from '../host/command.ts'
 import { type Host, realHost } from '../host/host.ts'
 import { called, typed } from '../host/typed.ts'
@@ -79,12 +78,7 @@ function addressee(flags: Flags, peer: string): string {
 
 const saved = async (host: Host): Promise<string> =>
   backupText(
-    {
-      ...(await present(host)),
-      keys: await readRegistry(host),
-      pair: (await heldPair(host))?.text,
-      root: await heldRoot(host),
-    },
+    { ...(await present(host)), keys: await readRegistry(host), ...(await heldSecrets(host)) },
     await ownVersion(),
   )
 
@@ -136,9 +130,9 @@ function refused(to: string, { output: { code, stderr } }: Unexpected): Stop {
 
 export const script: Script = {
   usage: `Usage: ${typed('pair')} sync [--to USER@HOST | --folder FOLDER]
-Carries settings, keys (hashes), people the certificate by which the two know each other and the root of own-ca to the other gateway of
-a pair (vip in settings.yaml), where they come in force at once. Its own vip and the addresses of its listeners stay. What lies in files that settings
-name, such as certificates, is not carried.
+Carries settings, keys (hashes), people, the certificate by which the two know each other, and the authorities of own-ca and of client
+certificates to the other gateway of a pair (vip in settings.yaml), where they come in force at once. Its own vip and the addresses of
+its listeners stay. What lies in files that settings name, such as certificates, is not carried.
 
   --to USER@HOST     whom ssh is to reach (root at vip.peer); it asks for nothing, so a key of yours must be there
   --folder FOLDER    writes a file there instead, for: rop restore FILE --pair`,

@@ -1,5 +1,4 @@
-import { heldRoot, isRoot, keepRoot } from '../certificates/own-ca.ts'
-import { heldPair, isPairPem, keepPair } from '../certificates/two-gateways.ts'
+import { badSecret, heldSecrets, keepSecrets } from '../certificates/two-gateways.ts'
 import { exitCodes, Stop } from '../host/command.ts'
 import { type Host, realHost } from '../host/host.ts'
 import { called, typed } from '../host/typed.ts'
@@ -9,6 +8,7 @@ import {
   changesTo,
   forPair,
   keepCopy,
+  noSecrets,
   nothingIn,
   type Present,
   parseBackup,
@@ -40,9 +40,7 @@ export async function restore(ui: Ui, flags: Flags, names: string[]): Promise<nu
   const release = dry ? async () => {} : await takeLock(host)
   try {
     const now = await presentIn(host, flags.pair === true)
-    const wanted = flags.pair
-      ? forPair(knowing(whole, file), now.settings, file)
-      : { ...whole, pair: undefined, root: undefined }
+    const wanted = flags.pair ? forPair(knowing(whole, file), now.settings, file) : { ...whole, ...noSecrets }
     const changes = changesTo(now, wanted, await defaultSettings(host))
     ui.say(told(file, wanted, changes))
     if (nothingIn(changes) || dry) return ended(ui, { changes, restored: false }, exitCodes.done)
@@ -61,13 +59,12 @@ export async function restore(ui: Ui, flags: Flags, names: string[]): Promise<nu
 
 const presentIn = async (host: Host, pair: boolean): Promise<Present> => ({
   ...(await present(host)),
-  ...(pair && { pair: (await heldPair(host))?.text, root: await heldRoot(host) }),
+  ...(pair && (await heldSecrets(host))),
 })
 
 /** What HAProxy would not start with, or no client would trust, is taken from nobody. */
 function knowing(whole: Backup & { parsed: Settings }, file: string): Backup & { parsed: Settings } {
-  const fault =
-    whole.pair !== undefined && !isPairPem(whole.pair) ? 'pair' : whole.root && !isRoot(whole.root) ? 'root' : undefined
+  const fault = badSecret(whole)
   if (fault === undefined) return whole
   throw new Stop(
     exitCodes.usage,
@@ -78,12 +75,11 @@ function knowing(whole: Backup & { parsed: Settings }, file: string): Backup & {
 /** Settings, keys, and of a pair its secrets. */
 async function put(host: Host, what: Present): Promise<void> {
   await putFiles(host, what)
-  if (what.pair !== undefined) await keepPair(host, what.pair)
-  if (what.root) await keepRoot(host, what.root)
+  await keepSecrets(host, what)
 }
 
-async function write(ui: Ui, host: Host, { settings, keys, pair, root }: Backup, now: Present): Promise<number> {
-  await put(host, { settings, keys, pair, root })
+async function write(ui: Ui, host: Host, wanted: Backup, now: Present): Promise<number> {
+  await put(host, wanted)
   if (!(await installed(host))) {
     ui.say(`Restored. Nothing is installed here yet; ${typed('install')} sets this machine up with it.`)
     return exitCodes.done

@@ -1,7 +1,8 @@
 import { keptFinding, renewerCheck, servedChecks } from '../certificates/checks.ts'
-import { clientAuthorityFile, ensureClientAuthority } from '../certificates/clients.ts'
+import { asksForKept, clientAuthorityFile, ensureClientAuthority } from '../certificates/clients.ts'
 import { first } from '../certificates/renew.ts'
 import { heldPair, makePair, pairFile } from '../certificates/two-gateways.ts'
+import { reloadAnew } from '../haproxy/reload.ts'
 import { rowOf } from '../haproxy/runtime.ts'
 import { listeners, places, platformOf } from '../platform/here.ts'
 import { describe } from '../platform/platform.ts'
@@ -55,6 +56,17 @@ const clients = (): Step => ({
   apply: ensureClientAuthority,
 })
 
+/** HAProxy reads the file when a worker starts, and it may have been made anew, or come from the other gateway, since. */
+const asked = (): Step => ({
+  id: 'certificates.clients-asked',
+  title: 'The gateway asks for client certificates of the authority that gives them',
+  needs: ['haproxy.service'],
+  keeps: 'it goes with the gateway',
+  check: async (look) =>
+    (await asksForKept(look)) ? ok('the running worker has it') : missed('the running worker has another one', again),
+  apply: reloadAnew,
+})
+
 /** HAProxy does not start without it; the other gateway has the same by `pair sync`. */
 const twoGateways = (): Step => ({
   id: 'certificates.two-gateways',
@@ -95,7 +107,7 @@ export const certificates: Part = {
       ? [
           ...ordering(machine, setup),
           ...Object.keys(setup.settings.tls).map((name) => kept(setup, name)),
-          ...(asksCertificates(setup.settings) ? [clients()] : []),
+          ...(asksCertificates(setup.settings) ? [clients(), asked()] : []),
           ...(setup.settings.vip && platformOf(machine).virtualRouter ? [twoGateways()] : []),
         ]
       : [],

@@ -110,17 +110,26 @@ ${more}`
     expect(await host.read(await keepCopy(host, now, '1.0.0'))).not.toContain('OLD')
   })
 
-  it('brings the root of own-ca, which no copy on this machine has either', async () => {
+  it('brings both authorities, whose keys no copy on this machine has either', async () => {
     const root = (certificate: string) => ({ certificate, key: `KEY OF ${certificate}`, names: ['ai.lan'] })
-    const now = { settings: mine, root: root('OLD') }
+    const clients = (certificate: string) => ({ certificate, key: `KEY OF ${certificate}` })
+    const now = { settings: mine, root: root('OLD'), clients: clients('OLD') }
     const changes = (certificate?: string) =>
-      changesTo(now, { ...theirs, settings: mine, root: certificate ? root(certificate) : undefined }, '').pair
+      changesTo(
+        now,
+        { ...theirs, settings: mine, ...(certificate && { root: root(certificate), clients: clients(certificate) }) },
+        '',
+      ).pair
     expect([changes('NEW'), changes('OLD'), changes()]).toEqual([
-      ['the root of own-ca, which clients of both need now'],
+      [
+        'the root of own-ca, which clients of both need now',
+        'the authority of client certificates: those that this gateway gave must be given anew',
+      ],
       [],
       [],
     ])
-    expect(parseBackup(backupText({ settings: '', root: root('PEM') }, '1.0.0'), 'x').root).toEqual(root('PEM'))
+    const secrets = { root: root('PEM'), clients: clients('PEM') }
+    expect(parseBackup(backupText({ settings: '', ...secrets }, '1.0.0'), 'x')).toMatchObject(secrets)
     const host = memoryHost()
     expect(await host.read(await keepCopy(host, now, '1.0.0'))).not.toContain('OLD')
   })

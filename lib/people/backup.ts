@@ -11,6 +11,8 @@ import { parseSettings, type Settings } from '../site/settings.ts'
 import { inOurWords } from '../site/wanted.ts'
 import { keyName, parseRegistry, saveRegistry } from './registry.ts'
 
+const pem = z.string().max(10_000)
+
 /** The file's form. `settings` is settings.yaml as it was written, comments and all; people are named in it. */
 const form = z.strictObject({
   what: z.literal('remote-ollama-proxy backup'),
@@ -21,24 +23,23 @@ const form = z.strictObject({
   settings: z.string(),
   keys: registry,
   /** what one gateway of a pair gives the other beside that: the certificate by which they know each other, and its key */
-  pair: z.string().max(10_000).optional(),
-  /** and the root of own-ca, so that clients need only one */
-  root: z
-    .strictObject({ certificate: z.string().max(10_000), key: z.string().max(10_000), names: z.array(z.string()) })
-    .optional(),
+  pair: pem.optional(),
+  /** the authority of own-ca and that of client certificates, of a pair, too */
+  root: z.strictObject({ certificate: pem, key: pem, names: z.array(z.string()) }).optional(),
+  clients: z.strictObject({ certificate: pem, key: pem }).optional(),
 })
 export type Backup = z.infer<typeof form>
 
+/** What of it two gateways have in common and no copy on a machine has. */
+type Secrets = Pick<Backup, 'pair' | 'root' | 'clients'>
+export const noSecrets: Secrets = { pair: undefined, root: undefined, clients: undefined }
+
 /** What a machine has of that. A registry that cannot be read is undefined, as one that was never there. */
-export interface Present {
+export interface Present extends Secrets {
   settings: string
   keys?: Registry
   /** the file of the keys as it is */
   keysText?: string
-  /** the certificate of the pair, with its key, where it is to go along */
-  pair?: string
-  /** the root of own-ca, with its key, where it is to go along */
-  root?: Backup['root']
 }
 
 /** Reads both files as they are, whatever is in them; an absent one gives the defaults. */
@@ -69,6 +70,7 @@ export function backupText(now: Present, by: string, made = new Date()): string 
     keys: now.keys ?? noKeys,
     pair: now.pair,
     root: now.root,
+    clients: now.clients,
   }
   return `${JSON.stringify(whole, null, 2)}\n`
 }
@@ -171,6 +173,11 @@ export function changesTo(
     pair: [
       ...brought(now.pair, then.pair, 'the certificate by which they know each other'),
       ...brought(now.root?.certificate, then.root?.certificate, 'the root of own-ca, which clients of both need now'),
+      ...brought(
+        now.clients?.certificate,
+        then.clients?.certificate,
+        'the authority of client certificates: those that this gateway gave must be given anew',
+      ),
     ],
   }
 }
@@ -204,7 +211,7 @@ export async function keepCopy(host: Host, now: Present, by: string): Promise<st
   const stamp = new Date().toISOString().replaceAll(/[:.]/g, '-')
   const file = `${folder}/${stamp}.json`
   await host.folder(folder)
-  await host.write(file, backupText({ ...now, pair: undefined, root: undefined }, by))
+  await host.write(file, backupText({ ...now, ...noSecrets }, by))
   if (now.keysText !== undefined && !now.keys) await host.write(`${folder}/${stamp}-keys.json`, now.keysText)
   return file
 }

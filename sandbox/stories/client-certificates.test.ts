@@ -1,6 +1,8 @@
 import { constants } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
 import type { ConnectionOptions, TLSSocket } from 'node:tls'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { asksForKept, clientAuthorityFile } from '../../lib/certificates/clients.ts'
 import { generateKey, hashKey } from '../../lib/people/key.ts'
 import { keep } from '../../lib/people/store.ts'
 import type { Registry } from '../../lib/site/limits.ts'
@@ -102,6 +104,14 @@ describe.each(triedVersions)('client certificates with $title', ({ program }) =>
     return status
   }
   const key = [`Authorization: Bearer ${secret}`]
+
+  test('are asked for of the authority that is kept, and it is noticed where another is kept since', async () => {
+    const file = clientAuthorityFile(gateway.machine)
+    expect(await asksForKept(gateway.machine)).toBe(true)
+    writeFileSync(file, authority('another').cert)
+    expect(await asksForKept(gateway.machine)).toBe(false)
+    writeFileSync(file, ca.cert)
+  })
 
   test('that are known get in without a key, under their name', async () => {
     expect(await once(lan, clients.ann)).toBe(200)
@@ -229,6 +239,10 @@ describe.each(triedVersions)('client certificates with $title', ({ program }) =>
         ])
       expect(await asked(closed, clients.eve, key)).toBe(401)
       expect(await asked(either, clients.eve, key)).toBe(200)
+    })
+
+    test('they are asked for of the authority that is kept there, too', async () => {
+      expect(await asksForKept(at.machine)).toBe(true)
     })
 
     test('the Host of one that asks for none opens none that asks for one', async () => {
