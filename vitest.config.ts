@@ -11,8 +11,8 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['lib/**/*.test.ts', 'test/**/*.test.ts', 'sandbox/standins/**/*.test.ts'],
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          testTimeout: 300_000,
+          hookTimeout: 600_000,
         },
       },
       {
@@ -20,8 +20,9 @@ export default defineConfig({
           name: 'stories',
           include: ['sandbox/stories/**/*.test.ts'],
           exclude: ['sandbox/stories/**/*.long.test.ts'],
-          testTimeout: 300_000,
-          hookTimeout: 300_000,
+          testTimeout: 600_000,
+          // Programs and whole systems are fetched first where none has them yet.
+          hookTimeout: 900_000,
         },
       },
       {
@@ -29,7 +30,7 @@ export default defineConfig({
           name: 'long',
           include: ['sandbox/stories/**/*.long.test.ts'],
           testTimeout: 600_000,
-          hookTimeout: 600_000,
+          hookTimeout: 900_000,
         },
       },
     ],

@@ -55,7 +55,7 @@ describe.skipIf(why !== undefined)(`an AI stack as the page says${why ? ` (skipp
     await typed(`install -D -m 600 /dev/null ${etc} && echo 'role: gateway' > ${etc}`)
     // It has no node yet.
     await typed(`cd ${checkout} && ./bootstrap.sh --yes`, 5)
-  }, 600_000)
+  })
   afterAll(async () => {
     await machine?.close()
   })

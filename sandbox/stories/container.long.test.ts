@@ -75,7 +75,7 @@ describe.skipIf(why !== undefined)(`the gateway in a container${why ? ` (skipped
       writeFileSync(at(`config/${name}`), readFileSync(at(`config/${name}.example`)))
     edit('config/api_keys.conf', keys(first, second))
     edit('config/upstream_ollama.conf', 'server node1:11434; # GPU Server 1\nserver node2:11434;\n')
-  }, 600_000)
+  })
   afterAll(async () => {
     await engine?.close()
     project?.remove()

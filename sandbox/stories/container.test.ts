@@ -62,7 +62,7 @@ describe.skipIf(why !== undefined)(`the container’s own programs${why ? ` (ski
       write(name, readFileSync(join(checkout, 'templates/container/config', `${name}.example`), 'utf8'))
     write('api_keys.conf', keys(first))
     write('upstream_ollama.conf', 'server 127.0.0.1:12001; # GPU Server 1\n')
-  }, 120_000)
+  })
   afterAll(async () => {
     for (const child of running.toReversed()) {
       const gone = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : undefined

@@ -12,7 +12,7 @@ describe.skipIf(cannot)(titled('the first hour, as the pages show it'), () => {
   beforeAll(async () => {
     box = await newMac()
     hour = await firstHour(box)
-  }, 600_000)
+  })
   afterAll(() => box?.close())
 
   /** Of the time that a request takes a busy machine may miss what is promised, and all that comes after is then otherwise. */

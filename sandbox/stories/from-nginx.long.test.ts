@@ -54,7 +54,7 @@ describe.skipIf(why !== undefined)(`moving over from nginx as the page says${why
     writeFileSync(join(home, 'bin/sudo'), '#!/bin/sh\nexec "$@"\n', { mode: 0o755 })
     const env = { ...engine.env, HOME: home, PATH: `${join(home, 'bin')}:${engine.env.PATH}` }
     shell = startShell(['ip', 'netns', 'exec', engine.network], project.above, env)
-  }, 600_000)
+  })
   afterAll(async () => {
     shell?.close()
     await engine?.close()

@@ -37,7 +37,7 @@ describe.skipIf(why !== undefined)(`a gateway without an engine on Debian${why ?
     await sh(`umask 077; mkdir -p ${etc}; printf '${settings.replaceAll('\n', '\\n')}' > ${etc}/settings.yaml`)
     before = (await sh(inventory)).stdout
     installed = await sh(`cd ${checkout} && ./bootstrap.sh --yes`)
-  }, 600_000)
+  })
   afterAll(async () => {
     await machine?.close()
   })

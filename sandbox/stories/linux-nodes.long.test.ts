@@ -26,7 +26,7 @@ describe.skipIf(why !== undefined)(`nodes on Debian${why ? ` (skipped: ${why})` 
     await sh(`systemd-run --unit=${unit} -E OLLAMA_HOST=127.0.0.1:${port} -E HOME=/root ollama serve`)
     const env = `OLLAMA_HOST=127.0.0.1:${port}`
     await sh(`until ${env} ollama pull ${model} && ${env} ollama run ${model} hello; do sleep 0.2; done`)
-  }, 600_000)
+  })
   afterAll(async () => {
     await machine?.close()
   })

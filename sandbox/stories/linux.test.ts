@@ -19,7 +19,7 @@ describe.skipIf(why !== undefined)(`a booted Debian${why ? ` (skipped: ${why})` 
   beforeAll(async () => {
     machine = await boot()
     before = await filesOf(machine)
-  }, 300_000)
+  })
   afterAll(async () => {
     await machine?.close()
   })

@@ -12,7 +12,7 @@ describe.skipIf(cannot)(titled('a second engine becomes a node'), () => {
   beforeAll(async () => {
     box = await installedBox({ settings: "models: ['qwen3:0.6b']\n" })
     box.start(['/bin/sh', '-c', `OLLAMA_HOST=127.0.0.1:12500 exec ${box.prefix}/bin/ollama serve`])
-  }, 600_000)
+  })
   afterAll(() => box?.close())
 
   it('is refused while nobody listens there, and nothing is changed', async () => {

@@ -62,7 +62,7 @@ describe.each(triedVersions)('gateways that have each other as nodes, behind $ti
       const replies = [await ask(one, chat('b-own')), await ask(two, chat('a-own'))]
       return replies.every((reply) => reply?.status === 200)
     })
-  }, 120_000)
+  })
   afterAll(async () => {
     for (const gateway of [one, two]) await gateway?.stop()
     server.close()

@@ -62,7 +62,7 @@ ${nodes.join('')}  vllm: { address: localhost, port: ${port}, engine: vllm, key:
   strange: { address: localhost, port: ${other}, engine: vllm, tls: ${file('strange.pem', strange.cert)} }
 `,
     })
-  }, 120_000)
+  })
   afterAll(async () => {
     await gateway?.stop()
     for (const server of servers) server.close()

@@ -33,7 +33,7 @@ nodes:
     far = await startEngineProcess('far', 'vllm', ['far-both', 'far-only'])
     other = await startEngine('other', 'ollama', ['near-both', 'far-both', 'other-only'])
     gateway = await startGateway({ enginePort: other.port, settings: settings(), haproxy: await program() })
-  }, 120_000)
+  })
   afterAll(async () => {
     await gateway?.stop()
     await far?.stop()
@@ -240,7 +240,7 @@ nodes:
     one = await startEngine('one', 'ollama', ['both'])
     two = await startEngine('two', 'ollama', ['both', 'two-only'])
     gateway = await startGateway({ enginePort: one.port, settings: settings(), haproxy: await program() })
-  }, 120_000)
+  })
   afterAll(async () => {
     await gateway?.stop()
     await html?.stop()

@@ -35,7 +35,7 @@ describe.skipIf(cannot)(titled('a gateway without an engine takes over from ngin
 
   beforeAll(async () => {
     box = await installedBox({ settings: 'role: gateway\naccess: keys\n', code: 5 })
-  }, 600_000)
+  })
   afterAll(() => box?.close())
 
   it('has no Ollama of its own, and says that it has no node yet', async () => {

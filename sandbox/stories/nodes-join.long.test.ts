@@ -32,7 +32,7 @@ describe.skipIf(why !== undefined)(`a second Mac becomes a node${why ? ` (skippe
     await joinTailnet(mini, [gate])
     putSettings(gate, 'role: gateway\n')
     putSettings(mini, modest)
-  }, 600_000)
+  })
   afterAll(async () => {
     await gate?.close()
     await mini?.close()

@@ -57,7 +57,7 @@ nodes:
   gpu: { address: 127.0.0.1, port: ${gpu.port}, slots: 2, engine: vllm }
 `,
     })
-  }, 120_000)
+  })
   afterAll(async () => {
     await gateway?.stop()
     for (const one of [mac, gpu]) await one?.recorder.stop()

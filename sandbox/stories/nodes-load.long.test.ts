@@ -32,7 +32,7 @@ describe.each(triedVersions)(`${least.toLocaleString('en')} requests behind $tit
     gateway = await startGateway({
       ...{ enginePort: nodes[0]?.engine.port ?? 0, settings: named([0, 1, 2]), haproxy: await program() },
     })
-  }, 120_000)
+  })
   afterAll(async () => {
     await gateway?.stop()
     for (const { engine } of nodes ?? []) await engine.recorder.stop()

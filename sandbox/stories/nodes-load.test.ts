@@ -19,7 +19,7 @@ describe.each(usualAlone)('nodes under load behind $title', ({ program }) => {
     gateway = await startGateway({
       ...{ enginePort: nodes[0]?.engine.port ?? 0, settings: named(2), haproxy: await program() },
     })
-  }, 120_000)
+  })
   afterAll(async () => {
     await gateway?.stop()
     for (const { engine } of nodes ?? []) await engine.recorder.stop()

@@ -15,7 +15,7 @@ queue: { max: 0 }
 nodes: { gpu: { address: 127.0.0.1, port: ${engine.port}, slots: 2 } }
 `,
   })
-}, 60_000)
+})
 afterAll(async () => {
   await gateway?.stop()
   await engine?.recorder.stop()

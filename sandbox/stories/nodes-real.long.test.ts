@@ -58,7 +58,7 @@ describe.skipIf(why)(`a real Ollama and real llama.cpp servers as nodes${why ? `
       startLlamaServer('embeds', gguf, ['--embeddings', '--pooling', 'mean']),
     ])
     engines = { ollama: first, llama: second, embed: third }
-  }, 600_000)
+  })
   afterAll(async () => {
     for (const one of Object.values(engines ?? {})) await one.stop()
     rmSync(folder, { recursive: true, force: true })
@@ -81,7 +81,7 @@ nodes:
       const yaml = `port: ${started.port}\n${settings()}`
       await started.machine.write(places(started.home).settings, yaml)
       await eventually('all are up', async () => (await list()).every(({ state }) => state === 'up'), 60_000)
-    }, 120_000)
+    })
     afterAll(() => gateway?.stop())
 
     const list = async (): Promise<{ name: string; state: string; models: { name: string; loaded: boolean }[] }[]> => {

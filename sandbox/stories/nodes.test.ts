@@ -40,7 +40,7 @@ nodes:
     )
     box = await startEngine('box', 'vllm', ['Qwen/Qwen2.5-7B'])
     gateway = await startGateway({ enginePort: mac.port, settings: settings(), haproxy: await program() })
-  }, 120_000)
+  })
   afterAll(async () => {
     await gateway?.stop()
     for (const one of [mac, gpu, box]) await one?.recorder.stop()

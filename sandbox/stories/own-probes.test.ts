@@ -97,7 +97,7 @@ describe('what test.ts asks', () => {
     await asked(one, [])
     await eventually('its line is there', () => one.log().some((line) => line.includes('/v1\\/models')))
     expect(await counted(one)).toEqual([expect.stringContaining('/v1\\/models')])
-  }, 240_000)
+  })
 
   test('is known by a word that nobody else can know: one who makes up another is counted, and banned', async () => {
     const one = await start('access: keys\nlog: requests\nban_after: 40')

@@ -185,7 +185,7 @@ services:
     found = await startNames(gateway.address)
     await startChat()
     await startDns()
-  }, 900_000)
+  })
   afterAll(async () => {
     await endDns()
     for (const part of [webui, litellm, provider, found, gateway, ollama?.recorder, ...apis]) await part?.stop()

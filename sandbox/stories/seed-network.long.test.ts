@@ -57,7 +57,7 @@ describe.skipIf(why !== undefined)(`the network of the seed${why ? ` (skipped: $
       args: [`--ignore-certificate-errors-spki-list=${Object.values(net.certificates).map(spkiOf).join()}`],
     })
     page = await (await browser.newContext({ viewport: { width: 1200, height: 850 } })).newPage()
-  }, 900_000)
+  })
   afterAll(async () => {
     await browser?.close()
     await webui?.stop()

@@ -67,7 +67,7 @@ services:
     })
     await gateway.machine.write(`${gateway.home}/litellm.key`, `${master}\n`, 0o600)
     await renewServiceKeys(gateway.machine, gateway.gateway.settings)
-  }, 900_000)
+  })
   beforeEach(({ skip }) => skip(why !== undefined, why))
   afterAll(async () => {
     await gateway?.stop()

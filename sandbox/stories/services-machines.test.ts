@@ -60,7 +60,7 @@ services:
     for (const of of ['litellm', 'vllm', 'qdrant'])
       await gateway.machine.write(`${gateway.home}/${of}.key`, `key-of-${of}\n`, 0o600)
     await renewServiceKeys(gateway.machine, gateway.gateway.settings)
-  }, 120_000)
+  })
   afterAll(async () => {
     await gateway?.stop()
     for (const one of [engine, litellm, vllm, qdrant]) await one?.stop()

@@ -104,7 +104,7 @@ ${more}`
     page = await (
       await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1200, height: 850 } })
     ).newPage()
-  }, 900_000)
+  })
   beforeEach(({ skip }) => skip(why !== undefined, why))
   afterAll(async () => {
     await browser?.close()

@@ -81,7 +81,7 @@ services:
     await startChat()
     browser = await startBrowser(`MAP *.example.net ${gateway.address}`)
     page = await newPage()
-  }, 900_000)
+  })
   afterAll(async () => {
     await browser?.close()
     await webui?.stop()

@@ -89,7 +89,7 @@ services:
     await startProxy()
     browser = await startBrowser(`MAP *.example.net ${gateway.address}`)
     page = await newPage()
-  }, 900_000)
+  })
   afterAll(async () => {
     await browser?.close()
     await proxy?.stop()

@@ -54,7 +54,7 @@ services:
     gateway = await startGateway({
       ...{ enginePort: hal.port, settings: settings(), certificates, registry },
     })
-  }, 120_000)
+  })
   afterAll(async () => {
     await gateway?.stop()
     for (const one of [hal, brainiac]) await one?.recorder.stop()

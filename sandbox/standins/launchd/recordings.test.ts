@@ -56,7 +56,7 @@ describe('a recording', () => {
     const knobs = { alreadyLoadedCode: 37, disabledCode: 119 }
     // Beside each other, since a recording waits for most of its time.
     ;[first, again, otherwise] = await Promise.all([recorded('26.5.1'), recorded('26.5.1'), recorded('26.5.1', knobs)])
-  }, 600_000)
+  })
   const changed = (name: string, change: Partial<Recorded>) =>
     first.recorded.map((one) => (one.name === name ? { ...one, ...change } : one))
 
