@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { seedOf } from '../attacks/fuzz/campaign.ts'
-import { explains, faults, judge, reasons, reasonsIn, type Survey, survey } from '../attacks/mutate/campaign.ts'
+import { explains, faults, judge, reasons, reasonsIn, type Survey, surely, survey } from '../attacks/mutate/campaign.ts'
 import { type Recorder, startRecorder } from '../lab/recorder.ts'
 
 /** Another tenth with another FUZZ_SEED. */
@@ -72,6 +72,21 @@ describe('docs/mutations.md', () => {
     expect(faults({ ...all, mutants: [] }, [])).toContainEqual(expect.stringContaining('explains nothing'))
     expect(faults(all, [{ mutant, by: 'someone' }])).toEqual([])
     expect(faults(all, [{ mutant, reason }])).toEqual([])
+  })
+
+  test('is stale only where the same is noticed each time, and not by what a busy machine is late with', async () => {
+    const told = (...complaints: (string | undefined)[]) => surely(async () => complaints.shift())
+    expect(
+      await told(
+        'an idle connection: closed',
+        'an idle connection: no answer',
+        'an idle connection: closed',
+        'an idle connection: closed',
+      ),
+    ).toBe('an idle connection: closed')
+    expect(await told('an idle connection: closed', undefined)).toBeUndefined()
+    expect(await told('an idle connection: closed', 'a slow body: 504')).toBeUndefined()
+    expect(await told(undefined)).toBeUndefined()
   })
 
   test('is a table whose cells may hold bars, and a reason is for one policy', () => {

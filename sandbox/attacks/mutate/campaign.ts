@@ -70,7 +70,7 @@ async function surveyOf(engine: Recorder, variant: Variant): Promise<Survey> {
     version,
   })
   await gateway.stop()
-  const complaint = (await noticed(engine, variant)) && (await noticed(engine, variant))
+  const complaint = await surely(() => noticed(engine, variant))
   if (complaint) throw new Error(`with everything in place: ${complaint}`)
   return { version, mutants: all.filter(variant.tries).map((mutant) => ({ ...mutant, variant })) }
 }
@@ -82,10 +82,19 @@ export interface Verdict {
   reason?: Reason
 }
 
-/**
- * Takes each away, so many at once as there are engines. A survivor that is explained and yet noticed is tried again: the
- * explanation is stale only if that holds.
- */
+const about = (complaint: string): string => complaint.slice(0, complaint.indexOf(': '))
+
+/** A complaint that is about the same each of four times; a machine that is busy has one about something now and then. */
+export async function surely(once: () => Promise<string | undefined>): Promise<string | undefined> {
+  const first = await once()
+  for (let tries = 1; first !== undefined && tries < 4; tries++) {
+    const again = await once()
+    if (again === undefined || about(again) !== about(first)) return undefined
+  }
+  return first
+}
+
+/** Takes each away, so many at once as there are engines. One that is explained is noticed only where that holds: then the explanation is stale. */
 export async function judge(
   engines: Recorder[],
   { version }: Survey,
@@ -99,8 +108,8 @@ export async function judge(
     for (let mutant = mutants[next++]; mutant; mutant = mutants[next++]) {
       const tried = mutant
       const reason = known.find((one) => explains(one, tried))
-      const first = await noticed(engine, tried.variant, tried)
-      const by = first && reason ? await noticed(engine, tried.variant, tried) : first
+      const once = () => noticed(engine, tried.variant, tried)
+      const by = await (reason ? surely(once) : once())
       verdicts.push({ mutant: tried, by, reason })
       tell({ mutant: tried, by, reason })
     }
