@@ -43,10 +43,11 @@ export async function keepClientAuthority(host: Host, { certificate, key }: Auth
   await host.write(clientAuthorityFile(host), certificate)
 }
 
-/** Whether the running worker asks for certificates of the authority that is kept. */
-export async function asksForKept(look: Look): Promise<boolean> {
-  const held = factsIn(await look.read(clientAuthorityFile(look)))
-  return held !== undefined && (await serialsOfAuthority(look, clientAuthorityFile(look))).includes(held.serial)
+/** Whether the certificates that the running worker asks for are of the authority that is kept; undefined where it asks for none. */
+export async function asksForKept(look: Look): Promise<boolean | undefined> {
+  const file = clientAuthorityFile(look)
+  const [held, serials] = [factsIn(await look.read(file)), await serialsOfAuthority(look, file)]
+  return serials.length === 0 ? undefined : held !== undefined && serials.includes(held.serial)
 }
 
 /** A client certificate as it is handed over. */

@@ -10,7 +10,7 @@ import type { Machine } from '../site/machine.ts'
 import { asksCertificates } from '../site/settings.ts'
 import type { Setup } from '../site/setup.ts'
 import { packaged, tilde } from '../steps/resources.ts'
-import { again, type Check, missed, ok, type Step } from '../steps/step.ts'
+import { again, type Check, missed, ok, type Step, skipped } from '../steps/step.ts'
 import type { Part } from './part.ts'
 
 const byDns = 'Name your DNS provider by acme.dns in settings.yaml'
@@ -57,13 +57,16 @@ const clients = (): Step => ({
 })
 
 /** HAProxy reads the file when a worker starts, and it may have been made anew, or come from the other gateway, since. */
-const asked = (): Step => ({
+export const clientsAsked = (): Step => ({
   id: 'certificates.clients-asked',
   title: 'The gateway asks for client certificates of the authority that gives them',
   needs: ['haproxy.service'],
   keeps: 'it goes with the gateway',
-  check: async (look) =>
-    (await asksForKept(look)) ? ok('the running worker has it') : missed('the running worker has another one', again),
+  async check(look) {
+    const asks = await asksForKept(look)
+    if (asks === undefined) return skipped('the configuration that runs asks for none')
+    return asks ? ok('the running worker has it') : missed('the running worker has another one', again)
+  },
   apply: reloadAnew,
 })
 
@@ -107,7 +110,7 @@ export const certificates: Part = {
       ? [
           ...ordering(machine, setup),
           ...Object.keys(setup.settings.tls).map((name) => kept(setup, name)),
-          ...(asksCertificates(setup.settings) ? [clients(), asked()] : []),
+          ...(asksCertificates(setup.settings) ? [clients()] : []),
           ...(setup.settings.vip && platformOf(machine).virtualRouter ? [twoGateways()] : []),
         ]
       : [],

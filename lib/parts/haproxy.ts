@@ -17,10 +17,12 @@ import type { Configuration } from '../site/configuration.ts'
 import { fingerprintOf } from '../site/configuration.ts'
 import type { Machine } from '../site/machine.ts'
 import { nodesOf, spreads } from '../site/nodes.ts'
+import { asksCertificates } from '../site/settings.ts'
 import type { Setup } from '../site/setup.ts'
 import { backupPlace, saveReceipt } from '../steps/receipt.ts'
 import { absent, differs, folder, forget, jobFileStep, service, tilde } from '../steps/resources.ts'
 import { advice, again, type Check, type Finding, missed, ok, type Step, skipped } from '../steps/step.ts'
+import { clientsAsked } from './certificates.ts'
 import { editedFiles, ourFolder } from './consent.ts'
 import { awaitIdle } from './drain.ts'
 import { gatewayChecks } from './haproxy-checks.ts'
@@ -350,16 +352,11 @@ function withProxy(machine: Machine, setup: Setup): Check[] {
     identityStep(setup.settings),
     config(machine, setup),
     {
-      ...jobFileStep({
-        id: 'haproxy.job',
-        at: machine,
-        job,
-        receipt: setup.receipt,
-        keepEdited: edited,
-      }),
+      ...jobFileStep({ id: 'haproxy.job', at: machine, job, receipt: setup.receipt, keepEdited: edited }),
       needs: ['tailscale.up'],
     },
     gatewayService(machine, setup),
+    ...(asksCertificates(setup.settings) ? [clientsAsked()] : []),
     ...(ipv6 ? [overIpv6(machine, ipv6, setup)] : []),
     reachesEngine(setup),
   ]
