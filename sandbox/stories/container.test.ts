@@ -4,6 +4,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, write
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
 import { type Ran, run } from '../box/apt.ts'
 import { bundle, checkout, node } from '../box/paths.ts'
 import { haproxy } from '../box/tools.ts'
@@ -49,7 +50,10 @@ describe.skipIf(why !== undefined)(`the container’s own programs${why ? ` (ski
     home = mkdtempSync(join(tmpdir(), 'ctr-'))
     const { haproxyBinaries, libraryPath } = await haproxy()
     const folders = [dirname(Object.values(haproxyBinaries)[0] ?? ''), dirname(node), process.env.PATH, '/usr/sbin']
-    env = { PATH: folders.join(':'), HOME: home, ROP_SYSTEM: 'container', LD_LIBRARY_PATH: libraryPath }
+    const { environment } = parse(readFileSync(join(checkout, 'templates/container/compose.yaml'), 'utf8')).services
+      .gateway
+    const own = { HOME: home, ROP_SYSTEM: 'container', LD_LIBRARY_PATH: libraryPath }
+    env = { PATH: folders.join(':'), ...own, ...environment }
     keeper = spawn('unshare', [...space, 'sh', '-c', ground], { stdio: ['pipe', 'pipe', 'inherit'] })
     await once(keeper.stdout ?? keeper, 'data')
     for (const name of ['config', 'logs', 'run']) mkdirSync(join(home, name))
@@ -93,6 +97,14 @@ describe.skipIf(why !== undefined)(`the container’s own programs${why ? ` (ski
     const broken = await rop('apply')
     expect([broken.code, broken.stderr]).toEqual([2, expect.stringContaining('line 2: it is not ended by ;')])
     expect(await ask(second)).toBe('200')
+  })
+
+  test('name every command as the container’s owner types it', async () => {
+    write('api_keys.conf', keys(second))
+    const outside = 'docker exec ai-gateway rop'
+    expect((await rop('help')).stdout).toContain(`Usage: ${outside} VERB`)
+    expect((await rop('keys', 'add')).stderr).toContain(`${outside} keys add NAME`)
+    expect((await rop('restore', 'file')).stderr).toContain(`then ${outside} apply.`)
   })
 
   test('end in order, and leave no process behind', async () => {

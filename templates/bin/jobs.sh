@@ -58,7 +58,7 @@ become_script() {
   for node in /opt/homebrew/opt/node/bin/node "${NODE:-}" "$(command -v node)"; do
     if [ -x "$node" ] && "$node" -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 17) ? 0 : 1)'; then
       cd "$here/../.." || exit 1
-      export ROP_TYPED="${ROP_TYPED:-rop}"
+      export ROP_TYPED="${ROP_TYPED:-${ROP_WAY:-rop}}"
       exec "$node" --import tsx "$@"
     fi
   done

@@ -1,5 +1,6 @@
 import { exitCodes, Stop } from '../../host/command.ts'
 import type { Look } from '../../host/host.ts'
+import { typed } from '../../host/typed.ts'
 import { linux } from '../linux/linux.ts'
 import type { Packages, Platform } from '../platform.ts'
 import { fitness } from './fitness.ts'
@@ -55,7 +56,7 @@ export const container: Platform = {
   elsewhere: {
     uninstall: 'in the folder of compose.yaml: docker compose down (and -v for its volume); config and logs stay.',
     upgrade: `in the folder of compose.yaml: ${anew}`,
-    restore: 'copy settings.yaml and keys back into config, then rop apply.',
+    restore: `copy settings.yaml and keys back into config, then ${typed('apply')}.`,
   },
   without: ['packages', 'tailscale', 'command', 'vip', 'firewall', 'power'],
   words: { here: 'this container', start: 'when the container starts', startOn: 'the start on', room: '' },
