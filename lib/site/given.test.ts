@@ -33,6 +33,14 @@ test('settings that are no YAML are left for whoever reads them, and an empty fi
   expect(Object.keys(parseSettings(withUpstream('', 'server a;\n', 'f'), 'f').nodes)).toEqual(['a'])
 })
 
+test.each(['hosts: [*.example.net]', 'nodes: x', 'access keys', '- a'])(
+  'settings that are not understood (%s) are named by whoever reads them',
+  (text) => {
+    expect(withUpstream(text, upstream, 'f')).toBe(text)
+    expect(() => parseSettings(text, 'f')).toThrow('nothing was changed')
+  },
+)
+
 test('the file counts only where the owner keeps one', async () => {
   const at = places({ home: '/gateway', system: 'container' })
   const files = new Map([

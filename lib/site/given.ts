@@ -1,4 +1,4 @@
-import { parseDocument } from 'yaml'
+import { isMap, parseDocument } from 'yaml'
 import { exitCodes, Stop } from '../host/command.ts'
 import type { Look } from '../host/host.ts'
 import { places } from '../platform/here.ts'
@@ -16,11 +16,24 @@ export async function settingsText(
   return given === undefined || upstream === undefined ? text : withUpstream(text ?? '', upstream, given.nodes)
 }
 
+/** The nodes that settings have; undefined where a text is none to which others can be added, so that whoever reads it says why. */
+function nodesIn(text: string): object | undefined {
+  const document = parseDocument(text)
+  const { contents } = document
+  if (document.errors.length > 0 || !(contents === null || isMap(contents))) return undefined
+  try {
+    const { nodes } = (document.toJS() ?? {}) as { nodes?: unknown }
+    return nodes === undefined || nodes === null ? {} : isMap(document.get('nodes')) ? (nodes as object) : undefined
+  } catch {
+    // An alias that means nothing is met only here.
+    return undefined
+  }
+}
+
 /** The same settings with the servers of an nginx upstream as nodes, but for those that are marked as down. Throws `Stop` (exit 2) with the number of each line that is no server. */
 export function withUpstream(text: string, upstream: string, file: string): string {
-  const document = parseDocument(text)
-  if (document.errors.length > 0) return text
-  const known = (document.toJS() as { nodes?: object } | null)?.nodes ?? {}
+  const known = nodesIn(text)
+  if (known === undefined) return text
   const { nodes, passed } = readUpstream(upstream, Object.keys(known))
   if (passed.length > 0)
     throw new Stop(
