@@ -48,7 +48,10 @@ function parse({ options, positionals, usage }: Usage, argv: string[]) {
     const word = /^Unknown option '--([^']*)'/.exec(fault)?.[1]
     const near = word === undefined ? undefined : nearest(word, Object.keys(all))
     const meant = near === undefined ? '' : ` Did you mean --${near}?`
-    throw new Stop(exitCodes.usage, `${fault}.${meant}\n${usage.split('\n')[0]}\n--help says what each does.`)
+    throw new Stop(
+      exitCodes.usage,
+      `${fault.replace(/\.$/, '')}.${meant}\n${usage.split('\n')[0]}\n--help says what each does.`,
+    )
   }
 }
 

@@ -39,8 +39,11 @@ function groupList(text: string, flag: string): Limits['groups'] {
 
 /** When a key ends: after a time from now, or on a day that is still to come. */
 function ending(text: string, flag: string, now: number): string {
-  const at = /^\d{4}-\d\d-\d\d$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : now + span(text, flag)
-  if (Number.isNaN(at)) throw usage(flag, text, 'a day such as 2027-01-31')
+  const day = /^\d{4}-\d\d/.test(text)
+  const at = day ? Date.parse(`${text}T00:00:00Z`) : now + span(text, flag)
+  // The 30th of February is read as a day in March.
+  if (Number.isNaN(at) || (day && !new Date(at).toISOString().startsWith(text)))
+    throw usage(flag, text, 'a day such as 2027-01-31, or a time such as 30d')
   if (at <= now) throw usage(flag, text, 'in the future')
   return new Date(at).toISOString()
 }

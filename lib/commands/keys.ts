@@ -151,6 +151,9 @@ const add: Verb = async (call) => {
   return tell(call, name, key, code, certificate)
 }
 
+/** A moment as a person reads it; a day given by --expires begins in UTC, too. */
+const moment = (iso: string): string => `${iso.slice(0, 16).replace('T', ' ')} UTC`
+
 const rotate: Verb = async (call) => {
   const name = oneName(call.names, 'rotate')
   const until = new Date(Date.now() + graceOf(call.flags)).toISOString()
@@ -165,7 +168,7 @@ const rotate: Verb = async (call) => {
   if (!call.ui.json)
     call.ui.say(
       call.flags.grace
-        ? `The old key counts until ${until}.`
+        ? `The old key counts until ${moment(until)}.`
         : inForce
           ? 'The old key counts no longer.'
           : 'The old key may still count in the running gateway.',
@@ -298,7 +301,7 @@ function print(ui: Ui, entries: Registry['keys']): number {
 export function described(entry: Entry): string {
   const over = entry.expires && Date.parse(entry.expires) < Date.now()
   const parts = [
-    entry.expires ? `${over ? 'EXPIRED' : 'until'} ${entry.expires.slice(0, 16).replace('T', ' ')}` : 'no end',
+    entry.expires ? `${over ? 'EXPIRED' : 'until'} ${moment(entry.expires)}` : 'no end',
     entry.models ? `models ${entry.models.join(',')}` : '',
     entry.groups ? `groups ${entry.groups.join(',')}` : 'all open groups',
     entry.admin ? 'ADMIN: may change the models' : '',

@@ -103,6 +103,8 @@ describe('limits by flags', () => {
     { expires: 'tomorrow' },
     { expires: '2020-01-01' },
     { expires: '2027-13-45' },
+    { expires: '2027-02-30' },
+    { expires: '2027-01-31T12:00' },
     { groups: 'openai,nonsense' },
     { groups: 'manage' },
     { groups: 'toString' },

@@ -30,11 +30,22 @@ const pathsOf = (names: Names): string[] => {
   return [...all.filter((path) => !path.includes('*')), ...all.filter((path) => path.includes('*'))]
 }
 
-/** A line of the file as it is written, under its number (from 1). */
+/** What looks like a blank or a quote, or like nothing, and is another letter for YAML: ⌥ and blank, pages, chats and editors write it. */
+const disguised: [letters: RegExp, words: string][] = [
+  [/(?! )[\p{Zs}\p{Zl}\p{Zp}\p{Cf}]/u, 'each ? there is a letter that cannot be seen; type the line anew'],
+  [/[“”„‟‘’‚«»]/, `curly quotes are letters like others; write ' or "`],
+]
+
+/** A line of the file as it is written, under its number (from 1), and why it may look right where it is not. */
 export function shownLine(text: string, line: number): string {
-  const written = (text.split('\n')[line - 1] ?? '').trimEnd()
-  const plain = written.replaceAll(/\p{Cc}/gu, (letter) => (letter === '\t' ? '→' : '?'))
-  return `    line ${line}: ${plain.length > 160 ? `${plain.slice(0, 160)}…` : plain}`
+  const written = (text.replace(/^\uFEFF/, '').split('\n')[line - 1] ?? '').replace(/[ \t\r]+$/, '')
+  const plain = written.replaceAll(/\p{Cc}|(?! )[\p{Zs}\p{Zl}\p{Zp}\p{Cf}]/gu, (letter) =>
+    letter === '\t' ? '→' : '?',
+  )
+  const hints = disguised.flatMap(([letters, words]) =>
+    letters.test(written.replace(/ #.*/, '')) ? [`\n    (${words})`] : [],
+  )
+  return `    line ${line}: ${plain.length > 160 ? `${plain.slice(0, 160)}…` : plain}${hints.join('')}`
 }
 
 const lineAt = (text: string, offset: number): number => text.slice(0, offset).split('\n').length

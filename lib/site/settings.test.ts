@@ -76,6 +76,19 @@ describe('settings', () => {
     expect(faults('queue: { wait: 90 s }')).toContain('queue.wait: a time such as 90s, 30m or 2h')
   })
 
+  test('a line that looks right says which letters of it are not what they look like', () => {
+    expect(faults('access:\u00a0keys')).toContain(
+      'line 1: access:?keys\n    (each ? there is a letter that cannot be seen',
+    )
+    expect(faults('access: keys\u200b')).toContain('line 1: access: keys?\n    (each ?')
+    expect(faults('port: 8080\nhosts: [“ai.example.net”]')).toContain('(curly quotes are letters like others')
+    expect(faults('\uFEFFaccess: key # “all”  \t\r')).toMatch(/line 1: access: key # “all”$/)
+  })
+
+  test('what two rules find wrong with one value is one fault', () => {
+    expect(faults('origins: [https://chat.example.net/]')).toContain('~/settings.yaml has 1 fault; nothing')
+  })
+
   test('every fault is told at once, with its key’s path', () => {
     const message = faults('port: 80\nengin: {}\ninference: { slots: 0, slot: 1 }\nmodels: ["a;b"]\nlog: all')
     expect(message).toContain('~/settings.yaml has 6 faults; nothing was changed.')

@@ -317,7 +317,8 @@ export function parseSettings(text: string, file: string, kinds?: Kinds): Settin
     : schema
   const result = judged.safeParse(readable(document, text, file) ?? {}, { reportInput: true, error: inOurWords })
   if (result.success) return result.data
-  const faults = result.error.issues.flatMap((issue) => settingFaults(issue, text, document, names()))
+  // What two rules find wrong with one value is one fault.
+  const faults = [...new Set(result.error.issues.flatMap((issue) => settingFaults(issue, text, document, names())))]
   throw new Stop(
     2,
     `${file} has ${faults.length} fault${faults.length > 1 ? 's' : ''}; nothing was changed.\n${faults.join('\n')}`,
