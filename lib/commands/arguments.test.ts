@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest'
-import { resolverOf } from './arguments.ts'
+import { fitsOnly, resolverOf } from './arguments.ts'
+import { only } from './key-options.ts'
+import { script } from './keys.ts'
 
 test.each(['192.168.1.1', '127.0.0.1:5353', 'fd00::1', '[fd00::1]:53', undefined])(
   'a resolver is an address, with a port or without: %s',
@@ -16,3 +18,17 @@ test.each(['ns.example.net', '', '1.2.3', '[ns]:53', '127.0.0.1:'])(
     )
   },
 )
+
+test.each([
+  ['rotate', { models: 'qwen3*' }, '--models goes with keys.ts add and keys.ts limits, not with rotate'],
+  ['rotate', { cut: true }, '--cut goes with keys.ts revoke, not with rotate'],
+  ['limits', { grace: '24h' }, '--grace goes with keys.ts rotate, not with limits'],
+])('an option that keys %s would not hear is refused: %j', (word, flags, says) => {
+  expect(() => fitsOnly('keys', word, flags, only)).toThrow(`${says}; nothing was changed.`)
+})
+
+test('every option of keys says what it goes with, but for those that all of it hears', () => {
+  const all = Object.keys(script.options).filter((flag) => !['json', 'verbose'].includes(flag))
+  expect(Object.keys(only).sort()).toEqual(all.sort())
+  expect(() => fitsOnly('keys', 'add', { models: 'qwen3*', cut: undefined, json: true }, only)).not.toThrow()
+})

@@ -55,6 +55,14 @@ function parse({ options, positionals, usage }: Usage, argv: string[]) {
   }
 }
 
+/** Throws `Stop` (exit 2) for an option that goes with other words of a command than this one, and would change nothing here. */
+export function fitsOnly(command: string, word: string, flags: Flags, only: Record<string, string[]>): void {
+  const flag = Object.keys(flags).find((one) => flags[one] !== undefined && only[one] && !only[one].includes(word))
+  if (flag === undefined) return
+  const goes = only[flag]?.map((one) => called(`${command} ${one}`)).join(' and ')
+  throw new Stop(exitCodes.usage, `--${flag} goes with ${goes}, not with ${word}; nothing was changed.`)
+}
+
 /** Whom --resolver names, an address with its port where that is another than 53; undefined where it was not given. Throws `Stop` (exit 2) for anything else. */
 export function resolverOf(flags: Flags): string | undefined {
   const resolver = flags.resolver as string | undefined

@@ -7,14 +7,18 @@ import { called, typed } from '../host/typed.ts'
 import { didYouMean } from '../site/nearest.ts'
 import { readSettings, type Settings } from '../site/settings.ts'
 import { takeLock } from '../steps/receipt.ts'
+import { fitsOnly } from './arguments.ts'
 import type { Flags, Script, Ui } from './cli.ts'
 import { columns, complain } from './screens/wrap.ts'
 
 /** certificates: what is served for which name, renewed now, and the root that clients are to trust. */
 async function certificates(ui: Ui, flags: Flags, [verb = 'list', ...rest]: string[]): Promise<number> {
+  fitsOnly('certificates', verb, flags, { new: ['root'] })
+  if (verb === 'list' && rest.length > 0)
+    throw new Stop(exitCodes.usage, `${called('certificates list')} takes no name; it shows them all.`)
   const host = realHost(ui.note, ui.waiting)
   const settings = await readSettings(host)
-  if (verb === 'list' && rest.length === 0) return list(ui, host, settings)
+  if (verb === 'list') return list(ui, host, settings)
   if (verb === 'renew') return locked(host, () => renewAll(ui, host, settings, rest))
   if (verb === 'root') return flags.new ? locked(host, () => newRoot(ui, host, settings)) : root(ui, host, rest)
   throw new Stop(

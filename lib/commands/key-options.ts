@@ -108,6 +108,16 @@ const fields: Record<string, keyof Limits> = {
   note: 'note',
 }
 
+/** What each option goes with; elsewhere it would be heard by nobody. */
+export const only: Record<string, string[]> = {
+  ...Object.fromEntries(Object.keys(readers).map((flag) => [flag, ['add', 'limits']])),
+  admin: ['add', 'limits'],
+  certificate: ['add'],
+  qr: ['add', 'rotate'],
+  grace: ['rotate'],
+  cut: ['revoke'],
+}
+
 /** What the flags change of a key's limits; `none` takes one away. Throws `Stop` (exit 2) before anything is touched. */
 export function withFlags(before: Limits, flags: Flags, now = Date.now()): Limits {
   const after: Limits = { ...before }

@@ -20,11 +20,11 @@ import { didYouMean } from '../site/nearest.ts'
 import { contextLength } from '../site/settings.ts'
 import type { Setup } from '../site/setup.ts'
 import { takeLock } from '../steps/receipt.ts'
-import { notOneFile } from './arguments.ts'
+import { fitsOnly, notOneFile } from './arguments.ts'
 import type { Flags, Script, Ui } from './cli.ts'
 import { clientCertificate, type Handed } from './client-certificate.ts'
 import { answered, fewSpeeds, listsFit, newEnough, notApart, pending, putInForce, reloadFor } from './in-force.ts'
-import { graceOf, oneName, withFlags } from './key-options.ts'
+import { graceOf, oneName, only, withFlags } from './key-options.ts'
 import { baseUrl, clients } from './next-steps.ts'
 import { installed, prepare } from './prepare.ts'
 import { keyScreen } from './screens/key.ts'
@@ -50,6 +50,12 @@ export async function keys(ui: Ui, flags: Flags, names: string[]): Promise<numbe
     throw new Stop(
       exitCodes.usage,
       `${called('keys')} has no ${JSON.stringify(verb.slice(0, 40))}; it has ${Object.keys(verbs).join(', ')}${didYouMean(verb, Object.keys(verbs))}`,
+    )
+  fitsOnly('keys', verb, flags, only)
+  if (bare.includes(verb) && rest.length > 0)
+    throw new Stop(
+      exitCodes.usage,
+      `${called(`keys ${verb}`)} takes nothing more, but ${JSON.stringify(rest.join(' ').slice(0, 80))} was given${verb === 'export' ? `; into a file: ${typed('keys export')} > FILE` : ''}.`,
     )
   const host = asOwn(realHost(ui.note, ui.waiting))
   return run({ ui, flags, names: rest, host, ...(await prepare(host, ui)) })
@@ -289,6 +295,9 @@ const verbs: Record<string, Verb> = {
   bans: listBans,
   unban: endBan,
 }
+
+/** What takes neither name nor file. */
+const bare = ['list', 'export', 'bans']
 
 function print(ui: Ui, entries: Registry['keys']): number {
   if (ui.json) process.stdout.write(`${JSON.stringify(entries, null, 2)}\n`)

@@ -5,6 +5,7 @@ import { asOwn } from '../people/own-probes.ts'
 import { didYouMean } from '../site/nearest.ts'
 import { readSettings } from '../site/settings.ts'
 import { takeLock } from '../steps/receipt.ts'
+import { fitsOnly } from './arguments.ts'
 import type { Flags, Script, Ui } from './cli.ts'
 import { add, bring, type Call, remove } from './nodes/change.ts'
 import { join } from './nodes/join.ts'
@@ -35,6 +36,7 @@ const looks: Record<string, (call: Call) => Promise<number>> = {
 
 /** nodes: the engines behind this gateway. */
 async function nodes(ui: Ui, flags: Flags, [verb = 'list', ...names]: string[]): Promise<number> {
+  fitsOnly('nodes', verb, flags, only)
   const host = asOwn(realHost(ui.note, ui.waiting))
   const settings = await readSettings(host)
   const call = { ui, host, settings, flags, names }
@@ -52,6 +54,13 @@ async function nodes(ui: Ui, flags: Flags, [verb = 'list', ...names]: string[]):
       `Nothing is installed here yet; run ${called('install')} first. Nothing was changed.`,
     )
   return alone(host, () => change(call))
+}
+
+/** What each option goes with. */
+const only = {
+  ...Object.fromEntries(['engine', 'slots', 'speed', 'key', 'tls', 'mac'].map((flag) => [flag, ['add']])),
+  wait: ['drain'],
+  watch: ['list'],
 }
 
 const words = [...Object.keys(looks), ...Object.keys(changes)]

@@ -23,6 +23,8 @@ import { watch } from './watch.ts'
 export async function status(ui: Ui, flags: Flags): Promise<number> {
   if (flags.watch) return watch(ui)
   if (flags.report) return usageReport(ui, flags)
+  const lone = ['since', 'csv'].find((flag) => flags[flag] !== undefined)
+  if (lone) throw new Stop(exitCodes.usage, `--${lone} goes with --report: ${typed('status')} --report --${lone}`)
   const look = asOwn(realLook(ui.note, ui.waiting))
   if (fromOutside(look)) return statusFromOutside(ui, look)
   const prepared = await prepare(look, ui)
