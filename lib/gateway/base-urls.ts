@@ -84,6 +84,14 @@ const ended: [string, string][] = [
   ],
 ]
 
+/** A GET of a model that gets here is not wrong by its method: its group is not open, or its name is none. */
+const named = (open: Group[]): string =>
+  open.includes('openai')
+    ? 'names no model; such a name has letters, digits and . _ - : / alone.'
+    : 'is not enabled on this server (group: openai).'
+
 /** `METHOD:path` as a regular expression -> what was probably meant, in the words after the path. */
 export const hints = (open: Group[]): string =>
-  [...ended, ...mistakes, ...methods(open)].map(([path, words]) => `^[^:]*:(${path})$ ${words}\n`).join('')
+  [...[...ended, ...mistakes].map(hint), `^GET:/v1/models/.+$ ${named(open)}\n`, ...methods(open).map(hint)].join('')
+
+const hint = ([path, words]: [string, string]): string => `^[^:]*:(${path})$ ${words}\n`
