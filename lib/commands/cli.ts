@@ -1,3 +1,4 @@
+import { dirname } from 'node:path'
 import { Chalk, type ChalkInstance } from 'chalk'
 import { exitCodes, Stop } from '../host/command.ts'
 import { openLog, realLook } from '../host/host.ts'
@@ -158,7 +159,8 @@ function explain(error: unknown): number {
     return exitCodes.precondition
   }
   if (code === 'EACCES' || code === 'EPERM') {
-    complain(`${path} is closed to this user: repair the permissions and run again.`)
+    // A file is written beside itself first: where that cannot be, its folder is what is closed.
+    complain(`${path === file ? path : dirname(path)} is closed to this user: repair the permissions and run again.`)
     return exitCodes.precondition
   }
   const closed = fullOrClosed(error)

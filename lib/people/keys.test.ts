@@ -10,7 +10,7 @@ import { readRegistry } from './given.ts'
 import { generateKey, hashKey, wellFormed } from './key.ts'
 import { listMaps } from './lists.ts'
 import { bitOf, keyLines } from './records.ts'
-import { keyName, nobodyIn } from './registry.ts'
+import { keyName, nobodyIn, parseRegistry } from './registry.ts'
 
 const entry = (more: Partial<Entry> = {}): Entry => ({
   created: '2026-01-01T00:00:00.000Z',
@@ -233,6 +233,12 @@ describe('the registry', () => {
     await expect(readRegistry(memoryHost({ files: new Map([[file, text]]) }))).rejects.toThrow(
       /not as keys.ts writes it .*Nothing was changed/,
     )
+  })
+
+  it('that were cut off or emptied say so, and an editor’s mark of UTF-8 before them is none of their letters', () => {
+    expect(() => parseRegistry('{"version": 1, "keys": {', 'keys.json')).toThrow('(it is no JSON, or not whole)')
+    expect(() => parseRegistry('\n', 'keys.json')).toThrow('(it is empty)')
+    expect(parseRegistry('\uFEFF{"version":1,"keys":{}}', 'keys.json')).toEqual({ version: 1, keys: {} })
   })
 })
 

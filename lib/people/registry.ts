@@ -25,11 +25,17 @@ export async function writtenRegistry(look: Look): Promise<Registry> {
 
 /** Checks a registry's text, ours or an export; throws `Stop` (exit 2). */
 export function parseRegistry(text: string, file: string): Registry {
-  const found = registry.safeParse(parsed(text), { reportInput: true, error: inOurWords })
+  const value = parsed(text)
+  const found = registry.safeParse(value, { reportInput: true, error: inOurWords })
   const bad = found.success ? Object.keys(found.data.keys).find((name) => !keyName.safeParse(name).success) : undefined
   if (found.success && bad === undefined) return found.data
   const reason = found.error?.issues[0]
-  const where = reason ? `${reason.path.join('.') || 'top'}: ${reason.message}` : `the name ${JSON.stringify(bad)}`
+  const where =
+    value === undefined
+      ? unread(text)
+      : reason
+        ? `${reason.path.join('.') || 'top'}: ${reason.message}`
+        : `the name ${JSON.stringify(bad)}`
   throw new Stop(
     2,
     `${file} is not as ${called('keys')} writes it (${where}); put a good copy back, or move it away to begin without keys. Nothing was changed.`,
@@ -55,9 +61,12 @@ export function nobodyIn(
     : `access: ${access} is set and ${what}, so nobody gets in`
 }
 
+const unread = (text: string): string => (text.trim() === '' ? 'it is empty' : 'it is no JSON, or not whole')
+
+/** An editor's mark of UTF-8 before the first letter is no fault. */
 function parsed(text: string): unknown {
   try {
-    return JSON.parse(text)
+    return JSON.parse(text.replace(/^\uFEFF/, ''))
   } catch {
     return undefined
   }
