@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest'
 import { fitsOnly, resolverOf } from './arguments.ts'
+import type { Ui } from './cli.ts'
 import { only } from './key-options.ts'
 import { script } from './keys.ts'
+import { verbs } from './verbs.ts'
 
 test.each(['192.168.1.1', '127.0.0.1:5353', 'fd00::1', '[fd00::1]:53', undefined])(
   'a resolver is an address, with a port or without: %s',
@@ -31,4 +33,16 @@ test('every option of keys says what it goes with, but for those that all of it 
   const all = Object.keys(script.options).filter((flag) => !['json', 'verbose'].includes(flag))
   expect(Object.keys(only).sort()).toEqual(all.sort())
   expect(() => fitsOnly('keys', 'add', { models: 'qwen3*', cut: undefined, json: true }, only)).not.toThrow()
+})
+
+test.each([
+  ['keys', ['rotate', 'bob'], { models: 'qwen3*' }, '--models goes with'],
+  ['keys', ['export', 'keys.json'], {}, 'takes nothing more, but "keys.json" was given; into a file: '],
+  ['nodes', ['drain', 'gpu'], { slots: '2' }, '--slots goes with'],
+  ['certificates', ['renew'], { new: true }, '--new goes with'],
+  ['certificates', ['list', 'ai.example.net'], {}, 'takes no name'],
+  ['status', [], { since: '7d' }, '--since goes with --report'],
+] as const)('%s %j with %j is refused before anything is looked at', async (verb, words, flags, says) => {
+  const { run } = await verbs[verb].script()
+  await expect(run({} as Ui, flags, [...words])).rejects.toThrow(says)
 })
