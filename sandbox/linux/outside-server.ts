@@ -4,7 +4,13 @@ import { join, normalize } from 'node:path'
 
 /** Answers under the outside's names with the files of a folder, each name its own: what a machine without a network is given to fetch. */
 const folder = process.argv[2] ?? '.'
-const options = { key: readFileSync(join(folder, 'server.key')), cert: readFileSync(join(folder, 'server.crt')) }
+/** ms; apt may take its time between two packages on a busy machine. */
+const keepAliveTimeout = 600_000
+const options = {
+  keepAliveTimeout,
+  key: readFileSync(join(folder, 'server.key')),
+  cert: readFileSync(join(folder, 'server.crt')),
+}
 
 https
   .createServer(options, (request, response) => {
