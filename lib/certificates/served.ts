@@ -3,6 +3,7 @@ import { runningIpv6, withoutIpv6 } from '../haproxy/ipv6.ts'
 import type { Look } from '../host/host.ts'
 import { places } from '../platform/here.ts'
 import { pemName } from '../site/tls.ts'
+import { pairCertificate } from '../site/vip.ts'
 import { anyName } from './judge.ts'
 import { type Facts, factsIn } from './pair.ts'
 
@@ -34,15 +35,15 @@ async function bound(look: Look): Promise<Bound[]> {
   const text = (await look.read(config)) ?? ''
   const lines = (await runningIpv6(look)) === 'off' ? withoutIpv6(text) : text
   const binds = [
-    ...lines.matchAll(/^\s+bind \[?([\da-f.:]+?)\]?:(\d+) (?:.* )?ssl(?!\S)(?: crt-list ((?:\\.|\S)+))?/gm),
-  ]
+    ...lines.matchAll(/^\s+bind \[?([\da-f.:]+?)\]?:(\d+) (?:.* )?ssl(?!\S)(?: crt-list ((?:\\.|\S)+))?.*/gm),
+  ].filter(([line]) => !line.includes(`/${pairCertificate} `))
   return binds.map(([, address = '', port, list = '']) => ({
     door: { address, port: Number(port) },
     list: list.replaceAll('\\ ', ' '),
   }))
 }
 
-/** Where the gateway that runs listens with TLS; nowhere while none runs. */
+/** Where the gateway that runs listens with TLS; nowhere while none runs. The other one of a pair comes by a door of its own, which knows no name. */
 export const doors = async (look: Look): Promise<Door[]> => (await bound(look)).map(({ door }) => door)
 
 /** The same, but for doors that are not told of a name which others have: that of a service is hidden at a public one. */

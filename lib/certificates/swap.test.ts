@@ -84,6 +84,14 @@ it('the doors are those that the gateway has bound, without IPv6 where it runs w
   expect(await doors(host)).toEqual([])
 })
 
+it('the door by which the other gateway of a pair comes is none where names are served', async () => {
+  const pair = '/etc/x/two_gateways.pem'
+  const bind = `10.0.0.1:11438 ssl crt ${pair} ca-file ${pair} verify required transparent`
+  host.files.set(places(host).config, `    bind ${bind}\n    bind 10.0.0.1:8443 name lan ssl crt-list /x\n`)
+  host.files.set('/x', `/certs/${name}.pem ${name}\n`)
+  expect((await shownFor(host, name)).map(({ door: { port } }) => port)).toEqual([8443])
+})
+
 it('a door whose list of names has not this one is not asked for it', async () => {
   const binds = [
     '192.0.2.1:8443 name lan ssl crt-list /my\\ maps/all.lst',
