@@ -56,7 +56,7 @@ describe.skipIf(why !== undefined)(`a gateway without an engine on Debian${why ?
     for (const words of ['status', 'test', 'doctor']) {
       const outcome = await sh(`rop ${words}`)
       expectGreen(outcome.code, told(outcome))
-      // The observer sees the disk, which has room, though its unit hides homes from it.
+      // The observer sees the disk, which has room, though its unit is shut in.
       expect(told(outcome)).not.toMatch(/Ollama does not answer|disk is nearly full/)
     }
     expect((await sh('rop status')).stdout).toContain('Models   those of the nodes: rop nodes')
