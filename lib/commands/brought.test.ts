@@ -9,6 +9,8 @@ const receipt = { ...emptyReceipt(), brought: ['tailscale', 'ollama', 'haproxy']
 /** What is said, asked and run where somebody answers so, or nobody does. */
 async function offered(answers: Record<string, boolean> | undefined, system: 'linux' | 'mac' = 'linux') {
   const host = memoryHost({ commands: { 'apt-get': {}, systemctl: {} } })
+  const repository = ['/etc/apt/sources.list.d/tailscale.list', '/usr/share/keyrings/tailscale-archive-keyring.gpg']
+  for (const file of repository) host.files.set(file, 'from its repository')
   const machine = { system, packager: { prefix: '/usr' } } as Machine
   const [said, asked] = [[] as string[], [] as [string, boolean][]]
   const ui = {
@@ -20,7 +22,7 @@ async function offered(answers: Record<string, boolean> | undefined, system: 'li
     },
   }
   await offerBrought(ui, host, machine, receipt)
-  return { said, asked, ran: host.ran }
+  return { said, asked, ran: host.ran, host }
 }
 
 test('where nobody is asked every package that install brought stays, with the command that removes it', async () => {
@@ -39,6 +41,11 @@ test('somebody is asked for each, and what they do not say yes to stays', async 
   expect(ran).toContain('systemctl disable --now ollama.service')
 })
 
+test('with Tailscale goes what tells apt to ask its repository', async () => {
+  const { host } = await offered({ tailscale: true })
+  expect([...host.files.keys()].filter((file) => file.includes('tailscale'))).toEqual([])
+})
+
 test('on a Mac, where Homebrew is its owner’s, nothing is offered', async () => {
-  expect(await offered({ haproxy: true }, 'mac')).toEqual({ said: [], asked: [], ran: [] })
+  expect(await offered({ haproxy: true }, 'mac')).toMatchObject({ said: [], asked: [], ran: [] })
 })

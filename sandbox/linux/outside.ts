@@ -127,9 +127,10 @@ async function tailscalePackage(folder: string): Promise<string> {
   return file
 }
 
-/** What Ollama's script does as far as a server sees it (facts: linux.md §7): program, user, unit, started. */
+/** What Ollama's script does as far as a server sees it (facts: linux.md §7): program, user, unit, started. It unpacks its archive by zstd, and ends where there is none. */
 const ollamaScript = `#!/bin/sh
 set -eu
+command -v zstd > /dev/null || { echo 'ERROR: This version requires zstd for extraction. Please install zstd and try again:'; exit 1; }
 cat > /usr/local/bin/ollama <<'EOF'
 ${standIn('ollama')}EOF
 chmod 755 /usr/local/bin/ollama
@@ -186,7 +187,7 @@ export async function makeOutside(folder: string, names: string[], tools: Tools,
   const sign = await signer(folder, tools)
   const debs = await download(
     join(folder, 'apt'),
-    ['haproxy', 'nftables', 'lego', 'pebble', 'fail2ban', 'keepalived', 'dnsmasq-base'],
+    ['haproxy', 'nftables', 'lego', 'pebble', 'fail2ban', 'keepalived', 'dnsmasq-base', 'needrestart', 'zstd'],
     { name: suite, sources: sourcesOf(suite) },
   )
   await repository(join(folder, 'deb.debian.org/debian'), suite, debs, sign)

@@ -46,8 +46,9 @@ async function tailscaleRepository(host: Host): Promise<void> {
   await host.write(list, `deb [signed-by=${keyring}] ${site.tailscale}/${id} ${codename} main\n`, 0o644)
 }
 
-/** Ollama's official way: its script fetches the program, makes the user and the unit, and starts it (facts: linux.md §7). */
+/** Ollama's official way: its script fetches the program, makes the user and the unit, and starts it (facts: linux.md §7). It ends without zstd, which a bare Debian lacks. */
 async function ollama(host: Host) {
+  if (!(await host.find(['zstd']))) await aptGet(host, 'install', 'zstd')
   const script = '/run/remote-ollama-proxy-ollama-install.sh'
   await fetched(host, `${site.ollama}/install.sh`, script)
   try {
@@ -73,11 +74,12 @@ async function withoutService(host: Host, name: string) {
 const typedOllama = {
   install: `curl -fsSL ${site.ollama}/install.sh | sh`,
   upgrade: `curl -fsSL ${site.ollama}/install.sh | sh`,
-  uninstall: 'sudo systemctl disable --now ollama && sudo rm /etc/systemd/system/ollama.service /usr/local/bin/ollama',
+  uninstall:
+    'sudo systemctl disable --now ollama && sudo rm -r /etc/systemd/system/ollama.service /usr/local/bin/ollama /usr/local/lib/ollama',
 }
 
 const installs: Record<string, string> = {
-  ollama: `curl -fsSL ${site.ollama}/install.sh | sh   (Ollama's own installer: program, user, unit)`,
+  ollama: `curl -fsSL ${site.ollama}/install.sh | sh   (Ollama's own installer: program, user, unit; it unpacks by zstd, which apt-get installs where it is missing)`,
   ...Object.fromEntries(
     withOwnService.map((name) => [
       name,
@@ -132,7 +134,12 @@ export const packages: Packages = {
     return aptGet(host, 'install', name)
   },
   async remove(host, _packager, name) {
-    if (name !== 'ollama') return void (await aptGet(host, 'remove', name))
+    if (name !== 'ollama') {
+      await aptGet(host, 'remove', name)
+      // Nothing is fetched from there any more, so apt is not to ask it.
+      if (name === 'tailscale') for (const file of [list, keyring]) await host.remove(file)
+      return
+    }
     await host.run(['systemctl', 'disable', '--now', 'ollama.service'], { codes: [0, 1, 5] })
     for (const file of ollamaFiles) await host.remove(file)
     await host.run(['systemctl', 'daemon-reload'])
