@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { type Ran, run } from '../box/apt.ts'
 import { checkout } from '../box/paths.ts'
+import { launch, type Running } from '../box/running.ts'
+import { type Change, openBox } from '../standins/box.ts'
 import { type Release, usualRelease } from './releases.ts'
 import { debianRoot } from './root.ts'
 import { type Tools, tools } from './tools.ts'
@@ -18,6 +20,12 @@ export interface Booted {
   reboot(): Promise<void>
   /** a file of it; undefined where there is none */
   read(path: string): Promise<string | undefined>
+  /** starts a command of the shell at a terminal of its own, as somebody does who types */
+  typed(command: string): Running
+  /** the network of a namespace that `ip netns` has made in it, as this side may enter it */
+  network(name: string): string
+  /** changes what its stand-ins pretend to be */
+  pretend(change: Change): void
   /** ends it, and waits for that */
   close(): Promise<void>
 }
@@ -48,7 +56,19 @@ function childOf(pid: number | string | undefined): string | undefined {
 /** The first process of the machine, from outside; undefined before there is one. */
 const leader = ({ pid }: ChildProcess): string | undefined => childOf(childOf(pid))
 
-function start(root: string, outside: string, folder: string, { bin, env }: Tools): ChildProcess {
+/** Folders in the place of what the outside serves under these names. */
+export type Served = Readonly<Record<string, string>>
+
+const binds = (served: Served): string[] =>
+  Object.entries(served).map(([name, folder]) => `--bind-ro=${folder}:/opt/outside/${name}`)
+
+interface Ingredients {
+  root: string
+  outside: string
+  served: Served
+}
+
+function start({ root, outside, served }: Ingredients, folder: string, { bin, env }: Tools): ChildProcess {
   const name = `rop-${process.pid}-${Math.random().toString(36).slice(2, 8)}`
   const log = openSync(join(folder, 'console.log'), 'w')
   const argv = [
@@ -57,6 +77,7 @@ function start(root: string, outside: string, folder: string, { bin, env }: Tool
     ...['--private-network', '-D', join(folder, 'disk/root')],
     `--bind-ro=${outside}:/opt/outside`,
     `--bind=${join(folder, 'box')}:/opt/outside/box`,
+    ...binds(served),
     `--bind-ro=${checkout}`,
   ]
   const laid = [
@@ -92,7 +113,7 @@ async function state(child: ChildProcess): Promise<string> {
 const inside = (pid: string): string[] => ['-t', pid, '-a', 'env', '-i', ...usual]
 
 /** Boots a bare Debian. Throws, with the end of its console, when it does not come up within a minute. */
-export async function boot(release: Release = usualRelease()): Promise<Booted> {
+export async function boot(release: Release = usualRelease(), served: Served = {}): Promise<Booted> {
   const [{ root, outside }, own] = await Promise.all([debianRoot(release), tools()])
   const folder = mkdtempSync(join(tmpdir(), 'booted-'))
   // Root's daemon and Ollama's user both write there.
@@ -101,7 +122,7 @@ export async function boot(release: Release = usualRelease()): Promise<Booted> {
   chmodSync(join(folder, 'box'), 0o777)
   writeFileSync(join(folder, 'box/mac.json'), JSON.stringify(standIns))
   chmodSync(join(folder, 'box/mac.json'), 0o666)
-  const child = start(root, outside, folder, own)
+  const child = start({ root, outside, served }, folder, own)
   const ended = once(child, 'exit')
   const booted: Booted = {
     run: (argv, env = {}) => {
@@ -112,6 +133,13 @@ export async function boot(release: Release = usualRelease()): Promise<Booted> {
       const { code, stdout } = await booted.run(['cat', path])
       return code === 0 ? stdout : undefined
     },
+    typed: (command) => {
+      const words = ['env', 'SHELL=/bin/sh', 'script', '-qec', `stty cols 120 rows 40; ${command}`, '/dev/null']
+      const argv = ['nsenter', ...inside(leader(child) ?? ''), 'TERM=xterm', ...words]
+      return launch({ argv, env: { PATH: own.env.PATH ?? '' }, enters: true })
+    },
+    network: (name) => `/proc/${leader(child)}/root/run/netns/${name}`,
+    pretend: (change) => openBox(join(folder, 'box')).save(change),
     async reboot() {
       const before = leader(child)
       await booted.run(['systemctl', 'reboot'])

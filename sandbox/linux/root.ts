@@ -55,24 +55,28 @@ ln -s ../outside.service "$root/etc/systemd/system/multi-user.target.wants/outsi
 mkdir -p "$root/opt/outside"
 `
 
-/** Debian alone, made once for each list of packages. */
-async function base({ bin, env }: Tools, { version, suite }: Release): Promise<string> {
-  const sources = sourcesOf(suite)
+/** Debian alone, made once for each list of packages, by whoever comes first: roots of two checkouts share it. */
+async function base(own: Tools, release: Release): Promise<string> {
+  const sources = sourcesOf(release.suite)
   const made = createHash('sha256')
     .update([...bare, ...sources].join(' '))
     .digest('hex')
     .slice(0, 16)
   const folder = join(cacheFolder(), 'linux', `base-${made}`)
-  if (existsSync(folder)) return folder
+  if (!existsSync(folder))
+    await alone(`${folder}.lock`, async () => (existsSync(folder) ? undefined : debootstrapped(folder, own, release)))
+  return folder
+}
+
+async function debootstrapped(folder: string, { bin, env }: Tools, { version, suite }: Release): Promise<void> {
   const aside = `${folder}.new`
   rmSync(aside, { recursive: true, force: true })
   const words = ['--quiet', '--variant=minbase', '--mode=root', `--include=${bare.join(',')}`]
   // It mounts this machine's /proc and /sys there: in a mount namespace of its own they are gone with it, however it ends.
-  const making = ['--mount', '--propagation', 'private', bin('mmdebstrap'), ...words, suite, aside, ...sources]
+  const making = ['--mount', '--propagation', 'private', bin('mmdebstrap'), ...words, suite, aside, ...sourcesOf(suite)]
   const { code, stderr } = await run(bin('unshare'), making, env)
   if (code !== 0) throw new Error(`no root of Debian ${version} could be made: ${stderr.trim().slice(-500)}`)
   renameSync(aside, folder)
-  return folder
 }
 
 async function make(folder: string, release: Release): Promise<void> {
