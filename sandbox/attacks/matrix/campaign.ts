@@ -1,7 +1,8 @@
-import type { Box } from '../../box/box.ts'
 import { type Haproxy, haproxyAt, haproxy as usual } from '../../box/tools.ts'
 import { haproxyOf, suites } from '../versions/debian.ts'
-import { installedMac, live, type Verdict } from './life.ts'
+import type { Ground } from './ground.ts'
+import { live, type Verdict } from './life.ts'
+import { installedMac } from './mac.ts'
 import type { Combination } from './refusals.ts'
 
 /** Each HAProxy that can be had here, by its major and minor version. */
@@ -18,33 +19,33 @@ export async function programs(say: (text: string) => void): Promise<Map<string,
 /** Lives of combinations one after the other, on one Mac for each HAProxy; after a red one on a new Mac. */
 export class Macs {
   #programs: Map<string, Haproxy>
-  #box: Box | undefined
+  #mac: Ground | undefined
   #version: unknown
   constructor(programs: Map<string, Haproxy>) {
     this.#programs = programs
   }
 
   async live(combination: Combination, only?: string): Promise<Verdict> {
-    const box = await this.#boxFor(combination.haproxy)
-    const verdict = await live(box, combination, only).catch(
+    const mac = await this.#macFor(combination.haproxy)
+    const verdict = await live(mac, combination, only).catch(
       (error: Error): Verdict => ({ is: 'red', step: 'the run itself', saw: error.message }),
     )
     if (verdict.is === 'red') await this.close()
     return verdict
   }
 
-  async #boxFor(version: unknown): Promise<Box> {
-    if (this.#box && this.#version === version) return this.#box
+  async #macFor(version: unknown): Promise<Ground> {
+    if (this.#mac && this.#version === version) return this.#mac
     await this.close()
     const program = this.#programs.get(`${version}`)
     if (!program) throw new Error(`there is no HAProxy ${version} here`)
-    this.#box = await installedMac(program)
+    this.#mac = await installedMac(program)
     this.#version = version
-    return this.#box
+    return this.#mac
   }
 
   async close(): Promise<void> {
-    await this.#box?.close()
-    this.#box = undefined
+    await this.#mac?.close()
+    this.#mac = undefined
   }
 }

@@ -1,6 +1,7 @@
 import { ruleFor } from '../../../lib/people/identities.ts'
 import { expandGroups } from '../../../lib/site/endpoints.ts'
-import type { Box, HttpOptions } from '../../box/box.ts'
+import type { HttpOptions } from '../../box/box.ts'
+import type { Ground } from './ground.ts'
 import type { Combination } from './refusals.ts'
 
 type Rules = Record<string, { groups?: string[]; models?: string[] }>
@@ -9,8 +10,8 @@ const device = { hostName: 'laptop', ipv4: '100.64.0.7', id: 'nLaptop', nodeId: 
 const ann = { id: 2, loginName: 'ann@example.com', displayName: 'Ann' }
 
 /** Makes the laptop of a box the one that a combination has: Ann's, a tagged one, or that of somebody whom no rule means. */
-export function placeLaptop(box: Box, { laptop }: Combination): void {
-  box.mac(({ tailscale }) => {
+export function placeLaptop(ground: Ground, { laptop }: Combination): void {
+  ground.mac(({ tailscale }) => {
     const eve = { id: 3, loginName: 'eve@example.com', displayName: 'Eve' }
     tailscale.users = [ann, eve]
     const tagged = laptop === 'tag:ci'
@@ -48,15 +49,15 @@ export function right(combination: Combination, key: 'none' | 'good' | 'wrong'):
 
 /** What a list of models, and then a chat, come to for the laptop; undefined when both are as they should be. */
 export async function asked(
-  box: Box,
+  ground: Ground,
   combination: Combination,
   which: 'none' | 'good' | 'wrong',
   key?: string,
 ): Promise<string | undefined> {
   const port = Number(combination.port ?? 11434)
   const ask = async (path: string, options: HttpOptions = {}) => {
-    const headers = { host: `${box.address}:${port}`, ...(key ? { authorization: `Bearer ${key}` } : {}) }
-    const answer = await box.http('laptop', { path, port, ...options, headers: { ...headers, ...options.headers } })
+    const headers = { host: `${ground.address}:${port}`, ...(key ? { authorization: `Bearer ${key}` } : {}) }
+    const answer = await ground.http('laptop', { path, port, ...options, headers: { ...headers, ...options.headers } })
     return answer.status
   }
   const wanted = right(combination, which)

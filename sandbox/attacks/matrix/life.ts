@@ -1,16 +1,9 @@
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { stringify } from 'yaml'
 import { settingExamples } from '../../../lib/site/examples.ts'
-import { settingsFile } from '../../../lib/site/settings.ts'
-import { type Box, createBox, differences, type Outcome } from '../../box/box.ts'
-import { everything } from '../../box/everything.ts'
-import { node } from '../../box/paths.ts'
+import { differences, type Outcome } from '../../box/box.ts'
 import { combine } from '../../box/presets.ts'
-import type { Haproxy } from '../../box/tools.ts'
-import { authority } from '../../lab/certificates.ts'
-import { placeModels, withReal } from '../../stories/real.ts'
+import type { Ground } from './ground.ts'
 import { asked, placeLaptop } from './laptop.ts'
 import { askedThere, asksCertificates, type Pass, type Shown } from './neighbour.ts'
 import { type Combination, refusals } from './refusals.ts'
@@ -18,81 +11,22 @@ import { type Combination, refusals } from './refusals.ts'
 /** What became of a combination: everything as promised, refused as it is listed, or neither, at this step. */
 export type Verdict = { is: 'green' } | { is: 'refused'; why: string } | { is: 'red'; step: string; saw: string }
 
-/** ms that a script may take on a busy machine */
-const patience = 240_000
-const quick = { launchd: { throttleMs: 200 }, pmset: { ac: { sleep: 0, autorestart: 1 } } }
-/** Two models whose files are of one second, as in a folder that was copied. */
-const models = ['qwen3:0.6b', 'tiny-loop']
-
-/** Whoever takes alerts: one that reaches nobody is a miss. */
-const taker =
-  "require('http').createServer((asked, answer) => asked.resume() && answer.end()).listen(9999, '127.0.0.1')"
-
-/** What is behind services: a page, and JSON where programs ask. */
-const served =
-  "require('http').createServer((asked, answer) => asked.resume() && answer.setHeader('content-type', /^.(v1|health|collections)/.test(asked.url) ? 'application/json' : 'text/html').end('{}')).listen(18080, '127.0.0.1')"
-
-const run = (box: Box, name: string, ...words: string[]): Promise<Outcome> =>
-  box.script(name, words, { timeoutMs: patience, env: { ROP_FROM: box.home } })
-
 /** What a person is told of misses, each with what was seen. */
-const crosses = ({ stdout }: Outcome): string[] => {
+export const crosses = ({ stdout }: Outcome): string[] => {
   const lines = stripVTControlCharacters(stdout).split('\n')
   return lines.flatMap((line, at) => (line.startsWith('✗') ? `${line.trim()}: ${lines[at + 1]?.trim()}` : []))
 }
 
 /** Only the time that a request takes may be missed, since a busy machine decides it. */
-const slow = (all: string[]): boolean => all.length > 0 && all.every((one) => one.includes('performance.overhead'))
+export const slow = (all: string[]): boolean =>
+  all.length > 0 && all.every((one) => one.includes('performance.overhead'))
 
-const told = (outcome: Outcome): string =>
+export const told = (outcome: Outcome): string =>
   [`exit code ${outcome.code}`, outcome.stderr.trim(), ...crosses(outcome), ...lastLine(outcome)]
     .filter(Boolean)
     .join('\n')
 
 const lastLine = ({ stdout }: Outcome): string[] => stdout.trim().split('\n').slice(-1)
-
-/** Certificates that are the owner's own files, and those that Tailscale has. */
-function placeCertificates(box: Box): void {
-  const ca = authority('an authority of the matrix')
-  const { cert, key } = ca.server('*.example.net')
-  box.write(`${box.home}/tls/chain.pem`, cert, 0o600)
-  box.write(`${box.home}/tls/key.pem`, key, 0o600)
-  const own = ca.server('studio.tail0lab.ts.net')
-  box.mac(({ tailscale }) => {
-    tailscale.certificates = [{ chain: own.cert, key: own.key }]
-  })
-}
-
-/** What nodes are named with, and one that answers: a second Ollama with the same models. */
-function placeNodes(box: Box): void {
-  const ca = authority('an authority of nodes')
-  for (const name of ['asleep', 'other']) box.write(`${box.home}/nodes/${name}.key`, `key-of-${name}\n`, 0o600)
-  for (const name of ['root', 'other']) box.write(`${box.home}/nodes/${name}.pem`, ca.cert, 0o600)
-  box.start(['/bin/sh', '-c', `OLLAMA_HOST=127.0.0.1:12500 exec ${box.prefix}/bin/ollama serve`])
-}
-
-/** A Mac on which install.ts has run, with the models, whose Ollama names them in another order each time. */
-export async function installedMac(haproxy: Haproxy): Promise<Box> {
-  const box = await createBox(withReal({ preset: 'ready', haproxy, mac: quick, folder: 'Ada Lovelace' }))
-  try {
-    placeModels(box)
-    box.start([node, '-e', taker])
-    box.start([node, '-e', served])
-    placeLaptop(box, {})
-    placeCertificates(box)
-    placeNodes(box)
-    box.write(settingsFile({ home: box.home, system: 'mac' }), `models: ${JSON.stringify(models)}\n`, 0o600)
-    const outcome = await run(box, 'install.ts', '--yes')
-    const manifests = `${box.home}/.ollama/models/manifests/registry.ollama.ai/library`
-    await box.run(['sh', '-c', `touch -d 2026-01-01T00:00:00.5 '${manifests}'/*/*`])
-    writeFileSync(join(box.dir, 'ollama-faults.json'), JSON.stringify({ anyOrder: true }))
-    if (outcome.code > 1) throw new Error(`install.ts on a fresh Mac: ${told(outcome)}`)
-    return box
-  } catch (error) {
-    await box.close()
-    throw error
-  }
-}
 
 const placed = (path: string, value: unknown): object =>
   path.split('.').reduceRight<object>((inner, word) => ({ [word]: inner }), value as object)
@@ -144,20 +78,20 @@ function refusal(outcome: Outcome, changed: string[]): Verdict | undefined {
 }
 
 /** Runs something that may be refused. */
-async function changing(box: Box, step: string, name: string, ...words: string[]): Promise<Verdict | undefined> {
-  const before = everything(box)
-  const outcome = await run(box, name, ...words)
+async function changing(ground: Ground, step: string, name: string, ...words: string[]): Promise<Verdict | undefined> {
+  const before = await ground.everything()
+  const outcome = await ground.script(name, ...words)
   if (outcome.code === 0) return undefined
-  return refusal(outcome, differences(before, everything(box))) ?? { is: 'red', step, saw: told(outcome) }
+  return refusal(outcome, differences(before, await ground.everything())) ?? { is: 'red', step, saw: told(outcome) }
 }
 
-async function proving(box: Box, step: string, name: string, ...words: string[]): Promise<Verdict | undefined> {
-  const saw = reported(await run(box, name, ...words, '--json'))
+async function proving(ground: Ground, step: string, name: string, ...words: string[]): Promise<Verdict | undefined> {
+  const saw = reported(await ground.script(name, ...words, '--json'))
   return saw === undefined ? undefined : { is: 'red', step, saw }
 }
 
-async function again(box: Box): Promise<Verdict | undefined> {
-  const outcome = await run(box, 'install.ts', '--yes')
+async function again(ground: Ground): Promise<Verdict | undefined> {
+  const outcome = await ground.script('install.ts', '--yes')
   const proven = outcome.code === 0 || (outcome.code === 1 && slow(crosses(outcome)))
   return proven && outcome.stdout.includes('Nothing to do')
     ? undefined
@@ -172,17 +106,23 @@ interface Means {
 
 /** Makes a key, and a client certificate where one may be shown. */
 async function adding(
-  box: Box,
+  ground: Ground,
   made: Map<string, Means>,
   name: string,
   ...flags: string[]
 ): Promise<Verdict | undefined> {
-  const before = everything(box)
-  const outcome = await run(box, 'keys.ts', 'add', name, '--json', ...flags)
+  const before = await ground.everything()
+  const outcome = await ground.script('keys.ts', 'add', name, '--json', ...flags)
   if (outcome.code !== 0)
-    return refusal(outcome, differences(before, everything(box))) ?? { is: 'red', step: 'keys add', saw: told(outcome) }
+    return (
+      refusal(outcome, differences(before, await ground.everything())) ?? {
+        is: 'red',
+        step: 'keys add',
+        saw: told(outcome),
+      }
+    )
   const { key, certificate } = JSON.parse(outcome.stdout) as Given
-  made.set(name, { key, ...(certificate && { pass: await taken(box, certificate) }) })
+  made.set(name, { key, ...(certificate && { pass: await taken(ground, certificate) }) })
   return undefined
 }
 
@@ -192,43 +132,43 @@ interface Given {
 }
 
 /** The file is deleted once it was given. */
-async function taken(box: Box, { file, password }: NonNullable<Given['certificate']>): Promise<Pass> {
-  const { stdout } = await box.run(['base64', '-w0', file])
-  await box.run(['rm', file])
+async function taken(ground: Ground, { file, password }: NonNullable<Given['certificate']>): Promise<Pass> {
+  const { stdout } = await ground.run(['base64', '-w0', file])
+  await ground.run(['rm', file])
   return { pfx: Buffer.from(stdout, 'base64'), passphrase: password }
 }
 
 /** What the neighbour on the LAN gets, and the laptop by https. */
 async function outside(
-  box: Box,
+  ground: Ground,
   combination: Combination,
   shown: Shown,
   means: Partial<Means> = {},
 ): Promise<Verdict | undefined> {
-  const saw = await askedThere(box, combination, shown, means)
+  const saw = await askedThere(ground, combination, shown, means)
   return saw === undefined ? undefined : { is: 'red', step: 'the neighbour', saw }
 }
 
 /** The same for a key, and for the certificate beside it. */
-async function shownBy(box: Box, combination: Combination, counts: boolean, { key, pass }: Means) {
-  const byKey = await outside(box, combination, counts ? 'good' : 'wrong', { key })
-  return byKey ?? (pass && outside(box, combination, counts ? 'certificate' : 'revoked', { pass }))
+async function shownBy(ground: Ground, combination: Combination, counts: boolean, { key, pass }: Means) {
+  const byKey = await outside(ground, combination, counts ? 'good' : 'wrong', { key })
+  return byKey ?? (pass && outside(ground, combination, counts ? 'certificate' : 'revoked', { pass }))
 }
 
 /** What the laptop gets: the word of somebody who is not test.ts. */
 async function witnessed(
-  box: Box,
+  ground: Ground,
   combination: Combination,
   ...[which, key]: ['none' | 'good' | 'wrong', string?]
 ): Promise<Verdict | undefined> {
-  const saw = await asked(box, combination, which, key)
+  const saw = await asked(ground, combination, which, key)
   return saw === undefined ? undefined : { is: 'red', step: 'the laptop', saw }
 }
 
 /** A step of a life by its name; gives nothing when all is as it should be. */
 type Act = [step: string, act: () => Promise<Verdict | undefined>]
 
-function acts(box: Box, combination: Combination): Act[] {
+function acts(ground: Ground, combination: Combination): Act[] {
   const made = new Map<string, Means>()
   const names = { none: [], 'one with limits and one without': ['bob', 'carol'] }[`${combination.keys}`] ?? ['bob']
   const each = (step: string, act: (name: string) => Promise<Verdict | undefined>): Act[] =>
@@ -236,22 +176,22 @@ function acts(box: Box, combination: Combination): Act[] {
   const flags = [...flagsOf(combination), ...(asksCertificates(combination) ? ['--certificate'] : [])]
   const means = (name: string): Means => made.get(name) ?? { key: '' }
   return [
-    ['apply', () => changing(box, 'apply', 'apply.ts')],
-    ...each('keys add', (name) => adding(box, made, name, ...(name === 'bob' ? flags : []))),
-    ['the laptop', () => witnessed(box, combination, 'none')],
-    ['the laptop', () => witnessed(box, combination, 'wrong', 'rop_wrong')],
-    ...each('the laptop', (name) => witnessed(box, combination, 'good', means(name).key)),
-    ['the neighbour', () => outside(box, combination, 'none')],
-    ['the neighbour', () => outside(box, combination, 'wrong', { key: 'rop_wrong' })],
-    ...each('the neighbour', (name) => shownBy(box, combination, true, means(name))),
-    ['status', () => proving(box, 'status', 'status.ts')],
-    ['test', () => proving(box, 'test', 'test.ts')],
-    ['test --hostile', () => proving(box, 'test --hostile', 'test.ts', '--hostile')],
-    ['install again', () => again(box)],
-    ...each('keys revoke', (name) => changing(box, 'keys revoke', 'keys.ts', 'revoke', name)),
-    ...each('the laptop', (name) => witnessed(box, combination, 'wrong', means(name).key)),
-    ...each('the neighbour', (name) => shownBy(box, combination, false, means(name))),
-    ['status after revoke', () => proving(box, 'status after revoke', 'status.ts')],
+    ['apply', () => changing(ground, 'apply', 'apply.ts')],
+    ...each('keys add', (name) => adding(ground, made, name, ...(name === 'bob' ? flags : []))),
+    ['the laptop', () => witnessed(ground, combination, 'none')],
+    ['the laptop', () => witnessed(ground, combination, 'wrong', 'rop_wrong')],
+    ...each('the laptop', (name) => witnessed(ground, combination, 'good', means(name).key)),
+    ['the neighbour', () => outside(ground, combination, 'none')],
+    ['the neighbour', () => outside(ground, combination, 'wrong', { key: 'rop_wrong' })],
+    ...each('the neighbour', (name) => shownBy(ground, combination, true, means(name))),
+    ['status', () => proving(ground, 'status', 'status.ts')],
+    ['test', () => proving(ground, 'test', 'test.ts')],
+    ['test --hostile', () => proving(ground, 'test --hostile', 'test.ts', '--hostile')],
+    ['install again', () => again(ground)],
+    ...each('keys revoke', (name) => changing(ground, 'keys revoke', 'keys.ts', 'revoke', name)),
+    ...each('the laptop', (name) => witnessed(ground, combination, 'wrong', means(name).key)),
+    ...each('the neighbour', (name) => shownBy(ground, combination, false, means(name))),
+    ['status after revoke', () => proving(ground, 'status after revoke', 'status.ts')],
   ]
 }
 
@@ -259,11 +199,11 @@ function acts(box: Box, combination: Combination): Act[] {
 const always = ['apply', 'keys add', 'keys revoke']
 
 /** A whole life with a combination: applied, keys made, all proven twice, nothing left to do, and keys revoked; or, of the proofs, only the one that is named. */
-export async function live(box: Box, combination: Combination, only?: string): Promise<Verdict> {
-  box.write(settingsFile({ home: box.home, system: 'mac' }), yamlOf(combination), 0o600)
-  placeLaptop(box, combination)
+export async function live(ground: Ground, combination: Combination, only?: string): Promise<Verdict> {
+  await ground.write(ground.settings, yamlOf(combination))
+  placeLaptop(ground, combination)
   const expected = refusals.find(({ when }) => when?.(combination))
-  for (const [step, act] of acts(box, combination)) {
+  for (const [step, act] of acts(ground, combination)) {
     if (only !== undefined && step !== only && !always.includes(step)) continue
     const verdict = await act()
     if (verdict) return verdict

@@ -1,9 +1,9 @@
 import { connect } from 'node:tls'
 import { expandGroups } from '../../../lib/site/endpoints.ts'
 import { covers } from '../../../lib/site/tls.ts'
-import type { Box } from '../../box/box.ts'
 import { httpOver } from '../../box/dial.ts'
 import type { Machine } from '../../box/init.ts'
+import type { Ground } from './ground.ts'
 import { right } from './laptop.ts'
 import type { Combination } from './refusals.ts'
 
@@ -99,8 +99,8 @@ interface Call {
 }
 
 /** The status of a list of models; 0 where no answer comes. */
-async function called(box: Box, { from, address, port, name, key, pass }: Call): Promise<number> {
-  const socket = await box.dial(from, address, port).catch(() => undefined)
+async function called(ground: Ground, { from, address, port, name, key, pass }: Call): Promise<number> {
+  const socket = await ground.dial(from, address, port).catch(() => undefined)
   if (!socket) return 0
   const wire = name ? connect({ socket, servername: name, rejectUnauthorized: false, ...pass }) : socket
   const own = name ?? (address.includes(':') ? `[${address}]` : address)
@@ -118,7 +118,7 @@ interface Asking {
 }
 
 /** Every address of every listener beyond the tailnet's plain one, and what is right there. */
-function asking(box: Box, combination: Combination, shown: Shown): Asking[] {
+function asking(ground: Ground, combination: Combination, shown: Shown): Asking[] {
   const name = nameOf(combination)
   return listenersOf(combination).flatMap(([kind, listener]): Asking[] => {
     const port = listener.port ?? Number(combination.port ?? 11434)
@@ -127,7 +127,7 @@ function asking(box: Box, combination: Combination, shown: Shown): Asking[] {
         ? []
         : [
             {
-              call: { from: 'laptop', address: box.address, port: Number(listener.tls_port), name },
+              call: { from: 'laptop', address: ground.address, port: Number(listener.tls_port), name },
               wanted: isService(combination) ? [421] : right(combination, shown),
             },
           ]
@@ -141,13 +141,13 @@ function asking(box: Box, combination: Combination, shown: Shown): Asking[] {
 
 /** What comes of a list of models at each listener; undefined when all of it is as it should be. */
 export async function askedThere(
-  box: Box,
+  ground: Ground,
   combination: Combination,
   shown: Shown,
   means: { key?: string; pass?: Pass },
 ): Promise<string | undefined> {
-  for (const { call, wanted } of asking(box, combination, shown)) {
-    const status = await called(box, { ...call, ...means })
+  for (const { call, wanted } of asking(ground, combination, shown)) {
+    const status = await called(ground, { ...call, ...means })
     if (!wanted.includes(status))
       return `GET /v1/models at ${call.address}:${call.port} (shown: ${shown}): ${status} instead of ${wanted.join(' or ')}`
   }

@@ -1,6 +1,6 @@
 import { covers } from '../../../lib/site/tls.ts'
 
-/** What somebody set, by the setting's path; `key.` is before a limit of a key, `haproxy` is its version. What is not in it was left out. */
+/** What somebody set, by the setting's path; `key.` is before a limit of a key, `haproxy` is its version, `system` is linux where it is no Mac. What is not in it was left out. */
 export type Combination = Record<string, unknown>
 
 /** A kind of what is refused before anything is changed. */
@@ -42,7 +42,8 @@ const servicesOf = ({ services }: Combination) => Object.values((services ?? {})
 const byHttps = (listeners: unknown): boolean =>
   Object.entries((listeners ?? {}) as Listeners).some(([name, { plain }]) => name !== 'inside' && !plain)
 
-const ordered = (tls: unknown): boolean => Object.values(tls ?? {}).includes('acme')
+/** Whether a name has a certificate of an authority. */
+export const ordered = (tls: unknown): boolean => Object.values(tls ?? {}).includes('acme')
 
 /** Every kind of refusal that there is. Whatever else somebody sets is taken, and holds. */
 export const refusals: Refusal[] = [
@@ -56,7 +57,7 @@ export const refusals: Refusal[] = [
     why: 'macOS has no nftables',
     ...{ exit: 3, says: /firewall: on needs nftables, which this system does not have/ },
     example: { firewall: 'on' },
-    when: ({ firewall }) => firewall === 'on',
+    when: ({ firewall, system }) => firewall === 'on' && system !== 'linux',
   },
   {
     why: 'keepalived, which moves an address between two gateways, is Linux’s',
@@ -64,7 +65,17 @@ export const refusals: Refusal[] = [
     example: {
       vip: { address: '192.168.78.100', interface: 'eth0', peer: '192.168.78.3', priority: 150 },
     },
-    when: ({ vip }) => vip !== undefined,
+    when: ({ vip, system }) => vip !== undefined && system !== 'linux',
+  },
+  {
+    why: 'an address of a pair that no listener has answers nobody',
+    ...{ exit: 3, says: /no listener has 192\.168\.78\.100 \(vip\.address\)/ },
+    example: {
+      system: 'linux',
+      vip: { address: '192.168.78.100', interface: 'eth0', peer: '192.168.78.3', priority: 150 },
+    },
+    when: ({ vip, listeners, system }) =>
+      system === 'linux' && vip !== undefined && !within(listeners, (vip as { address: string }).address),
   },
   {
     why: 'it is the observer that serves the metrics',
@@ -175,12 +186,17 @@ export const refusals: Refusal[] = [
     why: 'below 1024 root alone may bind a named address, and the gateway is no root’s',
     ...{ exit: 3, says: /port: \d+ needs root/ },
     example: { listeners: { inside: { addresses: ['192.168.78.1'], from: ['192.168.78.2'], port: 80 } } },
-    when: ({ listeners }) => Object.values((listeners ?? {}) as Listeners).some(({ port = 1024 }) => port < 1024),
+    when: ({ listeners, system }) =>
+      system !== 'linux' && Object.values((listeners ?? {}) as Listeners).some(({ port = 1024 }) => port < 1024),
   },
   {
     why: 'what is on no interface cannot be listened on',
     ...{ exit: 3, says: /is not on this machine/ },
     example: { listeners: { inside: { addresses: ['192.168.78.99'], from: ['192.168.78.2'] } } },
+    when: ({ listeners, vip }) =>
+      ['192.168.78.99', '192.168.78.100', 'fd00:78::100'].some(
+        (address) => within(listeners, address) && (vip as { address?: string } | undefined)?.address !== address,
+      ),
   },
   {
     why: 'plain http beside the internet would be taken for private',
