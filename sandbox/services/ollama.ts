@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { z } from 'zod'
 import { packages } from '../box/packages.ts'
@@ -29,7 +30,41 @@ export const ollama = (): Promise<string> =>
     env: headers,
   })
 
-const modelfile = (gguf: string, chats: boolean): string =>
+/** Its official installer, as it lies in the same module: what https://ollama.com/install.sh serves. */
+async function installer(): Promise<string> {
+  const file = join(dirname(await ollama()), 'install.sh')
+  if (existsSync(file)) return file
+  const folder = mkdtempSync(join(tmpdir(), 'ollama-module-'))
+  try {
+    const env = { ...process.env, GOPATH: folder, GOFLAGS: '-modcacherw' }
+    const words = ['mod', 'download', '-json', `github.com/ollama/ollama@v${version}`]
+    const { stdout } = await promisify(execFile)('go', words, { env, cwd: folder })
+    const { Dir } = z.object({ Dir: z.string() }).parse(JSON.parse(stdout))
+    copyFileSync(join(Dir, 'scripts/install.sh'), file)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+  return file
+}
+
+/** Lays out what ollama.com serves to its own installer: that, and an archive with the real program, packed by zstd. */
+export async function serveOllama(folder: string): Promise<void> {
+  const arch = process.arch === 'arm64' ? 'arm64' : 'amd64'
+  const { root, bin } = await packages(['zstd'])
+  mkdirSync(join(folder, 'bin'), { recursive: true })
+  mkdirSync(join(folder, 'download'))
+  copyFileSync(await installer(), join(folder, 'install.sh'))
+  copyFileSync(await ollama(), join(folder, 'bin/ollama'))
+  const archive = join(folder, 'download', `ollama-linux-${arch}.tar`)
+  await promisify(execFile)('tar', ['-cf', archive, '-C', folder, 'bin'])
+  await promisify(execFile)(bin('zstd'), ['-q', '--rm', '-1', archive, '-o', `${archive}.zst`], {
+    env: { ...process.env, LD_LIBRARY_PATH: join(root, 'usr/lib') },
+  })
+  rmSync(join(folder, 'bin'), { recursive: true })
+}
+
+/** What a model of a file is made of, as Ollama reads it. */
+export const modelfile = (gguf: string, chats: boolean): string =>
   [
     `FROM ${gguf}`,
     'PARAMETER num_thread 1',

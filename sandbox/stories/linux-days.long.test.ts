@@ -112,7 +112,7 @@ DEBIAN_FRONTEND=noninteractive apt-get install -q -y ./newer.deb`
   })
 
   test('what needrestart runs in place of a restart of the gateway has it start anew while answers run on', async () => {
-    // As its package has it, which cannot be had here.
+    // As its package has it, which the story linux-typed has.
     await sh('mkdir -p /etc/needrestart/restart.d')
     await applied('')
     const worker = async () => (await sh(`pgrep -P $(systemctl show -P MainPID ${gateway}) -n haproxy`)).stdout
