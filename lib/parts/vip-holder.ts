@@ -1,8 +1,8 @@
 import { peerName } from '../gateway/pair.ts'
 import { connectedTo } from '../haproxy/peers.ts'
 import type { Look } from '../host/host.ts'
-import { platformOf } from '../platform/here.ts'
 import type { VirtualRouter } from '../platform/platform.ts'
+import { hasAddress } from '../site/here.ts'
 import type { Machine } from '../site/machine.ts'
 import { ownAddress, type Vip } from '../site/vip.ts'
 
@@ -24,8 +24,7 @@ export async function pairOf(look: Look, router: VirtualRouter, machine: Machine
   const { interface: card, address, peer } = vip
   const other = await router.neighbour(look, card, peer)
   const reachable = other !== undefined
-  const here = (await platformOf(look).addresses.all(look)).some((one) => one.address === address)
-  if (here) {
+  if (await hasAddress(look, address)) {
     const own = ownAddress(machine, vip)?.address ?? card
     // A machine drops what comes from an address of its own: it answers everybody but the other one that has it, too.
     const both =

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { parseSettings } from './settings.ts'
-import { isVip, listensOnVip } from './vip.ts'
+import { isVip, listensOnVip, ownAddress } from './vip.ts'
 
 const vip = (more: string): string =>
   `vip: { address: '192.168.7.100', interface: eth0, peer: '192.168.7.3', priority: 150, ${more} }`
@@ -40,4 +40,13 @@ test('it is known in any spelling', () => {
   )
   expect([isVip(settings, 'fd00::1'), isVip(settings, 'fd00::2'), listensOnVip(settings)]).toEqual([true, false, true])
   expect(isVip({}, 'fd00::1')).toBe(false)
+})
+
+test('it is not taken for this machine’s own address, however it is written, and neither is one of the link alone', () => {
+  const { vip } = parse(
+    "vip: { address: 'FD00:0:0::100', interface: eth0, peer: 'fd00::2', priority: 1 }\nlisteners: { inside: { addresses: ['fd00::100'], from: ['fd00::9'] } }",
+  )
+  const on = (address: string) => ({ family: 6 as const, address, device: 'eth0', bits: 64 })
+  const addresses = ['febf::1', 'fe80::1', 'fd00::100', 'fd00::3'].map(on)
+  expect(vip && ownAddress({ addresses }, vip)?.address).toBe('fd00::3')
 })

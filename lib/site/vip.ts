@@ -94,7 +94,7 @@ export const ownAddress = (machine: Pick<Machine, 'addresses'>, { address, inter
   machine.addresses.find(
     (one) =>
       one.device === card &&
-      one.address !== address &&
+      canonical(one.address) !== canonical(address) &&
       one.family === (address.includes(':') ? 6 : 4) &&
-      !one.address.startsWith('fe80:'),
+      !/^fe[89ab]/i.test(one.address),
   )

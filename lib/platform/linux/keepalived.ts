@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { z } from 'zod'
 import { json } from '../../host/command.ts'
 import type { Look } from '../../host/host.ts'
@@ -7,10 +8,13 @@ const unit = 'remote-ollama-proxy-vip.service'
 
 const neighbours = z.array(z.object({ dst: z.string(), lladdr: z.string().optional(), state: z.array(z.string()) }))
 
+/** The kernel writes an address of IPv6 as RFC 5952 has it; whoever wrote the settings may not have. */
+const spelt = (address: string): string => (isIP(address) === 6 ? new URL(`http://[${address}]/`).hostname : address)
+
 /** Reads `ip -j neigh`: whose hardware address was last heard for an address, and has not failed since. */
 export function parseNeighbour(text: string, address: string): string | undefined {
   const { data = [] } = neighbours.safeParse(json(text))
-  const found = data.find(({ dst, state }) => dst === address && !state.includes('FAILED'))
+  const found = data.find(({ dst, state }) => spelt(dst) === spelt(address) && !state.includes('FAILED'))
   return found?.lladdr
 }
 

@@ -5,6 +5,7 @@ import type { Look } from '../../host/host.ts'
 import { parseIp } from './addresses.ts'
 import { parseUpgradable } from './apt.ts'
 import { fitness } from './fitness.ts'
+import { parseNeighbour } from './keepalived.ts'
 import { unitOf } from './keepers.ts'
 import { linux } from './linux.ts'
 import { parseSs } from './listeners.ts'
@@ -157,4 +158,10 @@ test('Ollama’s own unit stays when what we told it goes', () => {
     linux.jobs({ home: '', system: 'linux', uid: 0 }).isOurs(labels.engine),
     linux.jobs({ home: '', system: 'linux', uid: 0 }).isOurs(labels.gateway),
   ]).toEqual([false, true])
+})
+
+test('a neighbour is known by its address, however the settings write that', () => {
+  const table = [{ dst: 'fd00:50::100', lladdr: '02:00:00:00:00:03', state: ['REACHABLE'] }]
+  expect(parseNeighbour(JSON.stringify(table), 'FD00:50:0::100')).toBe('02:00:00:00:00:03')
+  expect(parseNeighbour(JSON.stringify(table), 'fd00:50::1')).toBeUndefined()
 })
