@@ -163,6 +163,16 @@ describe('once it runs', () => {
     expect(await finding('vip.held', around)).toMatchObject({ is, saw })
   })
 
+  test('somebody who has it a moment later is waited for', async () => {
+    const host = look({ neighbours: peer })
+    const rows = (known: Record<string, string>) =>
+      JSON.stringify(Object.entries(known).map(([dst, lladdr]) => ({ dst, lladdr, state: ['STALE'] })))
+    let asked = 0
+    host.commands['ip -j neigh'] = () => ({ stdout: rows(++asked > 5 ? theirs : peer) })
+    const found = vip.checks?.(linux, on).find(({ id }) => id === 'vip.held')
+    expect(await found?.check(host)).toMatchObject({ is: 'ok', saw: expect.stringContaining('(192.168.7.3) has') })
+  })
+
   test('a gateway that is not connected to the other is advice, and no miss', async () => {
     const peers = (state: string) => ({ told: { 'show peers': `  0x1: id=gateway-192.168.7.3(remote,${state}` } })
     expect((await finding('vip.peers', peers('active) last_status=ESTA')))?.is).toBe('ok')

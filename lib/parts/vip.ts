@@ -195,6 +195,9 @@ const strangers = (router: VirtualRouter, vip: Vip): Check => ({
   },
 })
 
+/** ms within which somebody has it: after a start Keepalived waits for 2 s, and hears of two good answers of the gateway, before it takes any */
+const settled = 10_000
+
 /** Once it runs somebody must have it, and no more than one. */
 function held(router: VirtualRouter, machine: Machine, vip: Vip): Check {
   return {
@@ -202,7 +205,12 @@ function held(router: VirtualRouter, machine: Machine, vip: Vip): Check {
     title: 'One of the two gateways has the address, and only one',
     needs: ['vip.service'],
     async check(look) {
-      const { holder } = await pairOf(look, router, machine, vip)
+      let { holder } = await pairOf(look, router, machine, vip)
+      const somebody = async () => {
+        if (holder.is === 'nobody') holder = (await pairOf(look, router, machine, vip)).holder
+        return holder.is !== 'nobody'
+      }
+      await look.until('one of the two gateways has the address', settled, somebody)
       if (holder.is === 'here' || holder.is === 'peer') return ok(heldBy(holder, vip))
       return holder.is === 'both'
         ? missed(
