@@ -3,6 +3,7 @@ import { nodesIn } from '../gateway/nodes.ts'
 import { bufferSize } from '../gateway/policies/buffers.ts'
 import { publicRate } from '../gateway/policies/connections.ts'
 import type { Gateway, Listener } from '../gateway/policy.ts'
+import { askedHere } from '../gateway/proofs/pair.ts'
 import { hostileToServices } from '../gateway/proofs/services.ts'
 import type { Target } from '../gateway/proofs/target.ts'
 import { workerInfo } from '../haproxy/runtime.ts'
@@ -41,7 +42,7 @@ function distinct(names: string[]): string[] {
 export const hostileChecks = (target: Target, gateway: Gateway): Check[] => [
   ...requestsTo(target, gateway, 'hostile', async () => {}),
   ...nodesIn(gateway).flatMap((node) => toNode(target, gateway, node)),
-  ...gateway.listeners.flatMap((listener) => overTls(target, gateway, listener)),
+  ...gateway.listeners.flatMap((one) => askedHere(gateway, one, (listener) => overTls(target, gateway, listener))),
   ...hostileToServices(target, gateway),
 ]
 

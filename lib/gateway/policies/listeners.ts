@@ -3,6 +3,7 @@ import { expandGroups } from '../../site/endpoints.ts'
 import { byName, certificateUse, hasRequired } from '../listeners.ts'
 import type { Gateway, Listener, Policy } from '../policy.ts'
 import { listenerProofs } from '../proofs/listeners.ts'
+import { askedHere } from '../proofs/pair.ts'
 import { refuse } from '../refusal.ts'
 import { challenge } from './keys.ts'
 
@@ -69,6 +70,9 @@ export function listeners(gateway: Gateway): Policy {
       ...(own.length > 0 && { 'listeners.map': own.map(bits).join('') }),
       ...Object.fromEntries(byNames.map((listener) => [usesFile(listener.name), uses(gateway, listener)])),
     },
-    proof: (target) => gateway.listeners.slice(1).flatMap((listener) => listenerProofs(target, listener, gateway)),
+    proof: (target) =>
+      gateway.listeners
+        .slice(1)
+        .flatMap((one) => askedHere(gateway, one, (listener) => listenerProofs(target, listener, gateway))),
   }
 }

@@ -5,6 +5,7 @@ import type { Service } from '../../site/services.ts'
 import { type Check, type Finding, missed, ok, unexplained } from '../../steps/step.ts'
 import type { Gateway, Listener } from '../policy.ts'
 import { openPlaceOf, placesOf } from '../services.ts'
+import { askedHere } from './pair.ts'
 import { type Asked, askService, type Place, seen } from './service-asked.ts'
 import { bearer, type Target } from './target.ts'
 import { arrives, comesBack, foreignRefused, opens } from './visitors.ts'
@@ -20,23 +21,25 @@ export function serviceProofs(target: Target, gateway: Gateway): Check[] {
   const { services = [] } = gateway
   const places = services.flatMap((service) => placesOf(gateway, service).map((listener) => ({ service, listener })))
   return services.flatMap((service) => {
-    const listener = openPlaceOf(gateway, service)
-    if (!listener) return []
-    const check: Make = (id, title, ask, after = []) => ({
-      id: `services.${service.id}-${id}`,
-      title: `${service.id}: ${title}`,
-      needs: ['haproxy.service', ...after.map((one) => `services.${service.id}-${one}`)],
-      check: ask,
-    })
-    const { kind } = service
-    const asked = { service, listener }
-    return [
-      ...(kind.is === 'page' ? ofPage(asked, kind, check, places) : ofApi(asked, kind, target, check)),
-      check('host', 'another Host than that of the handshake is refused', (look) =>
-        status(look, { ...asked, path: '/', headers: { host: target.host } }, [421]),
-      ),
-    ]
+    const place = openPlaceOf(gateway, service)
+    return place ? askedHere(gateway, place, (listener) => proofsAt({ service, listener }, target, places)) : []
   })
+}
+
+function proofsAt(asked: Place, target: Target, places: Place[]): Check[] {
+  const { kind, id: service } = asked.service
+  const check: Make = (id, title, ask, after = []) => ({
+    id: `services.${service}-${id}`,
+    title: `${service}: ${title}`,
+    needs: ['haproxy.service', ...after.map((one) => `services.${service}-${one}`)],
+    check: ask,
+  })
+  return [
+    ...(kind.is === 'page' ? ofPage(asked, kind, check, places) : ofApi(asked, kind, target, check)),
+    check('host', 'another Host than that of the handshake is refused', (look) =>
+      status(look, { ...asked, path: '/', headers: { host: target.host } }, [421]),
+    ),
+  ]
 }
 
 /** `after` are checks of the same service on which this one rests. */
