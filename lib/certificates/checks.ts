@@ -55,7 +55,7 @@ export function findingOf({ name, held, shown, trial }: Standing, renews: boolea
     const seen = others.map(({ door, facts }) => `${written(door)} serves ${facts?.serial}`)
     return missed(`the certificate ${held.serial} is on disk, and ${seen.join(', ')}`, renewIt(name))
   }
-  const dark = shown.filter(({ facts }) => !facts)
+  const dark = shown.filter(({ facts, elsewhere }) => !facts && !elsewhere)
   if (dark.length > 0)
     return missed(dark.map(({ door, why }) => `${written(door)} shows none (${why})`).join(', '), typed('apply'))
   if (isPlaceholder(held)) return advice(`a placeholder is served, which no client trusts${why}`, renewIt(name))
@@ -67,7 +67,9 @@ export function findingOf({ name, held, shown, trial }: Standing, renews: boolea
         : `${remaining(held, now)} left, and it is not renewed yet`,
       renews ? renewIt(name) : 'Renew its files: what lies there is taken within a minute.',
     )
-  const at = shown.map(({ door }) => written(door)).join(', ')
+  const at = shown
+    .map(({ door, elsewhere }) => `${written(door)}${elsewhere ? ' (which this gateway does not have now)' : ''}`)
+    .join(', ')
   return ok(`${remaining(held, now)} left, serial ${held.serial}${at ? `, on ${at}` : ''}`)
 }
 

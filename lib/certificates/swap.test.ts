@@ -104,6 +104,35 @@ it('a door whose list of names has not this one is not asked for it', async () =
   expect(await shownFor(host, '*.lan')).toHaveLength(2)
 })
 
+describe('of two gateways', () => {
+  const lines = [
+    'bind 192.168.7.100:443 name lan ssl crt-list /x transparent',
+    'bind 192.168.7.2:11438 ssl crt /certs/two_gateways.pem verify required no-tls-tickets transparent',
+  ]
+  /** What is told of a name where this machine has these addresses. */
+  const shown = (own: string[]) => {
+    host.files.set(places(host).config, lines.map((line) => `    ${line}\n`).join(''))
+    host.files.set('/x', `/certs/${name}.pem ${name}\n`)
+    const words = own.map((address) => `\tinet ${address} netmask 0xffffff00\n`).join('')
+    host.commands.ifconfig = { stdout: `en0: flags=8863<UP> mtu 1500\n${words}` }
+    return shownFor(host, name)
+  }
+  const at = { address: '192.168.7.100', port: 443 }
+
+  it('nobody asks the door that the other one has now, nor what the two tell each other', async () => {
+    expect(await shown(['192.168.7.2'])).toEqual([{ door: at, elsewhere: true }])
+    expect(await shown(['192.168.7.2', '192.168.7.100'])).toEqual([
+      { door: at, facts: expect.objectContaining({ serial: old.serial }) },
+    ])
+  })
+
+  it('a certificate is swapped in where the other one has the only door', async () => {
+    await shown(['192.168.7.2'])
+    await swap(host, name, pair)
+    expect(worker).toBe(pair.serial)
+  })
+})
+
 it('serials are compared as numbers', () => {
   expect(sameSerial('00:0a:B0')).toBe('AB0')
 })

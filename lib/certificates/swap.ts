@@ -109,7 +109,7 @@ async function proven(host: Host, name: string, { serial }: Pair): Promise<void>
   const others = () => shown.filter(({ facts }) => facts && facts.serial !== serial)
   const all = await host.until(`a handshake shows the new certificate for ${name}`, patience, async () => {
     shown = await shownFor(host, name)
-    return others().length === 0 && shown.some(({ facts }) => facts)
+    return others().length === 0 && shown.some(({ facts, elsewhere }) => facts || elsewhere)
   })
   if (all) return
   const seen = (others().length > 0 ? others() : shown).map(({ door, facts, why }) =>
