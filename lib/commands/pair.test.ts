@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { places } from '../platform/mac/places.ts'
-import { clocksApart, receiving } from './pair.ts'
+import { clocksApart } from './pair.ts'
+import { receiving } from './pair-ssh.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'pair-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -62,7 +63,7 @@ test.each([
   mkdirSync(join(home, 'other'))
   for (const [name, text] of [
     ['bin/uname', '#!/bin/sh\necho Darwin\n'],
-    ['bin/ssh', `#!/bin/sh\nPATH='${home}/other':/usr/bin:/bin exec sh -c "$5"\n`],
+    ['bin/ssh', `#!/bin/sh\nfor last; do :; done\nPATH='${home}/other':/usr/bin:/bin exec sh -c "$last"\n`],
     ['other/date', `#!/bin/sh\necho $(($(/bin/date "$@") + ${seconds}))\n`],
     ['other/rop', '#!/bin/sh\necho Restored, and in force.\n'],
     ['other/sudo', '#!/bin/sh\nshift\nexec "$@"\n'],

@@ -1,5 +1,5 @@
 import { heldSecrets } from '../certificates/two-gateways.ts'
-import { exitCodes, Stop, Unexpected } from '../host/command.ts'
+import { exitCodes, Stop } from '../host/command.ts'
 import { type Host, realHost } from '../host/host.ts'
 import { called, typed } from '../host/typed.ts'
 import { backupText, present } from '../people/backup.ts'
@@ -9,23 +9,8 @@ import { readSettings } from '../site/settings.ts'
 import { takeLock } from '../steps/receipt.ts'
 import { ownVersion } from './arguments.ts'
 import type { Flags, Script, Ui } from './cli.ts'
+import { addressee, sendBySsh } from './pair-ssh.ts'
 import { complain } from './screens/wrap.ts'
-
-/**
- * What the other gateway does with what comes by its input: it is kept in a file for its owner alone as long as that
- * takes. It tells what time it is there, first and last. Its exit code is that of restore.
- */
-export const receiving = [
-  'echo "clock $(date +%s)"',
-  'file=$(umask 077; mktemp) || exit 1',
-  'cat > "$file"',
-  'as=; [ "$(id -u)" = 0 ] || as="sudo -n"',
-  '$as rop restore "$file" --pair --yes',
-  'code=$?',
-  'rm -f "$file"',
-  'echo "clock $(date +%s)"',
-  'exit $code',
-].join('; ')
 
 /** Seconds by which two clocks may differ before anybody is told. */
 const tolerated = 2
@@ -62,18 +47,11 @@ async function pair(ui: Ui, flags: Flags, [word, ...more]: string[]): Promise<nu
     )
   const release = await takeLock(host)
   const folder = flags.folder as string | undefined
-  const work = folder === undefined ? send(ui, host, addressee(flags, vip.peer)) : lay(ui, host, folder)
+  const work =
+    folder === undefined
+      ? send(ui, host, addressee(`${flags.to ?? `root@${vip.peer}`}`, vip.peer))
+      : lay(ui, host, folder)
   return work.finally(release)
-}
-
-/** Whom ssh is to reach. A word that begins with a hyphen would be an option of ssh's. */
-function addressee(flags: Flags, peer: string): string {
-  const to = (flags.to as string | undefined) ?? `root@${peer}`
-  if (/^[A-Za-z0-9_][\w.-]*(@[A-Za-z0-9[][\w.:\]-]*)?$/.test(to)) return to
-  throw new Stop(
-    exitCodes.usage,
-    `--to takes whom ssh is to reach, such as root@${peer}, not ${JSON.stringify(to.slice(0, 80))}. Nothing was changed.`,
-  )
 }
 
 const saved = async (host: Host): Promise<string> =>
@@ -97,10 +75,9 @@ async function send(ui: Ui, host: Host, to: string): Promise<number> {
   const file = `${places(host).state}/pair.json`
   await host.write(file, await saved(host), 0o600)
   const done = ui.busy(`Carrying settings and keys to ${to}`, true)
-  const argv = ['sh', '-c', 'exec ssh -o BatchMode=yes -- "$1" "$2" < "$3"', 'sh', to, receiving, file]
   try {
     const from = Date.now()
-    const { code, stdout } = await host.run(argv, { codes: [0, exitCodes.partly], timeoutMs: 600_000, secret: true })
+    const { code, stdout } = await sendBySsh(host, file, to)
     if (ui.verbose) ui.say(stdout.trim())
     for (const line of ofClocks(to, clocksApart(stdout, from, Date.now()))) complain(line)
     ui.say(
@@ -109,23 +86,10 @@ async function send(ui: Ui, host: Host, to: string): Promise<number> {
         : `${to} has them, but not everything is in force there yet; see there: rop status`,
     )
     return code
-  } catch (error) {
-    throw error instanceof Unexpected ? refused(to, error) : error
   } finally {
     done()
     await host.remove(file)
   }
-}
-
-/** ssh itself ends with 255 (ssh(1), EXIT STATUS); anything else is what rop said there. */
-function refused(to: string, { output: { code, stderr } }: Unexpected): Stop {
-  const last = stderr.trim().split('\n').at(-1) ?? ''
-  return code === 255
-    ? new Stop(
-        exitCodes.precondition,
-        `ssh does not get to ${to} without asking (${last || 'it says nothing'}); give its owner’s key to that machine, or name another with --to.`,
-      )
-    : new Stop(exitCodes.failed, `${to} did not take it: ${last || `rop ended with ${code} there`}`)
 }
 
 export const script: Script = {
@@ -134,7 +98,8 @@ Carries settings, keys (hashes), people, the certificate by which the two know e
 certificates to the other gateway of a pair (vip in settings.yaml), where they come in force at once. Its own vip and the addresses of
 its listeners stay. What lies in files that settings name, such as certificates, is not carried.
 
-  --to USER@HOST     whom ssh is to reach (root at vip.peer); it asks for nothing, so a key of yours must be there
+  --to USER@HOST     whom ssh is to reach (root at vip.peer); it asks for nothing, so a key of yours must be there,
+                     of whoever typed sudo
   --folder FOLDER    writes a file there instead, for: rop restore FILE --pair`,
   options: { to: { type: 'string' }, folder: { type: 'string' } },
   positionals: true,
