@@ -18,6 +18,8 @@ export interface Booted {
   run(argv: string[], env?: Record<string, string>): Promise<Ran>
   /** restarts it as its owner would, and waits until it is up again; what was written to its disk is there */
   reboot(): Promise<void>
+  /** its first process as this machine numbers it, by which its namespaces are found */
+  pid(): string
   /** a file of it; undefined where there is none */
   read(path: string): Promise<string | undefined>
   /** starts a command of the shell at a terminal of its own, as somebody does who types */
@@ -127,8 +129,9 @@ export async function boot(release: Release = usualRelease(), served: Served = {
   const booted: Booted = {
     run: (argv, env = {}) => {
       const more = Object.entries(env).map(([name, value]) => `${name}=${value}`)
-      return run('nsenter', [...inside(leader(child) ?? ''), ...more, ...argv])
+      return run('nsenter', [...inside(booted.pid()), ...more, ...argv])
     },
+    pid: () => leader(child) ?? '',
     async read(path) {
       const { code, stdout } = await booted.run(['cat', path])
       return code === 0 ? stdout : undefined

@@ -187,7 +187,18 @@ export async function makeOutside(folder: string, names: string[], tools: Tools,
   const sign = await signer(folder, tools)
   const debs = await download(
     join(folder, 'apt'),
-    ['haproxy', 'nftables', 'lego', 'pebble', 'fail2ban', 'keepalived', 'dnsmasq-base', 'needrestart', 'zstd'],
+    [
+      'haproxy',
+      'nftables',
+      'lego',
+      'pebble',
+      'fail2ban',
+      'keepalived',
+      'dnsmasq-base',
+      'openssh-server',
+      'needrestart',
+      'zstd',
+    ],
     { name: suite, sources: sourcesOf(suite) },
   )
   await repository(join(folder, 'deb.debian.org/debian'), suite, debs, sign)
