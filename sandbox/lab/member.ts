@@ -188,7 +188,7 @@ function watched(ground: Ground, { where, own, home, gateway, program }: Watchin
   const file = (name: string) => join(home, name)
   const { vip } = gateway.settings
   if (vip) writeFileSync(file('keepalived.conf'), keepalivedConf(gateway, vip, own))
-  if (vip) ground.begin(where, [ground.ip, '-ts', '-4', '-o', 'monitor', 'address'], file('addresses.log'))
+  if (vip) ground.begin(where, [ground.ip, '-ts', '-o', 'monitor', 'address'], file('addresses.log'))
   return {
     keepalived: undefined,
     async startKeepalived() {
@@ -204,7 +204,7 @@ function watched(ground: Ground, { where, own, home, gateway, program }: Watchin
       const ready = performance.now() + 2500
       await eventually('the delay at its start is over', () => performance.now() > ready)
     },
-    holds: () => ground.run(where, ground.ip, '-4', '-o', 'address').includes(` ${vip?.address}/`),
+    holds: () => ground.run(where, ground.ip, '-o', 'address').includes(` ${vip?.address}/`),
     times: () => intervals(readFileSync(file('addresses.log'), 'utf8'), vip?.address ?? ''),
     said: () => readFileSync(file('keepalived.log'), 'utf8'),
   }
@@ -230,7 +230,7 @@ function curled(argv: string[]): string {
 /** Reads `ip -ts -o monitor address`: `[2026-11-30T10:00:00.123456] Deleted 2: eth0 inet 10.50.0.100/32 …`. */
 function intervals(text: string, address: string): { from: number; until: number }[] {
   const found: { from: number; until: number }[] = []
-  for (const [, when = '', gone, which] of text.matchAll(/^\[([^\]]+)\] (Deleted )?.*inet ([\d.]+)\//gm)) {
+  for (const [, when = '', gone, which] of text.matchAll(/^\[([^\]]+)\] (Deleted )?.*inet6? ([\da-f.:]+)\//gm)) {
     if (which !== address) continue
     const ms = Date.parse(when)
     const last = found.at(-1)

@@ -1,19 +1,29 @@
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { bracketed } from '../../lib/gateway/pair.ts'
 import type { Registry } from '../../lib/site/limits.ts'
 import { eventually } from './gateway.ts'
 import { type Ground, startGround, whyNoGround } from './ground.ts'
 import { type Member, member, pairCertificate } from './member.ts'
 
 /** Addresses of the pair, and of who is beside it. */
-export const at = { vip: '10.50.0.100', a: '10.50.0.2', b: '10.50.0.3', client: '10.50.0.10', node: '10.50.0.20' }
+const at = { vip: '10.50.0.100', a: '10.50.0.2', b: '10.50.0.3', client: '10.50.0.10', node: '10.50.0.20' }
+/** The same in IPv6, where nobody has another. */
+const at6: typeof at = {
+  vip: 'fd00:50::100',
+  a: 'fd00:50::2',
+  b: 'fd00:50::3',
+  client: 'fd00:50::10',
+  node: 'fd00:50::20',
+}
 export type Side = 'a' | 'b'
 const port = 12000
-const url = `http://${at.vip}:${port}`
+/** Where the gateway at one of those addresses is asked. */
+const urlOf = (address: string): string => `http://${bracketed(address)}:${port}`
 
 /** An Ollama with one model, that says its words a tenth of a second apart. */
-const engine = `
+const engine = (address: string): string => `
 const list = { '/api/tags': { models: [{ name: 'tiny' }] }, '/api/ps': { models: [{ name: 'tiny' }] } }
 const word = (text) => 'data: ' + JSON.stringify({ choices: [{ delta: { content: text } }] }) + '\\n\\n'
 require('http').createServer((asked, answer) => {
@@ -22,10 +32,10 @@ require('http').createServer((asked, answer) => {
   answer.writeHead(200, { 'content-type': 'text/event-stream' })
   const timer = setInterval(() => answer.write(word('word ')), 100)
   answer.on('close', () => clearInterval(timer))
-}).listen(11434, '${at.node}', () => console.log('up'))`
+}).listen(11434, '${address}', () => console.log('up'))`
 
 /** Asks by a new connection every 20 ms, and prints when an answer came and which gateway's it was. */
-const poller = `
+const poller = (url: string): string => `
 const http = require('http')
 setInterval(() => {
   const asked = http.get('${url}/healthz', { agent: false, timeout: 400 }, (answer) => {
@@ -42,6 +52,8 @@ export interface PairOptions {
   registry?: Registry
   /** another HAProxy than the usual one, which needs no libraries of the environment */
   haproxy?: string
+  /** whether all addresses are of IPv6 */
+  ipv6?: boolean
 }
 
 /** One of the two gateways, in a network namespace of its own. */
@@ -57,6 +69,9 @@ export interface Sample {
 }
 
 export interface Pair extends Record<Side, PairMember> {
+  at: typeof at
+  /** where a gateway is asked by one of them */
+  url(who: 'vip' | Side): string
   /** answers to a client that asks all the time */
   samples(): Sample[]
   /** has a client take a streamed answer */
@@ -73,21 +88,26 @@ export interface Stream {
   ended: Promise<number>
 }
 
-const settingsOf = (side: Side, { settings = '', registry }: PairOptions): string => `${settings}
+const settingsOf = (side: Side, { settings = '', registry, ipv6 }: PairOptions): string => {
+  const own = ipv6 ? at6 : at
+  const inside = `{ addresses: ['${own.vip}', '${own[side]}'], port: ${port}, from: ['${ipv6 ? 'fd00:50::/120' : '10.50.0.0/24'}'], access: ${registry ? 'keys' : 'from'} }`
+  return `${settings}
 role: gateway
 access: keys
 observer: 'off'
 groups: [agents, native]
 peers: { port: 11436 }
-nodes: { node: { address: ${at.node}, slots: 16 } }
-listeners: { inside: { addresses: ['${at.vip}', '${at[side]}'], port: ${port}, from: [10.50.0.0/24], access: ${registry ? 'keys' : 'from'} } }
-vip: { address: '${at.vip}', interface: eth0, peer: '${at[side === 'a' ? 'b' : 'a']}', priority: ${side === 'a' ? 150 : 140} }`
+nodes: { node: { address: '${own.node}', slots: 16 } }
+listeners: { inside: ${inside} }
+vip: { address: '${own.vip}', interface: eth0, peer: '${own[side === 'a' ? 'b' : 'a']}', priority: ${side === 'a' ? 150 : 140} }`
+}
 
 /** One of the two gateways. */
 async function sideOf(ground: Ground, side: Side, options: PairOptions, certificate: string): Promise<PairMember> {
   const { registry, haproxy } = options
   const settings = settingsOf(side, options)
-  const one = await member(ground, { where: side, settings, own: at[side], certificate, registry, haproxy })
+  const own = (options.ipv6 ? at6 : at)[side]
+  const one = await member(ground, { where: side, settings, own, certificate, registry, haproxy })
   return Object.assign(one, {
     link: (state: 'down' | 'up') => ground.set('switch', 'link', 'set', `to-${side}`, state),
   })
@@ -95,13 +115,15 @@ async function sideOf(ground: Ground, side: Side, options: PairOptions, certific
 
 const machines = ['a', 'b', 'client', 'node'] as const
 
-function wire(ground: Ground): void {
+function wire(ground: Ground, own: typeof at): void {
   ground.set('switch', 'link', 'add', 'bridge', 'type', 'bridge')
   ground.set('switch', 'link', 'set', 'bridge', 'up')
   for (const where of machines) {
     ground.cable(where, 'eth0', 'switch', `to-${where}`)
     ground.set('switch', 'link', 'set', `to-${where}`, 'master', 'bridge', 'up')
-    ground.set(where, 'address', 'add', `${at[where]}/24`, 'dev', 'eth0')
+    // Nobody else is here who could have one already.
+    const words = own === at6 ? [`${own[where]}/64`, 'nodad'] : [`${own[where]}/24`]
+    ground.set(where, 'address', 'add', ...words, 'dev', 'eth0')
     ground.set(where, 'link', 'set', 'eth0', 'up')
   }
 }
@@ -113,20 +135,22 @@ export const whyNoPair = whyNoGround
 export async function startPair(options: PairOptions = {}): Promise<Pair> {
   const ground = await startGround('pair', ['switch', ...machines])
   const { folder } = ground
+  const own = options.ipv6 ? at6 : at
+  const url = (who: 'vip' | Side) => urlOf(own[who])
   const close = async () => ground.close()
   try {
     const certificate = await pairCertificate(join(folder, 'certificate'))
-    wire(ground)
+    wire(ground, own)
     const said = join(folder, 'node.log')
-    ground.begin('node', [process.execPath, '-e', engine], said)
+    ground.begin('node', [process.execPath, '-e', engine(own.node)], said)
     await eventually('the node is up', () => readFileSync(said, 'utf8').includes('up'))
     const [a, b] = [await sideOf(ground, 'a', options, certificate), await sideOf(ground, 'b', options, certificate)]
     const log = join(folder, 'samples')
-    ground.begin('client', [process.execPath, '-e', poller], log)
+    ground.begin('client', [process.execPath, '-e', poller(url('vip'))], log)
     return {
-      ...{ a, b, close },
+      ...{ a, b, close, url, at: own },
       samples: () => samplesIn(readFileSync(log, 'utf8')),
-      stream: () => stream(ground),
+      stream: () => stream(ground, url('vip')),
       client: (...argv) => ground.run('client', ...argv),
     }
   } catch (error) {
@@ -140,7 +164,7 @@ const samplesIn = (text: string): Sample[] =>
 
 let streams = 0
 
-async function stream(ground: Ground): Promise<Stream> {
+async function stream(ground: Ground, url: string): Promise<Stream> {
   streams += 1
   const log = join(ground.folder, `stream-${streams}`)
   const body = JSON.stringify({ model: 'tiny', stream: true, messages: [{ role: 'user', content: 'hi' }] })

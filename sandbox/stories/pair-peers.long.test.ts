@@ -2,7 +2,7 @@ import { statSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { serialInWorker } from '../../lib/certificates/swap.ts'
 import { heldPair, pairFile } from '../../lib/certificates/two-gateways.ts'
-import { peerName } from '../../lib/gateway/pair.ts'
+import { bracketed, peerName } from '../../lib/gateway/pair.ts'
 import { connectedTo } from '../../lib/haproxy/peers.ts'
 import { rowOf } from '../../lib/haproxy/runtime.ts'
 import { realHost } from '../../lib/host/host.ts'
@@ -10,7 +10,7 @@ import { generateKey, hashKey } from '../../lib/people/key.ts'
 import type { Registry } from '../../lib/site/limits.ts'
 import { haproxyOf } from '../attacks/versions/debian.ts'
 import { eventually } from '../lab/gateway.ts'
-import { at, type Pair, type Side, startPair, whyNoPair } from '../lab/pair.ts'
+import { type Pair, type Side, startPair, whyNoPair } from '../lab/pair.ts'
 import { other } from '../lab/pair-events.ts'
 
 const why = whyNoPair()
@@ -32,13 +32,15 @@ const registry: Registry = {
 const settings = 'ban_after: 40'
 
 describe.skipIf(why !== undefined).each([
-  ['the usual HAProxy', undefined],
-  ['the newest HAProxy', 'experimental'],
-] as const)(`two gateways that share what they count: %s${why ? ` (skipped: ${why})` : ''}`, (_which, suite) => {
+  ['the usual HAProxy', undefined, false],
+  ['the newest HAProxy', 'experimental', false],
+  ['the usual HAProxy over IPv6', undefined, true],
+  ['the newest HAProxy over IPv6', 'experimental', true],
+] as const)(`two gateways that share what they count: %s${why ? ` (skipped: ${why})` : ''}`, (_which, suite, ipv6) => {
   let pair: Pair
   beforeAll(async () => {
     const haproxy = suite && (await haproxyOf(suite))
-    pair = await startPair({ settings, registry, ...(haproxy && { haproxy }) })
+    pair = await startPair({ settings, registry, ipv6, ...(haproxy && { haproxy }) })
     for (const side of sides) await pair[side].startHaproxy()
     await eventually('each is connected to the other', together)
     await eventually('neither takes in the other’s table any more', () => sides.every(settled))
@@ -48,7 +50,7 @@ describe.skipIf(why !== undefined).each([
   })
 
   const look = (side: Side) => ({ ...realHost(), system: 'mac' as const, home: pair[side].home })
-  const connected = (side: Side) => connectedTo(look(side), peerName(at[other(side)]))
+  const connected = (side: Side) => connectedTo(look(side), peerName(pair.at[other(side)]))
   /** For its first five seconds a worker waits for one before it; then it takes in what the other gateway knows, over what it has counted itself. */
   const settled = (side: Side) => Number(/^Uptime_sec: (\d+)$/m.exec(pair[side].told('show info'))?.[1]) > 7
   const together = async () => (await connected('a')) === true && (await connected('b')) === true
@@ -63,7 +65,7 @@ describe.skipIf(why !== undefined).each([
     )
   const request = (side: Side, key: string, seconds: number): string => {
     const body = JSON.stringify({ model: 'tiny', stream: true, messages: [{ role: 'user', content: 'hi' }] })
-    return `curl -s -N -m ${seconds} -o /dev/null -w '%{http_code}' -H 'authorization: Bearer ${key}' -H 'content-type: application/json' -d '${body}' http://${at[side]}:12000/v1/chat/completions || true`
+    return `curl -s -N -m ${seconds} -o /dev/null -w '%{http_code}' -H 'authorization: Bearer ${key}' -H 'content-type: application/json' -d '${body}' ${pair.url(side)}/v1/chat/completions || true`
   }
   /** The row of somebody in a stick table. */
   const row = (side: Side, table: string, key: string): string | undefined =>
@@ -83,12 +85,12 @@ describe.skipIf(why !== undefined).each([
   })
 
   test('an address that one has banned is banned at the other', async () => {
-    const wrong = `for n in $(seq 1 45); do curl -s -o /dev/null -w '%{http_code} ' -H 'authorization: Bearer rop_'$n http://${at.a}:12000/v1/models; done`
+    const wrong = `for n in $(seq 1 45); do curl -s -o /dev/null -w '%{http_code} ' -H 'authorization: Bearer rop_'$n ${pair.url('a')}/v1/models; done`
     expect(pair.client('sh', '-c', wrong).trim().split(' ').at(-1)).toBe('429')
     await eventually('the other knows it', () =>
-      / gpt0=1 /.test(row('b', 'strangers', at.client) ?? row('b', 'strangers', `::ffff:${at.client}`) ?? ''),
+      / gpt0=1 /.test(row('b', 'strangers', pair.at.client) ?? row('b', 'strangers', `::ffff:${pair.at.client}`) ?? ''),
     )
-    const once = `curl -s -o /dev/null -w '%{http_code}' -H 'authorization: Bearer rop_wrong' http://${at.b}:12000/v1/models`
+    const once = `curl -s -o /dev/null -w '%{http_code}' -H 'authorization: Bearer rop_wrong' ${pair.url('b')}/v1/models`
     expect(pair.client('sh', '-c', once)).toBe('429')
   })
 
@@ -111,12 +113,14 @@ describe.skipIf(why !== undefined).each([
   })
 
   test('a stranger gets nothing from the port where the two meet, and nobody reads their key', async () => {
-    const hello = `printf 'HAProxyS 2.1\\n${peerName(at.a)}\\n${peerName(at.b)} 1 1\\n'`
-    const tls = `timeout 5 openssl s_client -connect ${at.a}:11438 -quiet`
+    const hello = `printf 'HAProxyS 2.1\\n${peerName(pair.at.a)}\\n${peerName(pair.at.b)} 1 1\\n'`
+    const tls = `timeout 5 openssl s_client -connect ${bracketed(pair.at.a)}:11438 -quiet`
     const cert = '/tmp/stranger-$$'
     const own = `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ${cert}.key -out ${cert}.pem -days 1 -subj '/CN=remote-ollama-proxy pair' 2>/dev/null`
     const got = (line: string) => pair.client('sh', '-c', `(${line}) 2>/dev/null || true`)
-    expect(got(`(${hello}; sleep 1) | timeout 3 curl -s -m 2 telnet://${at.a}:11438`)).not.toMatch(/\d{3}/)
+    expect(got(`(${hello}; sleep 1) | timeout 3 curl -s -m 2 telnet://${bracketed(pair.at.a)}:11438`)).not.toMatch(
+      /\d{3}/,
+    )
     expect(got(`(${hello}; sleep 1) | ${tls}`)).toBe('')
     expect(got(`${own}; (${hello}; sleep 1) | ${tls} -cert ${cert}.pem -key ${cert}.key; rm ${cert}.*`)).toBe('')
     // The same words with the certificate of the pair are answered, so that silence means something above.
@@ -124,13 +128,14 @@ describe.skipIf(why !== undefined).each([
     expect(got(`(${hello}; sleep 1) | ${tls} -cert ${file} -key ${file}`)).toMatch(/^\d{3}\n/)
     expect(statSync(file).mode & 0o777).toBe(0o600)
     await eventually('each is connected to the other again', together)
-    for (const side of sides) expect(pair[side].inside('cat', '/proc/net/tcp').match(/ 00000000:2CAE /)).toBeNull()
+    for (const side of sides)
+      expect(pair[side].inside('cat', '/proc/net/tcp', '/proc/net/tcp6').match(/ 0{8}(0{24})?:2CAE /)).toBeNull()
   })
 
   test('at once are added up where HAProxy can do that, and halved where it cannot', async () => {
     const running = (side: Side, table: string) =>
       Number(/ conn_cur=(\d+)/.exec(row(side, table, 'dan') ?? '')?.[1] ?? 0)
-    const runningAt = (whose: Side) => `people-at-once:${at[whose]}`
+    const runningAt = (whose: Side) => `people-at-once:${pair.at[whose]}`
     expect(rowOf(pair.a.told('show stat'), 'inference', 'node')?.slim).toBe('8')
     if (!suite) {
       hold('a', keys.dan, 2)

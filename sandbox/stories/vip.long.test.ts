@@ -1,16 +1,19 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { eventually } from '../lab/gateway.ts'
-import { at, type Pair, startPair, whyNoPair } from '../lab/pair.ts'
+import { type Pair, startPair, whyNoPair } from '../lab/pair.ts'
 import { both, gap, master, other } from '../lab/pair-events.ts'
 
 const why = whyNoPair()
 /** ms between two adverts of Keepalived */
 const advert = 300
-let pair: Pair
 
-describe.skipIf(why !== undefined)(`two gateways with one address${why ? ` (skipped: ${why})` : ''}`, () => {
+describe.skipIf(why !== undefined).each([
+  ['IPv4', false],
+  ['IPv6', true],
+])(`two gateways with one address: %s${why ? ` (skipped: ${why})` : ''}`, (_family, ipv6) => {
+  let pair: Pair
   beforeAll(async () => {
-    pair = await startPair()
+    pair = await startPair({ ipv6 })
   })
   afterAll(async () => {
     await pair?.close()
@@ -77,6 +80,6 @@ describe.skipIf(why !== undefined)(`two gateways with one address${why ? ` (skip
     await eventually('the stream goes on', () => stream.words() > words + 5)
     expect(await master(pair)).toBe(side)
     expect(pair.samples().filter(({ ms, side: whose }) => ms > from && whose !== side)).toEqual([])
-    expect(pair.client('curl', '-s', '-m', '2', `http://${at.vip}:12000/healthz`)).toBe('ok')
+    expect(pair.client('curl', '-s', '-m', '2', `${pair.url('vip')}/healthz`)).toBe('ok')
   })
 })
