@@ -155,21 +155,28 @@ table inet page {
 
 interface Made {
   ground: Ground
+  /** the HAProxy of every gateway; undefined is the usual one */
+  haproxy?: string
   signer: Authority
   certificates: Record<string, Certificate>
   keys: { ann: string; page: string; node: string }
 }
 
-async function startNode({ ground, keys }: Made, node: NodeName): Promise<Member> {
+async function startNode({ ground, keys, haproxy }: Made, node: NodeName): Promise<Member> {
   const registry = known({ pair: { secret: keys.node } })
   const settings = nodeSettings(node)
-  const one = await member(ground, { where: node, settings, registry, own: at[node], tailnet: tailnet[node] })
+  const addresses = { own: at[node], tailnet: tailnet[node] }
+  const one = await member(ground, { where: node, settings, registry, ...addresses, haproxy })
   await one.startHaproxy()
   await rules(ground, node, `${firewallRules(one.gateway)}${node === 'hal9000' ? pageWall : ''}`)
   return one
 }
 
-async function startSide({ ground, certificates, keys }: Made, side: Side, certificate: string): Promise<Member> {
+async function startSide(
+  { ground, certificates, keys, haproxy }: Made,
+  side: Side,
+  certificate: string,
+): Promise<Member> {
   const registry = known({
     ann: { secret: keys.ann, groups: ['native'] },
     'open-webui': { secret: keys.page, groups: ['openai', 'metadata'] },
@@ -183,6 +190,7 @@ async function startSide({ ground, certificates, keys }: Made, side: Side, certi
   const one = await member(ground, {
     ...{ where: side, settings: gatewaySettings(side), registry, own: at[side], tailnet: tailnet[side], certificate },
     files: { 'node.key': keys.node, ...Object.fromEntries(served) },
+    haproxy,
   })
   await one.startHaproxy()
   await one.startObserver()
@@ -190,17 +198,15 @@ async function startSide({ ground, certificates, keys }: Made, side: Side, certi
   return one
 }
 
-/** Makes all of it, with the border's rules as `rop status --border` prints them; only Open WebUI is not there. */
-export async function startSeedNetwork(): Promise<SeedNetwork> {
+/** Makes all of it, with the border's rules as `rop status --border` prints them, and this HAProxy in every gateway; only Open WebUI is not there. */
+export async function startSeedNetwork(haproxy?: string): Promise<SeedNetwork> {
   const ground = await startGround('seed', ['border', ...networks, ...machines])
   try {
     wire(ground)
     const signer = authority('a test')
     const certificates = Object.fromEntries(names.map((name) => [name, signer.server(name)]))
     const made = {
-      ground,
-      signer,
-      certificates,
+      ...{ ground, haproxy, signer, certificates },
       keys: { ann: generateKey(), page: generateKey(), node: generateKey() },
     }
     const boxes = { hal9000: await startEngine(ground, 'hal9000'), brainiac: await startEngine(ground, 'brainiac') }
