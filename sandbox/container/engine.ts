@@ -102,11 +102,14 @@ function programs(folder: string, { root, bin }: Packages): string {
   return own
 }
 
-function launch(folder: string, network: string, env: NodeJS.ProcessEnv, dns: string[]): ChildProcess {
+function launch(folder: string, network: string, env: NodeJS.ProcessEnv, asked: EngineOptions): ChildProcess {
   const config = join(folder, 'daemon.json')
   // This machine may forbid raising it.
   const limits = { nofile: { Name: 'nofile', Hard: 20_000, Soft: 20_000 } }
-  writeFileSync(config, JSON.stringify({ 'default-ulimits': limits, dns }))
+  writeFileSync(
+    config,
+    JSON.stringify({ 'default-ulimits': limits, dns: asked.dns ?? [], 'registry-mirrors': asked.mirrors ?? [] }),
+  )
   const places = ['--data-root', join(folder, 'data'), '--exec-root', join(folder, 'exec'), '-p', join(folder, 'pid')]
   const names = ['--containerd-namespace', network, '--containerd-plugins-namespace', `${network}-p`]
   const log = openSync(join(folder, 'dockerd.log'), 'a')
@@ -115,10 +118,21 @@ function launch(folder: string, network: string, env: NodeJS.ProcessEnv, dns: st
   return spawn('nsenter', [...argv, '-H', `unix://${folder}/docker.sock`], { env, stdio: ['ignore', log, log] })
 }
 
-/** Starts one, whose containers ask these servers for names. Throws, with what it said, where it does not answer within a minute. */
-export async function startEngine(dns: string[] = []): Promise<Engine> {
+/** What an engine may have otherwise. */
+export interface EngineOptions {
+  /** servers that its containers ask for names */
+  dns?: string[]
+  /** registries that it asks before Docker's own, by their address */
+  mirrors?: string[]
+  /** false: without the image of a Debian */
+  debian?: boolean
+}
+
+/** Starts one. Throws, with what it said, where it does not answer within a minute. */
+export async function startEngine(options: EngineOptions = {}): Promise<Engine> {
   const found = await packages(['docker.io', 'iptables', 'mmdebstrap'])
-  const [compose, debian] = [await composeProgram(), await debianRoot(found)]
+  const compose = await composeProgram()
+  const debian = options.debian === false ? undefined : await debianRoot(found)
   const folder = mkdtempSync(join(tmpdir(), 'engine-'))
   const network = `rop-${process.pid}`
   const own = programs(folder, found)
@@ -138,7 +152,7 @@ export async function startEngine(dns: string[] = []): Promise<Engine> {
   }
   await done('ip', ['netns', 'add', network])
   await done('ip', ['-n', network, 'link', 'set', 'lo', 'up'])
-  const daemon = launch(folder, network, { ...env, ...libraries }, dns)
+  const daemon = launch(folder, network, { ...env, ...libraries }, options)
   const engine: Engine = {
     network,
     env,
@@ -166,6 +180,6 @@ export async function startEngine(dns: string[] = []): Promise<Engine> {
     }
     await pause(200)
   }
-  await done(join(own, 'docker'), ['import', debian, 'debian:13-slim'], env)
+  if (debian !== undefined) await done(join(own, 'docker'), ['import', debian, 'debian:13-slim'], env)
   return engine
 }

@@ -44,7 +44,7 @@ describe.skipIf(why !== undefined)(`moving over from nginx as the page says${why
   const generate = ['-X', 'POST', `http://${own}:8080/api/generate`, '-d', question]
 
   beforeAll(async () => {
-    engine = await startEngine([own])
+    engine = await startEngine({ dns: [own] })
     lan = await startLan(engine.network, own, machines, { 'ollama-gpu2.internal': machines.gpu2 })
     await Promise.all(['gpu1', 'gpu2'].map((one) => lan.ollama(one, ['llama3'])))
     project = await fetched(engine, [])
