@@ -135,3 +135,10 @@ describe('a long wait', () => {
     expect(await waits([''], 10_000, 20_000)).toEqual([])
   })
 })
+
+it('no log of a run has the hash of a key, by which its owner could be told', async () => {
+  const noted: string[] = []
+  const hash = '15CC8DE0B17B271CB6E71B12EAAD96B2C998944C5E7124EF52A0C1F158CF3AEB'
+  await expect(realHost((line) => noted.push(line)).tell('/nowhere', `add map #1 ${hash} ann`)).rejects.toThrow()
+  expect(noted).toEqual(['tell nowhere: add map #1 HASH ann'])
+})

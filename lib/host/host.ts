@@ -303,6 +303,10 @@ async function postLines(
   return answer.status
 }
 
+/** A command to HAProxy as a log has it, without the hash of a key. */
+const asTold = (socket: string, command: string, payload?: string[]): string =>
+  `tell ${path.basename(socket)}: ${command.replaceAll(/\b[0-9a-f]{64}\b/gi, 'HASH')}${payload ? ` (${payload.length} lines)` : ''}`
+
 /** Changes this machine. `note` hears of every command and change, for the run's log, and `tell` of every long wait, for the person. */
 export function realHost(note: Note = () => {}, tell: Note = () => {}): Host {
   return {
@@ -338,14 +342,13 @@ export function realHost(note: Note = () => {}, tell: Note = () => {}): Host {
     },
     post: postLines,
     async tell(socket, command, payload) {
-      note(`tell ${path.basename(socket)}: ${command}${payload ? ` (${payload.length} lines)` : ''}`)
+      note(asTold(socket, command, payload))
       return converse(socket, command, payload)
     },
     telling: (socket, talk) =>
       conversation(socket, (say) =>
         talk((command, payload) => {
-          if (!command.startsWith('show '))
-            note(`tell ${path.basename(socket)}: ${command}${payload ? ` (${payload.length} lines)` : ''}`)
+          if (!command.startsWith('show ')) note(asTold(socket, command, payload))
           return say(command, payload)
         }),
       ),
