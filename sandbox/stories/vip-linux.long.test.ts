@@ -8,7 +8,7 @@ import { whyNot } from '../linux/why.ts'
 import { expectGreen } from './witness.ts'
 
 const why = whyNot()
-/** What differs between the two families of addresses. That of IPv6 is written otherwise than the system writes it. */
+/** What differs between the two families of addresses. */
 const families = [
   {
     family: 4,
@@ -17,7 +17,7 @@ const families = [
   },
   {
     family: 6,
-    ...{ own: 'fd00:50::2', peer: 'fd00:50::3', vip: 'fd00:50::100', written: 'FD00:50:0::100', bits: '64 nodad' },
+    ...{ own: 'fd00:50::2', peer: 'fd00:50::3', vip: 'fd00:50::100', written: 'fd00:50::100', bits: '64 nodad' },
     ...{ elsewhere: 'fd00:99::100', from: 'fd00:50::/120' },
   },
 ]
