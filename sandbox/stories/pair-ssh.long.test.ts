@@ -84,7 +84,7 @@ describe.skipIf(why !== undefined)(`rop pair sync by a real ssh${why ? ` (skippe
     await done(here, `useradd -m -s /bin/bash ann && echo 'ann ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/ann`)
     await done(there, `useradd -m -s /bin/bash ben && echo 'ben ALL=(ALL) ALL' > /etc/sudoers.d/ben`)
     key = /rop_\w+/.exec(await done(here, 'rop keys add bob --per-minute 600'))?.[0] ?? ''
-  }, 900_000)
+  })
   afterAll(async () => {
     await Promise.all([here?.close(), there?.close()])
   })

@@ -93,7 +93,7 @@ describe.skipIf(why !== undefined)(`a recipe by digests${why ? ` (skipped: ${why
     engine = await startEngine({ mirrors: [`http://${registry}`], debian: false })
     await startRegistry()
     for (const image of images) await publish(image)
-  }, 600_000)
+  })
   afterAll(async () => {
     await endRegistry()
     await engine?.close()
