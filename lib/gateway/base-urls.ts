@@ -87,7 +87,7 @@ const ended: [string, string][] = [
 /** A GET of a model that gets here is not wrong by its method: its group is not open, or its name is none. */
 const named = (open: Group[]): string =>
   open.includes('openai')
-    ? 'names no model; such a name has letters, digits and . _ - : / alone.'
+    ? 'names no model; such a name has up to 200 letters, digits and . _ - : / alone.'
     : 'is not enabled on this server (group: openai).'
 
 /** `METHOD:path` as a regular expression -> what was probably meant, in the words after the path. */

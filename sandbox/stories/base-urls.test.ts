@@ -54,7 +54,7 @@ describe('a wrong base URL is told what would be right, in the shape that its cl
     ['GET /v1/chat/completions', 'v1', 'takes POST only.'],
     ['POST /v1/models', 'v1', 'takes GET only.'],
     ['DELETE /v1/models/m', 'v1', 'takes GET only.'],
-    ['GET /v1/models/qwen3+', 'v1', 'names no model; such a name has letters, digits and . _ - : / alone.'],
+    ['GET /v1/models/qwen3+', 'v1', 'names no model; such a name has up to 200 letters, digits and . _ - : / alone.'],
     ['GET /v1/models/a%2f..%2fb', 'v1', 'names no model'],
     ['POST /api/tags', 'api', 'takes GET and HEAD only.'],
     ['GET /api/chat', 'api', 'takes POST only (and its group native is not enabled).'],

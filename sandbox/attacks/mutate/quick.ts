@@ -73,6 +73,7 @@ const hints: [line: string, words: string, family?: 'api' | 'v1'][] = [
   ['PATCH /v1/chat/completions', 'takes POST only', 'v1'],
   ['PATCH /v1/embeddings', 'takes POST only', 'v1'],
   ['PATCH /v1/models/m', 'takes GET only'],
+  ['GET /v1/models/m+', 'names no model'],
   ['POST /v1beta/models/m:generateContent', 'Gemini'],
   ['POST /v1/messages/count_tokens?beta=true', 'clients then estimate'],
   ['GET /nothing', 'GET /nothing is not an endpoint'],
