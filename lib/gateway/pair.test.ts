@@ -29,7 +29,7 @@ describe('two gateways that have one address in turn', () => {
       `bind [fd00::2]:9999 v6only ${mutual} no-tls-tickets transparent`,
       `default-server ${mutual}`,
       'server gateway-fd00::2',
-      'server gateway-fd00::3 [FD00:0::3]:9999 source [fd00::2]',
+      'server gateway-fd00::3 [fd00::3]:9999 source [fd00::2]',
     ])
   })
 

@@ -5,6 +5,13 @@ import { group } from './group.ts'
 const portWords = 'a port from 1 to 65535, without quotes'
 const port = z.int(portWords).min(1, portWords).max(65_535, portWords)
 
+/** One spelling for each address, with brackets around one of IPv6. */
+export const canonical = (address: string): string =>
+  isIP(address) === 6 ? new URL(`http://[${address}]/`).hostname : address
+
+/** An address as the system writes it (RFC 5952), since it is compared with what the system says. */
+export const plain = (address: string): string => canonical(address).replace(/^\[|\]$/g, '')
+
 /** All addresses at once in any spelling, multicast, broadcast, link-local (which needs a card's name). */
 const notOne = /^[0:.]*$|:0\.0\.0\.0$|^(22[4-9]|23\d|255)\.|^ff|^fe[89ab]/i
 
@@ -27,7 +34,7 @@ const judged = (judge: (text: string) => string | undefined) =>
   })
 
 const addresses = z
-  .array(judged(addressFault), 'addresses in brackets, such as [192.168.1.10]')
+  .array(judged(addressFault).transform(plain), 'addresses in brackets, such as [192.168.1.10]')
   .min(1, 'at least one address of this machine')
 
 /** A network's address and how many of its bits count; undefined when it is none. */
@@ -184,10 +191,6 @@ const unnamed = ({ lan, public: open }: Listeners, tls: Record<string, unknown>)
         message: `a name under tls${Object.keys(tls).length > 0 ? `: ${Object.keys(tls).join(', ')}` : ''}`,
       })),
   )
-
-/** One spelling for each address. */
-export const canonical = (address: string): string =>
-  isIP(address) === 6 ? new URL(`http://[${address}]/`).hostname : address
 
 /** A machine asks itself from the address that it asks. */
 function ofItself({ lan, public: open }: Listeners): ListenerFault[] {

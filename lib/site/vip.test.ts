@@ -40,6 +40,8 @@ test('it is known in any spelling', () => {
   )
   expect([isVip(settings, 'fd00::1'), isVip(settings, 'fd00::2'), listensOnVip(settings)]).toEqual([true, false, true])
   expect(isVip({}, 'fd00::1')).toBe(false)
+  // The system says its addresses so, and is compared with them.
+  expect([settings.vip?.address, settings.listeners.inside?.addresses]).toEqual(['fd00::1', ['fd00::1']])
 })
 
 test('it is not taken for this machine’s own address, however it is written, and neither is one of the link alone', () => {

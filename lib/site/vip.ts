@@ -1,11 +1,11 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
-import { canonical, isUnicast, type Listeners } from './listeners.ts'
+import { canonical, isUnicast, type Listeners, plain } from './listeners.ts'
 import type { Machine } from './machine.ts'
 import { isLoopback } from './nodes.ts'
 
 const addressWords = 'an address in quotes, such as "192.168.1.100"'
-const address = z.string(addressWords).refine(isUnicast, addressWords)
+const address = z.string(addressWords).refine(isUnicast, addressWords).transform(plain)
 
 const whole = (least: number, most: number) => {
   const words = `a number from ${least} to ${most}`
