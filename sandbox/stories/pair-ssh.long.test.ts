@@ -45,7 +45,7 @@ const settings = (priority: number, mine: string, other: string): string =>
     ...{ models: ['qwen3:0.6b'], groups: ['agents', 'native'], access: 'keys', tls: { 'ai.lab.test': 'own-ca' } },
     listeners: {
       inside: { addresses: [mine], port: 12000, from: ['10.50.0.0/24'], access: 'keys' },
-      lan: { addresses: [vip], sources: ['10.50.0.0/24'] },
+      lan: { addresses: [vip], sources: ['10.50.0.0/24'], certificates: 'optional' },
     },
     vip: { address: vip, interface: 'lan0', peer: other, priority },
   })
@@ -154,6 +154,17 @@ describe.skipIf(why !== undefined)(`rop pair sync by a real ssh${why ? ` (skippe
       (await sh(here, 'rop vip')).stdout.includes('each knows what the other has counted'),
     )
     for (const one of [here, there]) await done(one, 'rop status')
+  })
+
+  test('both have one root, by which each signs what it serves, and ask for client certificates of one authority', async () => {
+    const state = '/var/lib/remote-ollama-proxy/state'
+    const authorities = `cat ${state}/own-ca/root.pem ${folder}/certs/clients.pem`
+    expect(await done(there, authorities)).toBe(await done(here, authorities))
+    for (const one of [here, there])
+      expect(
+        await done(one, `openssl verify -CAfile ${state}/own-ca/root.pem ${folder}/certs/ai.lab.test.pem`),
+      ).toContain('OK')
+    expect(await done(there, 'rop status --verbose')).toContain('The gateway asks for client certificates')
   })
 
   test('no secret was in an argument list, and none is in a log', async () => {
